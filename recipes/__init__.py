@@ -1,0 +1,1 @@
+"""One scientific question per file, the recipe files and the command line."""

@@ -1,0 +1,1 @@
+"""Atoms in, new Atoms out: no potential, engine, file or setting."""

@@ -1,0 +1,1 @@
+"""Steps, results, flows, the store and the one file that knows FireWorks."""
