@@ -1,1 +1,20 @@
-"""A name -> calculator, fingerprint and what it is good for. The only place that imports torch."""
+"""A name -> energies, forces, fingerprint and what it is good for. The only place that imports torch."""
+
+from .base import Card, Fingerprint, Potential, Prediction
+from .references import MetalReference, cohesive_energy_eV, reference
+from .registry import card, check_elements, fingerprint, known, load
+
+__all__ = [
+    "Card",
+    "Fingerprint",
+    "MetalReference",
+    "Potential",
+    "Prediction",
+    "card",
+    "check_elements",
+    "cohesive_energy_eV",
+    "fingerprint",
+    "known",
+    "load",
+    "reference",
+]

@@ -1,0 +1,230 @@
+"""What every potential is: a card of facts, a fingerprint, and a function from structures to predictions."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+    from .calculator import PotentialCalculator
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """Energy, forces and stress of one structure, as plain float64 numbers.
+
+    Attributes
+    ----------
+    energy_eV
+        Total energy of the structure.
+    forces_eV_per_A
+        Forces, shape ``(n_atoms, 3)``.
+    stress_eV_per_A3
+        Stress in Voigt order (xx, yy, zz, yz, xz, xy) with ASE's sign: the strain derivative of the energy
+        over the volume. None when it was not asked for or the cell has no volume.
+    reason
+        A sentence when the numbers are NaN because the potential can say nothing about this structure, else
+        empty.
+    """
+
+    energy_eV: float
+    forces_eV_per_A: NDArray[np.float64]
+    stress_eV_per_A3: NDArray[np.float64] | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What makes two calculations with a potential the same calculation.
+
+    Attributes
+    ----------
+    name
+        Name of the potential; for a file of the user the file's name without its folder.
+    weights_sha256
+        SHA-256 of the weights file, or of the parameter table of a potential without weights.
+    dtype
+        Floating-point type of the model: "float32" or "float64".
+    dispersion
+        Dispersion correction added to the model: "none".
+    package, version
+        Python package that evaluates the model, and its installed version.
+    """
+
+    name: str
+    weights_sha256: str
+    dtype: str
+    dispersion: str
+    package: str
+    version: str
+
+    def asdict(self) -> dict[str, str]:
+        """Return the fingerprint as plain JSON."""
+        return dataclasses.asdict(self)
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a potential is good for.
+
+    Attributes
+    ----------
+    name, description
+        Name of the potential, and one line about it.
+    functional
+        Exchange-correlation functional its training data was computed with.
+    cohesive_reference
+        Key of the tabulated cohesive energies that belong to it (see `reference`), or None.
+    training_set
+        Data the model was trained on.
+    elements
+        Chemical symbols the potential knows.
+    cutoff_A
+        Radius within which atoms see each other directly.
+    seconds_per_atom_call
+        Nominal wall time of one evaluation per atom, measured on two CPU cores, for estimates only.
+    """
+
+    name: str
+    description: str
+    functional: str
+    cohesive_reference: str | None
+    training_set: str
+    elements: frozenset[str]
+    cutoff_A: float
+    seconds_per_atom_call: float
+
+    def check_elements(self, symbols: Iterable[str]) -> None:
+        """Refuse elements the potential does not know.
+
+        Raises
+        ------
+        ValueError
+            Names the unknown elements, the potential and the elements it knows.
+        """
+        unknown = sorted(set(symbols) - self.elements)
+        if unknown:
+            raise ValueError(
+                f"{', '.join(unknown)} is unknown to the potential {self.name!r}; choose another or one "
+                f"of its elements: {', '.join(sorted(self.elements))}"
+            )
+
+
+Predict = Callable[[Sequence["Atoms"], bool], list[Prediction]]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One entry of the registry: how names with one prefix become potentials.
+
+    `variants` lists the known names with a description; the other three take a full name. Only `predict` (and
+    `card`, where the facts are in the model file) may import torch. A kind that `takes_files` also gets every
+    other name with its prefix, and refuses the wrong ones itself.
+    """
+
+    prefix: str
+    variants: Callable[[], Mapping[str, str]]
+    fingerprint: Callable[[str], Fingerprint]
+    card: Callable[[str], Card]
+    predict: Callable[[str], Predict]
+    takes_files: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Potential:
+    """A loaded potential; get one with `load`, one instance per name and process.
+
+    Attributes
+    ----------
+    card
+        What it is good for: elements, cutoff, functional, training set.
+    fingerprint
+        What goes into the key of a step.
+    predict
+        The kind's own function from checked structures to predictions.
+    """
+
+    card: Card
+    fingerprint: Fingerprint
+    predict: Predict
+
+    @property
+    def name(self) -> str:
+        """Name of the potential."""
+        return self.card.name
+
+    def evaluate(self, structures: Sequence[Atoms], stress: bool = False) -> list[Prediction]:
+        """Compute energies and forces of several structures, together where the model can.
+
+        The same list gives bit-identical numbers, run after run on the same machine. NaN comes back as NaN.
+
+        Parameters
+        ----------
+        structures
+            Structures of any size; they are not changed.
+        stress
+            Whether to compute the stress too.
+
+        Returns
+        -------
+            One prediction per structure, in order. A structure with positions that are not finite is not
+            given to the model; its numbers are NaN and `Prediction.reason` says why.
+
+        Raises
+        ------
+        ValueError
+            A structure holds an element the potential does not know, or has no cell where it needs one.
+        """
+        self.card.check_elements({symbol for atoms in structures for symbol in atoms.symbols})
+        finite = [
+            bool(np.isfinite(a.positions).all() and np.isfinite(a.cell.array).all()) for a in structures
+        ]
+        sound = [atoms for atoms, is_finite in zip(structures, finite, strict=True) if is_finite]
+        predictions = iter(self.predict(sound, stress) if sound else [])
+        return [
+            _without_empty_stress(atoms, next(predictions))
+            if is_finite
+            else nothing_known(
+                atoms, stress, "a position or cell vector is not finite: the geometry exploded"
+            )
+            for atoms, is_finite in zip(structures, finite, strict=True)
+        ]
+
+    def calculator(self) -> PotentialCalculator:
+        """Return the ASE calculator of this potential, one per process."""
+        return self._calculator
+
+    @cached_property
+    def _calculator(self) -> PotentialCalculator:
+        from .calculator import PotentialCalculator
+
+        return PotentialCalculator(self)
+
+
+def nothing_known(atoms: Atoms, stress: bool, reason: str) -> Prediction:
+    """Return a prediction of NaN with the reason."""
+    voigt = np.full(6, np.nan) if stress and atoms.cell.rank == 3 else None
+    return Prediction(np.nan, np.full((len(atoms), 3), np.nan), voigt, reason)
+
+
+def sha256_of_file(path: Path) -> str:
+    """Return the SHA-256 of a file as hexadecimal text."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _without_empty_stress(atoms: Atoms, prediction: Prediction) -> Prediction:
+    """Drop the stress of a cell without volume."""
+    if prediction.stress_eV_per_A3 is None or atoms.cell.rank == 3:
+        return prediction
+    return dataclasses.replace(prediction, stress_eV_per_A3=None)

@@ -1,0 +1,41 @@
+"""The ASE calculator of a potential."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ase import Atoms
+from ase.calculators.calculator import Calculator, all_changes
+
+from .base import Potential
+
+
+class PotentialCalculator(Calculator):
+    """ASE calculator that asks a potential for energy, forces and stress together.
+
+    Parameters
+    ----------
+    potential
+        The loaded potential; it is shared, never copied.
+    """
+
+    implemented_properties = ["energy", "free_energy", "forces", "stress"]  # noqa: RUF012  # ASE wants a list
+
+    def __init__(self, potential: Potential) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.potential = potential
+
+    def calculate(
+        self,
+        atoms: Atoms | None = None,
+        properties: Any = ("energy",),
+        system_changes: Any = all_changes,
+    ) -> None:
+        """Fill `results` for one structure; the stress costs little and comes wherever the cell has one."""
+        super().calculate(atoms, properties, system_changes)  # type: ignore[no-untyped-call]
+        assert self.atoms is not None
+        (prediction,) = self.potential.evaluate([self.atoms], stress=bool(self.atoms.cell.rank == 3))
+        energy = prediction.energy_eV
+        self.results = {"energy": energy, "free_energy": energy, "forces": prediction.forces_eV_per_A}
+        if prediction.stress_eV_per_A3 is not None:
+            self.results["stress"] = prediction.stress_eV_per_A3

@@ -1,0 +1,186 @@
+"""CHGNet, a universal graph network whose weights ship inside its wheel.
+
+Deng et al., Nat. Mach. Intell. 5, 1031 (2023). The 0.3.0 weights were trained on energies with the Materials
+Project's MP2020 corrections (about -0.43 eV per F and -0.6 eV per O): never mix them with another model's or
+with raw DFT.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import warnings
+from collections.abc import Iterator, Sequence
+from functools import cache, partial
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .base import Card, Fingerprint, Kind, Predict, Prediction, nothing_known, sha256_of_file
+from .torch_threads import import_torch, map_in_threads, sub_batches
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+CUTOFF_A = 6.0  # atom graph; README.md of the pretrained weights
+N_ELEMENTS = 94  # H to Pu: rows of the embedding, chgnet.model.encoders.AtomEmbedding
+N_ATOMS_PER_BATCH = (
+    64  # measured: 1-2 structures of 33 atoms per thread are fastest, small cells gain up to here
+)
+
+_WEIGHTS = {"chgnet": "0.3.0", "chgnet:r2scan": "r2scan"}
+_DESCRIPTIONS = {
+    "chgnet": "CHGNet 0.3.0, PBE(+U) with MP2020 corrections, 94 elements; the default, weights included",
+    "chgnet:r2scan": "CHGNet fine-tuned to r2SCAN, 94 elements; weights included",
+}
+_FACTS = {  # functional, cohesive energies to use with it, training set: README.md of the pretrained weights
+    "chgnet": ("PBE and PBE+U, MP2020 corrections", "PBE_MatPES", "MPtrj"),
+    "chgnet:r2scan": (
+        "r2SCAN",
+        "r2SCAN_MatPES",
+        "MPtrj, then MP-r2SCAN (doi 10.6084/m9.figshare.28245650.v2)",
+    ),
+}
+
+
+def _card(name: str) -> Card:
+    from ase.data import chemical_symbols
+
+    functional, cohesive_reference, training_set = _FACTS[name]
+    return Card(
+        name=name,
+        description=_DESCRIPTIONS[name],
+        functional=functional,
+        cohesive_reference=cohesive_reference,
+        training_set=training_set,
+        elements=frozenset(chemical_symbols[1 : N_ELEMENTS + 1]),
+        cutoff_A=CUTOFF_A,
+        seconds_per_atom_call=1.3e-3,  # K on graphene, 33 atoms, lists of 8: 43 ms on two cores
+    )
+
+
+@cache
+def _fingerprint(name: str) -> Fingerprint:
+    return Fingerprint(
+        name, sha256_of_file(_weights_file(name)), "float32", "none", "chgnet", version("chgnet")
+    )
+
+
+def _weights_file(name: str) -> Path:
+    """Return the weights inside the installed package, found without importing it."""
+    spec = find_spec("chgnet")
+    assert spec is not None, "chgnet is a dependency of philic"
+    assert spec.origin is not None
+    (path,) = (Path(spec.origin).parent / "pretrained" / _WEIGHTS[name]).glob("*.pth.tar")
+    return path
+
+
+def _load(name: str) -> Any:
+    """Load the model on the CPU, silently."""
+    import_torch()
+    from chgnet.model.model import CHGNet
+
+    from .chgnet_layers import rearrange
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        model = CHGNet.load(model_name=_WEIGHTS[name], use_device="cpu", verbose=False)
+    model.graph_converter.set_isolated_atom_response("ignore")  # _predict answers them itself
+    return rearrange(model)
+
+
+def _predict(model: Any, structures: Sequence[Atoms], stress: bool) -> list[Prediction]:
+    """Evaluate structures; one with an isolated atom gets NaN, for CHGNet never saw one."""
+    for atoms in structures:
+        if atoms.cell.rank < 3:
+            raise ValueError(
+                f"the cell of {atoms.get_chemical_formula()} has no volume but CHGNet needs three cell "
+                "vectors; give it a box, for instance with atoms.center(vacuum=10)"
+            )
+    with warnings.catch_warnings():
+        # chgnet copies the volumes, which it does not use here, out of tensors with a gradient.
+        warnings.filterwarnings(
+            "ignore", message="Converting a tensor with requires_grad", category=UserWarning
+        )
+        return map_in_threads(partial(_predict_batch, model, stress), _graphs(model, structures))
+
+
+def _graphs(model: Any, structures: Sequence[Atoms]) -> Iterator[list[tuple[Atoms, Any]]]:
+    """Yield sub-batches of structures and their graphs. One thread: chgnet's converter suspends the gc."""
+    for batch in sub_batches(structures, N_ATOMS_PER_BATCH):
+        yield [(atoms, model.graph_converter(_pymatgen_structure(atoms))) for atoms in batch]
+
+
+def _pymatgen_structure(atoms: Atoms) -> Any:
+    """Return pymatgen's structure; wrapped, because float32 coordinates far outside the cell lose digits."""
+    from pymatgen.core.lattice import Lattice
+    from pymatgen.core.structure import Structure
+
+    a, b, c = (bool(periodic) for periodic in atoms.pbc)
+    lattice = Lattice(atoms.cell.array, pbc=(a, b, c))
+    return Structure(lattice, atoms.symbols, atoms.get_scaled_positions(wrap=True))
+
+
+def _predict_batch(model: Any, stress: bool, batch: list[tuple[Atoms, Any]]) -> list[Prediction]:
+    """Evaluate one sub-batch in one model call."""
+    isolated = [len(atoms) - len(graph.atom_graph.reshape(-1, 2)[:, 0].unique()) for atoms, graph in batch]
+    whole = [pair for pair, n_isolated in zip(batch, isolated, strict=True) if not n_isolated]
+    predictions = iter(_call(model, stress, whole) if whole else [])
+    return [
+        next(predictions)
+        if not n_isolated
+        else nothing_known(
+            atoms,
+            stress,
+            f"{n_isolated} atom(s) have no neighbour within {CUTOFF_A:g} angstrom; it knows no free atoms",
+        )
+        for (atoms, _), n_isolated in zip(batch, isolated, strict=True)
+    ]
+
+
+def _call(model: Any, stress: bool, batch: list[tuple[Atoms, Any]]) -> list[Prediction]:
+    """Call the model and differentiate once, by fractional coordinates and cell vectors together.
+
+    CHGNet's own prediction keeps the graph for training and differentiates twice. The site energies are
+    summed in float64, which rounds less than CHGNet's energy per atom times the number of atoms.
+    """
+    torch = import_torch()
+    graphs = [graph for _, graph in batch]
+    sites = model.forward(graphs, task="e", return_site_energies=True)["site_energies"]
+    inputs = [graph.atom_frac_coord for graph in graphs] + (
+        [graph.lattice for graph in graphs] if stress else []
+    )
+    gradients = [g.double().numpy() for g in torch.autograd.grad(torch.cat(sites).sum(), inputs)]
+    lattices = gradients[len(batch) :] or [None] * len(batch)
+    return [
+        _prediction(atoms, float(site.double().sum()), by_frac, by_lattice)
+        for (atoms, _), site, by_frac, by_lattice in zip(
+            batch, sites, gradients[: len(batch)], lattices, strict=True
+        )
+    ]
+
+
+def _prediction(atoms: Atoms, energy_eV: float, by_frac: Any, by_lattice: Any) -> Prediction:
+    """Turn derivatives by fractional coordinates and cell vectors (rows) into forces and stress."""
+    cell = atoms.cell.array
+    forces = -by_frac @ np.linalg.inv(cell).T
+    if by_lattice is None:
+        return Prediction(energy_eV, forces)
+    stress = cell.T @ by_lattice / abs(np.linalg.det(cell))
+    stress = (stress + stress.T) / 2
+    return Prediction(energy_eV, forces, stress[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]])
+
+
+def _loaded_predict(name: str) -> Predict:
+    return partial(_predict, _load(name))
+
+
+KIND = Kind(
+    prefix="chgnet",
+    variants=lambda: _DESCRIPTIONS,
+    fingerprint=_fingerprint,
+    card=_card,
+    predict=_loaded_predict,
+)

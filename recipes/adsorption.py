@@ -1,0 +1,224 @@
+"""Where on which host does the metal hold best? Adsorption of Li, Na or K on doped and defective carbon."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from ase import Atoms
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveFloat, PositiveInt, field_validator
+
+from ..potentials import Card, card, fingerprint
+from ..structures.adatoms import image_distance_A, spread_sites
+from ..structures.carbon import carbon_host
+from ..structures.metals import METALS
+from ..structures.sites import Site, adsorption_sites
+from ..workflows.flow import Derived, Flow, Step
+from ..workflows.result import Result, Status
+from .gate import MetalSteps, metal_steps
+
+PRISTINE = "pristine"
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+OneOrMore = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
+
+
+class Adsorption(BaseModel):
+    """Parameters of the recipe."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    metal: Annotated[OneOrMore, Field(min_length=1, description="the alkali metal, or several to compare")]
+    potential: str = Field("chgnet", description="where energies and forces come from (`philic list`)")
+    dopants: OneOrMore = Field((), description="what replaces carbon: N, O-B (bonded), O-C-B (one carbon between)")
+    hosts: OneOrMore = Field((), description="other carbons: vacancy, pyridinic-3N, pyrrolic-N, Co-N4 …")
+    size: tuple[PositiveInt, PositiveInt] = Field((4, 4), description="cells of the sheet along each axis")
+    adatoms: PositiveInt = Field(1, description="metal atoms per sheet")
+    near_A: PositiveFloat | Literal["all"] = Field(2.0, description="sites up to this far from the defect, or `all`")
+    lattice_constant_A: PositiveFloat = Field(2.46, description="of graphene, fixed for every host")
+    vacuum_A: PositiveFloat = Field(15.0, description="cell height")
+    fmax_eV_per_A: PositiveFloat = Field(0.02, description="largest force at the end of a relaxation")
+    max_steps: PositiveInt = Field(300, description="optimiser steps after which a relaxation is given up")
+    optimiser: Literal["LBFGS", "FIRE"] = Field("LBFGS", description="optimiser of the relaxations")
+    stayed_A: PositiveFloat = Field(0.6, description="a metal atom that moved less along the sheet stayed at its site")
+    desorbed_A: PositiveFloat = Field(4.5, description="a metal atom farther than this from every host atom is desorbed")
+
+    @field_validator("metal")
+    @classmethod
+    def _known_metal(cls, metals: tuple[str, ...]) -> tuple[str, ...]:
+        for metal in metals:
+            if metal not in METALS:
+                raise ValueError(f"`metal` is {metal!r} but must be one of: {', '.join(METALS)}")
+        return tuple(dict.fromkeys(metals))
+
+    @field_validator("dopants", "hosts")
+    @classmethod
+    def _known_host(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            carbon_host(name)
+        return tuple(dict.fromkeys(names))
+
+    @property
+    def carbons(self) -> tuple[str, ...]:
+        """Every host by name, pristine first."""
+        return tuple(dict.fromkeys((PRISTINE, *self.hosts, *self.dopants)))
+
+    @property
+    def relaxation(self) -> dict[str, Any]:
+        """Parameters of the `relax` steps."""
+        return {"fmax_eV_per_A": self.fmax_eV_per_A, "max_steps": self.max_steps, "optimiser": self.optimiser}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The recipe's steps, and which of them answer the question.
+
+    Attributes
+    ----------
+    flow
+        Every step.
+    answers
+        For each metal and host, the adsorption step of each site.
+    gates
+        The gate step of each metal.
+    warnings
+        Sentences about what is doubtful before anything is computed.
+    """
+
+    flow: Flow
+    answers: Mapping[tuple[str, str], Sequence[Step]]
+    gates: Mapping[str, Step]
+    warnings: Sequence[str]
+
+
+def plan(parameters: Adsorption) -> Plan:
+    """Make every structure and step of the recipe; computes nothing.
+
+    Raises
+    ------
+    ValueError
+        If the potential does not know an element, or a sheet is too small for its defect or its adatoms.
+    """
+    hosts = {name: _host(parameters, name) for name in parameters.carbons}
+    potential = card(parameters.potential)
+    potential.check_elements({symbol for host in hosts.values() for symbol in host.symbols} | {*parameters.metal})
+    identity = fingerprint(parameters.potential).asdict()
+    clean = {
+        name: Step("relax", parameters.relaxation, host, fingerprint=identity, about={"host": name})
+        for name, host in hosts.items()
+    }
+    answers: dict[tuple[str, str], list[Step]] = {}
+    gates = {}
+    for metal in parameters.metal:
+        references = metal_steps(metal, parameters.potential)
+        gates[metal] = references.gate
+        pristine = _adsorbed(parameters, metal, clean[PRISTINE], hosts[PRISTINE])
+        for name, host in hosts.items():
+            adsorbed = pristine if name == PRISTINE else _adsorbed(parameters, metal, clean[name], host)
+            answers[metal, name] = [
+                _adsorption(parameters, step, clean, pristine, references) for step in adsorbed
+            ]
+    flow = Flow([*gates.values(), *(step for steps in answers.values() for step in steps)])
+    return Plan(flow, answers, gates, _warnings(hosts, potential))
+
+
+def _host(parameters: Adsorption, name: str) -> Atoms:
+    return carbon_host(
+        name, parameters.size, lattice_constant_A=parameters.lattice_constant_A, vacuum_A=parameters.vacuum_A
+    )
+
+
+def _adsorbed(parameters: Adsorption, metal: str, clean: Step, host: Atoms) -> list[Step]:
+    """Relax the metal on every distinct site of the relaxed host."""
+    near_A = None if parameters.near_A == "all" else parameters.near_A
+    return [_on_site(parameters, metal, clean, host, site) for site in adsorption_sites(host, near_A=near_A)]
+
+
+def _on_site(parameters: Adsorption, metal: str, clean: Step, host: Atoms, site: Site) -> Step:
+    anchors = spread_sites(host, site, parameters.adatoms)
+    place = {"metal": metal, "anchors": anchors, "face": site.face}
+    structure = Derived(clean, len(host) + parameters.adatoms, "place_adatoms", place)
+    about = {"metal": metal, **clean.about, "site": site.label, "kind": site.kind, "adatoms": parameters.adatoms}
+    return Step("relax", parameters.relaxation, structure, fingerprint=clean.fingerprint, about=about)
+
+
+def _adsorption(
+    parameters: Adsorption,
+    adsorbed: Step,
+    clean: Mapping[str, Step],
+    pristine: Sequence[Step],
+    references: MetalSteps,
+) -> Step:
+    settings = {
+        "n_metal": parameters.adatoms,
+        "cohesive_energy_eV": references.cohesive_energy_eV,
+        "cohesive_source": references.cohesive_source,
+        "stayed_A": parameters.stayed_A,
+        "desorbed_A": parameters.desorbed_A,
+    }
+    parents = {
+        "adsorbed": adsorbed,
+        "host": clean[adsorbed.about["host"]],
+        "bulk": references.bulk,
+        "gate": references.gate,
+        "pristine_host": clean[PRISTINE],
+        **{f"pristine.{i}": step for i, step in enumerate(pristine)},
+    }
+    return Step("adsorption", settings, parents=parents, about=adsorbed.about)
+
+
+def _warnings(hosts: Mapping[str, Atoms], potential: Card) -> list[str]:
+    """Say when an adatom feels its own periodic image."""
+    host = hosts[PRISTINE]
+    image_A = image_distance_A(host)
+    if image_A > potential.cutoff_A:
+        return []
+    return [
+        f"the sheet repeats every {image_A:.2f} Å, within the potential's cutoff of {potential.cutoff_A:g} Å: each adatom "
+        "feels its own image; take a larger `size`"
+    ]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One host in the ranked table: its best site and how that ended."""
+
+    rank: int | None
+    metal: str
+    host: str
+    best: Result
+
+
+def analyse(plan: Plan, results: Mapping[str, Result]) -> list[Row]:
+    """Pick each host's best site and rank the hosts of each metal, strongest adsorption first.
+
+    A host's best site is the lowest in energy among the converged ones; a host with none is listed last, unranked.
+
+    Parameters
+    ----------
+    plan
+        The recipe's steps.
+    results
+        What the store has of them, by key.
+    """
+    rows = []
+    for metal in plan.gates:
+        best = [
+            (host, min((results[step.key] for step in steps if step.key in results), key=_order))
+            for (of_metal, host), steps in plan.answers.items()
+            if of_metal == metal and any(step.key in results for step in steps)
+        ]
+        best.sort(key=lambda pair: _order(pair[1]))
+        for rank, (host, result) in enumerate(best, start=1):
+            rows.append(Row(rank if result.status is Status.CONVERGED else None, metal, host, result))
+    return rows
+
+
+def _order(result: Result) -> tuple[bool, float]:
+    energy = result.scalars.get("vs_pristine_eV")
+    return result.status is not Status.CONVERGED, float("inf") if energy is None else energy

@@ -1,0 +1,150 @@
+"""The command line. Each command imports what it needs, so that ``philic --help`` is quick."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    help="Which host does an alkali metal like, and how easily does it move there?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+StoreOption = Annotated[Path, typer.Option("--store", envvar="PHILIC_STORE", help="The results store, one SQLite file.")]
+RecipeArgument = Annotated[str, typer.Argument(help="Name of a recipe file (`philic list`), or path of one.")]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a parameter, e.g. metal=Na.")
+]
+PotentialOption = Annotated[str | None, typer.Option("--potential", help="Short for --set potential=…")]
+MetalsOption = Annotated[str | None, typer.Option("--metals", help="Compare metals, e.g. Li,Na,K.")]
+DEFAULT_STORE = Path("philic.db")
+
+
+def main() -> None:
+    """Run the command line; bad input is a sentence on stderr and exit code 2."""
+    try:
+        app()
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+@app.command("list")
+def list_() -> None:
+    """List the recipes and the potentials."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from ..potentials import known
+    from .files import packaged
+
+    for title, entries in (("recipe", packaged()), ("potential", dict(known()))):
+        table = Table(title, "", box=None)
+        for name, words in entries.items():
+            table.add_row(name, words)
+        Console().print(table)
+
+
+@app.command()
+def show(
+    recipe: RecipeArgument,
+    set_: SetOption = None,
+    potential: PotentialOption = None,
+    metals: MetalsOption = None,
+    store: StoreOption = DEFAULT_STORE,
+) -> None:
+    """Show a recipe: its question, every parameter, every host with its sites, and what a run would do."""
+    from rich.console import Console
+
+    from .report import recipe_tables
+
+    prepared = _prepare(recipe, set_, potential, metals, store)
+    Console().print(recipe_tables(prepared))
+
+
+@app.command()
+def run(
+    recipe: RecipeArgument,
+    set_: SetOption = None,
+    potential: PotentialOption = None,
+    metals: MetalsOption = None,
+    store: StoreOption = DEFAULT_STORE,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan; compute and write nothing.")] = False,
+) -> None:
+    """Run a recipe. What the store has already is not computed again."""
+    from rich.console import Console
+
+    from . import report
+    from .adsorption import analyse
+    from .progress import progress
+    from .run import run as run_recipe
+
+    console = Console()
+    prepared = _prepare(recipe, set_, potential, metals, store)
+    console.print("\n".join(report.plan_lines(prepared)), highlight=False)
+    if dry_run:
+        return
+    start = time.perf_counter()
+    with progress(console, prepared):
+        results = run_recipe(prepared, _open(store))
+    rows = analyse(prepared.plan, results)
+    for metal, gate in prepared.plan.gates.items():
+        console.print(report.ranking(rows, metal, results[gate.key]))
+    if len(prepared.plan.gates) > 1:
+        console.print(report.side_by_side(rows, list(prepared.plan.gates)))
+    computed = [step.key for step in prepared.missing]
+    console.print(report.cost_line(results, computed, time.perf_counter() - start), highlight=False)
+
+
+@app.command()
+def results(
+    where: Annotated[list[str] | None, typer.Option("--where", help="Filter, e.g. metal=K or 'vs_bulk_eV<0'.")] = None,
+    sort: Annotated[str, typer.Option("--sort", help="Column to sort by.")] = "",
+    to: Annotated[Path | None, typer.Option("--to", help="Write .csv, .json, .parquet, .xyz or .db (ASE).")] = None,
+    function: Annotated[str, typer.Option("--function", help="Which steps: adsorption, gate, relax …")] = "adsorption",
+    store: StoreOption = DEFAULT_STORE,
+) -> None:
+    """Print, filter, sort and export what is stored."""
+    from rich.console import Console
+
+    from ..workflows.export import select, write
+    from .report import results_table
+
+    if not store.exists():
+        raise ValueError(f"`{store}` does not exist: run a recipe first, or name the store with --store")
+    found = select(_open(store), function, where or [], sort)
+    if to:
+        write(found, to)
+        print(f"{len(found)} results written to {to}")
+    else:
+        Console().print(results_table(found))
+
+
+def _prepare(recipe: str, set_: list[str] | None, potential: str | None, metals: str | None, store: Path) -> Any:
+    from .files import read
+    from .run import prepare
+
+    overrides = dict(_pair(text) for text in set_ or [])
+    overrides |= {key: value for key, value in (("potential", potential), ("metal", metals)) if value}
+    return prepare(read(recipe, overrides), store)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError(f"--set {text}: give it as KEY=VALUE, such as --set metal=Na")
+    return key.strip(), value.strip()
+
+
+def _open(path: Path) -> Any:
+    from ..workflows.store import Store
+
+    return Store(path)
+
+

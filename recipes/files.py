@@ -1,0 +1,129 @@
+"""Recipe files: find one, read it, and say which line is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError
+
+from .adsorption import Adsorption
+
+RECIPES: dict[str, type[BaseModel]] = {"adsorption": Adsorption}
+
+
+@dataclass(frozen=True)
+class RecipeFile:
+    """A recipe with its parameters.
+
+    Attributes
+    ----------
+    name
+        The file's name without ``.yaml``.
+    recipe
+        The recipe's name, a key of `RECIPES`.
+    question
+        The scientific question in words.
+    parameters
+        Every parameter, validated.
+    """
+
+    name: str
+    recipe: str
+    question: str
+    parameters: Adsorption
+
+
+def packaged() -> dict[str, str]:
+    """Return the recipe files that come with philic: name and question."""
+    folder = Path(str(files(__package__)))
+    return {path.stem: str(_parse(path)["question"]) for path in sorted(folder.glob("*.yaml"))}
+
+
+def read(name: str, overrides: Mapping[str, str] | None = None) -> RecipeFile:
+    """Read a recipe file.
+
+    YAML 1.2 is read, in which ``NO`` and ``N`` are text.
+
+    Parameters
+    ----------
+    name
+        Name of a packaged recipe file, or the path of one.
+    overrides
+        Values in YAML by key (``{"metal": "Na", "size": "[5, 5]"}``); ``Na,K`` is short for ``[Na, K]``.
+
+    Raises
+    ------
+    ValueError
+        If there is no such file, it is no YAML, or a key or value is wrong: file, line, what is wrong and what is allowed.
+    """
+    path = _find(name)
+    content = _parse(path)
+    values = {key: value for key, value in content.items() if key not in ("recipe", "question")}
+    values |= {key: _override(value) for key, value in (overrides or {}).items()}
+    recipe = content.get("recipe")
+    if recipe not in RECIPES:
+        raise ValueError(f"{path.name}: `recipe` is {recipe!r} but must be one of: {', '.join(RECIPES)}")
+    try:
+        parameters = RECIPES[recipe].model_validate(values)
+    except ValidationError as error:
+        sentences = [_sentence(path.name, content, overrides or {}, dict(e), RECIPES[recipe]) for e in error.errors()]
+        raise ValueError("\n".join(sentences)) from error
+    assert isinstance(parameters, Adsorption)
+    return RecipeFile(path.stem, recipe, str(content.get("question", "")), parameters)
+
+
+def _find(name: str) -> Path:
+    folder = Path(str(files(__package__)))
+    path = Path(name) if name.endswith((".yaml", ".yml")) else folder / f"{name}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in folder.glob("*.yaml")))
+        raise ValueError(f"`{name}` is no recipe file: give the path of a .yaml file or one of: {known}")
+    return path
+
+
+def _parse(path: Path) -> Any:
+    try:
+        content = YAML().load(path)
+    except MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ValueError(f"{path.name}, line {line}: this is not YAML: {error.problem}") from error
+    if not isinstance(content, Mapping):
+        raise ValueError(f"{path.name}, line 1: a recipe file is a mapping of keys to values, such as `metal: K`")
+    return content
+
+
+def _override(text: str) -> Any:
+    return YAML(typ="safe").load(f"[{text}]" if "," in text and not text.startswith(("[", "{")) else text)
+
+
+def _sentence(
+    file: str, content: Any, overrides: Mapping[str, str], error: Mapping[str, Any], model: type[BaseModel]
+) -> str:
+    """Turn one of pydantic's errors into a sentence with its place."""
+    key = str(error["loc"][0]) if error["loc"] else ""
+    place = f"--set {key}" if key in overrides else f"{file}, line {_line(content, error['loc'])}"
+    if error["type"] == "extra_forbidden":
+        return f"{place}: `{key}` is not a key of this recipe; the keys are: {', '.join(model.model_fields)}"
+    if error["type"] == "missing":
+        return f"{file}: `{key}` is missing: {model.model_fields[key].description}"
+    if error["type"] == "value_error":
+        return f"{place}: {error['ctx']['error']}"
+    return f"{place}: `{key}` is {error['input']!r}: {error['msg'][0].lower()}{error['msg'][1:]}"
+
+
+def _line(content: Any, location: Sequence[Any]) -> int:
+    """Line of the innermost part of a location that the file has, counted from 1."""
+    line = 1
+    for part in location:
+        try:
+            position = content.lc.key(part) if isinstance(content, Mapping) else content.lc.item(part)
+            line, content = position[0] + 1, content[part]
+        except (KeyError, AttributeError, TypeError, IndexError):
+            break
+    return line

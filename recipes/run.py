@@ -1,0 +1,97 @@
+"""Plan a recipe file against a store, and run what is missing."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from ..potentials import Card, card, fingerprint
+from ..workflows.flow import Step
+from ..workflows.registry import STEPS
+from ..workflows.result import Result
+from ..workflows.store import Store
+from .adsorption import Plan, plan
+from .files import RecipeFile
+
+LOCKED = ("philic", "ase", "numpy", "spglib", "pymatgen", "torch", "chgnet", "mace-torch", "fireworks", "mongomock")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A recipe that is ready to run.
+
+    Attributes
+    ----------
+    recipe
+        The recipe file.
+    plan
+        Its steps.
+    potential
+        Facts about its potential.
+    finished
+        Keys of the steps that the store has already.
+    """
+
+    recipe: RecipeFile
+    plan: Plan
+    potential: Card
+    finished: frozenset[str]
+
+    @property
+    def missing(self) -> list[Step]:
+        """The steps that are still to be computed."""
+        return [step for step in self.plan.flow if step.key not in self.finished]
+
+    def seconds(self, step: Step) -> float:
+        """Estimate how long a step takes on two cores."""
+        return step.n_atoms * STEPS[step.function].expected_force_calls * self.potential.seconds_per_atom_call
+
+
+def prepare(recipe: RecipeFile, store_path: Path) -> Prepared:
+    """Plan a recipe and look up what is stored. Computes nothing and writes nothing.
+
+    Raises
+    ------
+    ValueError
+        If the recipe asks for what cannot be built or the potential does not know, or the store cannot be used.
+    """
+    made = plan(recipe.parameters)
+    finished = Store(store_path).finished(made.flow.steps) if store_path.exists() else set()
+    return Prepared(recipe, made, card(recipe.parameters.potential), frozenset(finished))
+
+
+def run(prepared: Prepared, store: Store) -> dict[str, Result]:
+    """Run what is missing, record the run, and return every result of the recipe by key."""
+    flow = prepared.plan.flow
+    parameters = prepared.recipe.parameters.model_dump(mode="json")
+    store.add_run(prepared.recipe.name, parameters, lock(prepared.potential.name), list(flow.steps))
+    if prepared.missing:
+        from ..workflows.fireworks import run_here
+
+        run_here(flow, store, prepared.recipe.name)
+    return store.get(flow.steps)
+
+
+def lock(potential: str) -> dict[str, Any]:
+    """Return what a rerun needs to be the same: package versions, platform, the potential's fingerprint.
+
+    There are no seeds in it: nothing in the recipe is random.
+    """
+    versions: Mapping[str, str] = {name: found for name in LOCKED if (found := _version(name))}
+    return {
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}",
+        "versions": versions,
+        "potential": fingerprint(potential).asdict(),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

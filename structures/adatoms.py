@@ -1,0 +1,255 @@
+"""Metal atoms on a sheet: where they start, how they spread, and where they end up."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from ase import Atoms
+from ase.data import atomic_numbers, covalent_radii
+from ase.geometry import find_mic, minkowski_reduce
+
+from .metals import check_metal
+from .sites import Floats, Site, all_anchors, lateral_distances_A, lateral_position
+
+AnchorList = Sequence[Sequence[int]]
+"""The atoms an adatom sits over, each ``[index, shift_a, shift_b]``: a `Site`'s anchors, plain for JSON."""
+
+_LEAST_START_A = 1.0  # above the highest anchor, even over a hole the metal would fall through
+_CLOSEST = 0.8  # an adatom is at least this many times the sum of covalent radii from every host atom
+_CLEARLY_NEARER_A = 0.5
+_NEARBY_A = 4.0
+
+
+@dataclass(frozen=True)
+class AdatomGeometry:
+    """
+    Where the adatoms of a sheet are.
+
+    Attributes
+    ----------
+    height_A
+        Mean distance along z from an adatom to the mean plane of the host atoms within 4 A of it laterally.
+    nearest_distance_A
+        Shortest distance from an adatom to a host atom.
+    nearest_element
+        That host atom's element.
+    """
+
+    height_A: float  # noqa: N815
+    nearest_distance_A: float  # noqa: N815
+    nearest_element: str
+
+
+def place_adatoms(
+    host: Atoms,
+    metal: str,
+    anchors: Sequence[AnchorList],
+    *,
+    face: int = 1,
+    height_A: float | None = None,
+) -> Atoms:
+    """
+    Put one metal atom over the middle of each group of anchors.
+
+    Positions are the anchors' present ones. A relaxation or a file may have wrapped an atom into the next
+    cell, so each anchor is taken at its recorded shift unless another image is clearly nearer (by 0.5 A) to
+    the anchor before it; a site's anchors are bonded in the order given.
+
+    Parameters
+    ----------
+    host
+        A sheet in the xy plane.
+    metal
+        An alkali metal.
+    anchors
+        One group per adatom, each a list of ``[index, shift_a, shift_b]``.
+    face
+        +1 to put them above the sheet, -1 below.
+    height_A
+        Height over the highest anchor. By default the shortest metal-anchor distance is the sum of ASE's
+        covalent radii (Cordero et al., Dalton Trans. 2008, 2832), and at least 1 A over the highest anchor.
+        Either is raised until every host atom is at least 0.8 times that sum away.
+
+    Returns
+    -------
+    Atoms
+        The host, its constraints and info kept, followed by the metal atoms.
+
+    Raises
+    ------
+    ValueError
+        When the metal is unknown, an anchor does not exist, or the face is not +1 or -1.
+
+    Examples
+    --------
+    >>> from philic.structures.carbon import graphene
+    >>> place_adatoms(graphene(), "K", [[[0, 0, 0]]]).symbols
+    Symbols('C32K')
+    """
+    _check_placement(host, metal, anchors, face)
+    adatoms = [_start(host, metal, group, face, height_A) for group in anchors]
+    atoms: Atoms = host.copy()
+    atoms += Atoms([metal] * len(adatoms), positions=adatoms)
+    atoms.info["philic"] = {
+        **host.info.get("philic", {}),
+        "metal": metal,
+        "n_metal": len(adatoms),
+        "anchors": [[[int(number) for number in anchor] for anchor in group] for group in anchors],
+        "face": int(face),
+    }
+    return atoms
+
+
+def spread_sites(host: Atoms, site: Site, n: int) -> list[list[list[int]]]:
+    """
+    Choose anchors for several adatoms: the first at a site, each next one as far from the others as can be.
+
+    Every site of the same kind in the cell is a candidate, symmetry-distinct ones included; distances are
+    lateral and periodic.
+
+    Parameters
+    ----------
+    host
+        The sheet the site was found on.
+    site
+        Where the first adatom goes.
+    n
+        How many adatoms.
+
+    Returns
+    -------
+    list
+        Anchors as `place_adatoms` takes them.
+
+    Raises
+    ------
+    ValueError
+        When n is below 1 or the cell has fewer such sites.
+    """
+    candidates = [anchors for kind, anchors in all_anchors(host) if kind == site.kind]
+    if n < 1:
+        raise ValueError(f"`n` is {n} but must be at least 1")
+    if n > len(candidates):
+        raise ValueError(f"`n` is {n} but the host has only {len(candidates)} {site.kind} sites: enlarge it")
+    positions = np.array([lateral_position(host, anchors) for anchors in candidates])
+    apart = lateral_distances_A(host, positions - lateral_position(host, site.anchors))
+    chosen = [site.anchors]
+    for _ in range(n - 1):
+        farthest = int(np.argmax(apart.round(6)))
+        chosen.append(candidates[farthest])
+        apart = np.minimum(apart, lateral_distances_A(host, positions - positions[farthest]))
+    return [[list(anchor) for anchor in anchors] for anchors in chosen]
+
+
+def image_distance_A(atoms: Atoms) -> float:  # noqa: N802
+    """Give the shortest in-plane lattice translation: how far an adatom is from its own image."""
+    reduced = minkowski_reduce(atoms.cell, pbc=(True, True, False))[0]
+    return float(np.linalg.norm(reduced[:2], axis=1).min())
+
+
+def adatom_geometry(atoms: Atoms, n_metal: int) -> AdatomGeometry:
+    """
+    Measure where the adatoms are on a host.
+
+    Parameters
+    ----------
+    atoms
+        Host atoms first, metal atoms last.
+    n_metal
+        How many metal atoms.
+
+    Raises
+    ------
+    ValueError
+        When n_metal is below 1 or leaves no host.
+    """
+    n_host = _host_size(atoms, n_metal)
+    apart = atoms.positions[n_host:, None] - atoms.positions[:n_host]
+    vectors, distances = (
+        np.reshape(part, (n_metal, n_host, -1)) for part in find_mic(apart.reshape(-1, 3), atoms.cell)
+    )
+    lateral = lateral_distances_A(atoms, apart[:, :, :2])
+    reach = np.maximum(_NEARBY_A, lateral.min(axis=1, keepdims=True))
+    heights = [
+        abs(rises[near].mean()) for rises, near in zip(vectors[:, :, 2], lateral <= reach, strict=True)
+    ]
+    nearest = int(distances.min(axis=(0, 2)).argmin())
+    return AdatomGeometry(float(np.mean(heights)), float(distances.min()), str(atoms.symbols[nearest]))
+
+
+def lateral_shift_A(before: Atoms, after: Atoms, n_metal: int) -> float:  # noqa: N802
+    """
+    Give the largest lateral displacement of an adatom, the host's mean lateral drift taken out.
+
+    Parameters
+    ----------
+    before, after
+        The same atoms in the same order, metal atoms last.
+    n_metal
+        How many metal atoms.
+
+    Raises
+    ------
+    ValueError
+        When the two differ in size, n_metal is below 1 or leaves no host.
+    """
+    n_host = _host_size(before, n_metal)
+    if len(after) != len(before):
+        raise ValueError(f"`after` has {len(after)} atoms but must have the {len(before)} of `before`")
+    moved = find_mic(after.positions - before.positions, before.cell)[0][:, :2]
+    return float(lateral_distances_A(before, moved[n_host:] - moved[:n_host].mean(axis=0)).max())
+
+
+def _check_placement(host: Atoms, metal: str, anchors: Sequence[AnchorList], face: int) -> None:
+    check_metal(metal)
+    if face not in (1, -1):
+        raise ValueError(f"`face` is {face} but must be 1 (above) or -1 (below)")
+    if not anchors or not all(anchors):
+        raise ValueError(f"`anchors` is {anchors} but needs at least one atom for each adatom")
+    for index in (anchor[0] for group in anchors for anchor in group):
+        if not 0 <= index < len(host):
+            raise ValueError(f"`anchors` names atom {index} but the host has atoms 0 to {len(host) - 1}")
+
+
+def _start(host: Atoms, metal: str, anchors: AnchorList, face: int, height: float | None) -> Floats:
+    """Give the position of one adatom."""
+    index = [anchor[0] for anchor in anchors]
+    corners = _gathered(host, anchors)
+    middle = corners.mean(axis=0)
+    radii = covalent_radii[host.numbers] + covalent_radii[atomic_numbers[metal]]
+    apart = find_mic(host.positions - middle, host.cell)[0][:, 2] * face
+    clear = _rest(apart, lateral_distances_A(host, host.positions[:, :2] - middle[:2]), _CLOSEST * radii)
+    anchored = (corners - middle)[:, 2] * face
+    top = anchored.max()
+    if height is None:
+        touching = _rest(anchored, np.linalg.norm((corners - middle)[:, :2], axis=1), radii[index])
+        height = max(touching - top, _LEAST_START_A)
+    middle[2] += face * max(top + height, clear)
+    return np.asarray(middle)
+
+
+def _rest(heights: Floats, lateral: Floats, radii: Floats) -> float:
+    """Give the height at which an atom let down along z first touches another, -inf when it passes all."""
+    in_reach = lateral < radii
+    rest = heights + np.sqrt(np.where(in_reach, radii**2 - lateral**2, 0))
+    return float(rest[in_reach].max(initial=-np.inf))
+
+
+def _gathered(host: Atoms, anchors: AnchorList) -> Floats:
+    """Give the anchors' positions, shape ``(n_anchors, 3)``, undoing any wrap into another cell."""
+    gathered: list[Floats] = []
+    for index, a, b in anchors:
+        position = host.positions[index] + (a, b, 0) @ host.cell.array
+        if gathered:
+            step = position - gathered[-1]
+            nearest = find_mic(step, host.cell)[0]
+            if np.linalg.norm(nearest) < np.linalg.norm(step) - _CLEARLY_NEARER_A:
+                position = gathered[-1] + nearest
+        gathered.append(position)
+    return np.array(gathered)
+
+
+def _host_size(atoms: Atoms, n_metal: int) -> int:
+    if not 1 <= n_metal < len(atoms):
+        raise ValueError(f"`n_metal` is {n_metal} but must be from 1 to {len(atoms) - 1}")
+    return len(atoms) - n_metal

@@ -1,0 +1,83 @@
+"""A sheet's bonds, and the rings they enclose."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import pairwise
+
+import numpy as np
+from ase import Atoms
+from ase.neighborlist import natural_cutoffs, neighbor_list
+from numpy.typing import NDArray
+
+Anchor = tuple[int, int, int]
+"""An atom's index and the cell it is taken from, in steps along a and b."""
+
+Edge = tuple[int, int, int, int]
+"""A bond in one direction: from atom, to atom, and the latter's cell, in steps along a and b."""
+
+Vector = NDArray[np.float64]
+
+_BOND_SCALE = 1.18  # a bond is at most this many times the sum of covalent radii
+_SHADOW = 1.15  # a bond this many times longer than both legs of a detour over a third atom is none
+
+
+def find_bonds(host: Atoms) -> dict[Edge, Vector]:
+    """
+    Map every bond, in both directions, to its vector in A.
+
+    Atoms are bonded within 1.18 times the sum of ASE's covalent radii. A metal's radius reaches past its own
+    ligands, so a bond clearly longer than both legs of a detour over a third atom is dropped: the rule of
+    the relative neighbourhood graph, which is planar (Toussaint, Pattern Recognition 12, 261, 1980), with a
+    margin that keeps real three-rings.
+    """
+    ends = zip(*neighbor_list("ijdDS", host, natural_cutoffs(host, mult=_BOND_SCALE)), strict=True)
+    near: dict[int, dict[Edge, tuple[float, Vector]]] = defaultdict(dict)
+    for i, j, length, vector, (a, b, _) in ends:
+        near[int(i)][int(i), int(j), int(a), int(b)] = (float(length), vector)
+    return {
+        edge: vector
+        for edges in near.values()
+        for edge, (length, vector) in edges.items()
+        if not any(longest_leg * _SHADOW < length for longest_leg in _detours(near, edge))
+    }
+
+
+def _detours(near: dict[int, dict[Edge, tuple[float, Vector]]], edge: Edge) -> Iterator[float]:
+    """Give the longer leg of each two-bond path between a bond's ends."""
+    i, j, a, b = edge
+    for (_, k, a1, b1), (first, _) in near[i].items():
+        if second := near[k].get((k, j, a - a1, b - b1)):
+            yield max(first, second[0])
+
+
+def find_rings(bonds: dict[Edge, Vector]) -> list[tuple[Anchor, ...]]:
+    """
+    Trace the faces of the bond graph: at the end of each bond, take the sharpest turn to the left.
+
+    Each ring is its atoms in counter-clockwise order, each atom once. A walk that ends in another cell than
+    it began encloses nothing and is left out; the rim round a loose piece comes clockwise.
+    """
+    around = defaultdict(list)
+    for edge in sorted(bonds, key=lambda edge: np.arctan2(bonds[edge][1], bonds[edge][0])):
+        around[edge[0]].append(edge)
+    following = {}
+    for edges in around.values():
+        for left, (i, j, a, b) in pairwise([edges[-1], *edges]):
+            following[j, i, -a, -b] = left
+    rings = []
+    while following:
+        corners, shift = _walk(following)
+        if shift == (0, 0):
+            rings.append(tuple(dict.fromkeys(corners)))
+    return rings
+
+
+def _walk(following: dict[Edge, Edge]) -> tuple[list[Anchor], tuple[int, int]]:
+    """Take one face out of the graph: its corners, and the cell shift a walk round it ends with."""
+    edge = min(following)
+    corners, a, b = [], 0, 0
+    while edge in following:
+        corners.append((edge[0], a, b))
+        a, b = a + edge[2], b + edge[3]
+        edge = following.pop(edge)
+    return corners, (a, b)

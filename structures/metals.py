@@ -1,0 +1,162 @@
+"""Alkali metals: bcc bulk, and slabs cut from it."""
+
+import math
+
+import numpy as np
+from ase import Atoms
+from ase.build import bulk as ase_bulk
+from ase.build import surface
+from ase.geometry import minkowski_reduce
+
+METALS = ("Li", "Na", "K", "Rb", "Cs")
+"""The alkali metals, all bcc near room temperature."""
+
+
+def check_metal(metal: str) -> None:
+    """
+    Refuse what is not one of `METALS`.
+
+    Raises
+    ------
+    ValueError
+        When the metal is unknown.
+    """
+    if metal not in METALS:
+        raise ValueError(f"`metal` is {metal!r} but must be one of: {', '.join(METALS)}")
+
+
+def bulk_metal(metal: str, *, lattice_constant_A: float | None = None) -> Atoms:
+    """
+    Build the 2-atom cubic bcc cell of an alkali metal.
+
+    Parameters
+    ----------
+    metal
+        One of `METALS`.
+    lattice_constant_A
+        Cubic lattice constant; by default that of ``ase.data.reference_states`` (Ashcroft & Mermin, Solid
+        State Physics).
+
+    Raises
+    ------
+    ValueError
+        When the metal is unknown or the lattice constant not positive.
+
+    Examples
+    --------
+    >>> bulk_metal("K").cell.lengths()
+    array([5.23, 5.23, 5.23])
+    """
+    check_metal(metal)
+    if lattice_constant_A is None:
+        lattice_constant_A = ase_bulk(metal, "bcc", cubic=True).cell.lengths()[0]
+    if lattice_constant_A <= 0:
+        raise ValueError(f"`lattice_constant_A` is {lattice_constant_A} but must be above 0")
+    atoms = ase_bulk(metal, "bcc", a=lattice_constant_A, cubic=True)
+    atoms.info["philic"] = {
+        "family": "metal",
+        "metal": metal,
+        "host": f"{metal} bulk",
+        "lattice_constant_A": float(lattice_constant_A),
+    }
+    return atoms
+
+
+def slab_from_bulk(
+    bulk: Atoms,
+    *,
+    miller: tuple[int, int, int] = (1, 1, 0),
+    layers: int = 7,
+    vacuum_A: float = 15.0,
+    size: tuple[int, int] = (1, 1),
+) -> Atoms:
+    """
+    Cut a slab with the smallest in-plane cell from a cubic bcc bulk cell, relaxed or not.
+
+    The cut goes through the 1-atom primitive cell, so every atomic layer holds one atom per in-plane cell,
+    whatever the Miller indices.
+
+    Parameters
+    ----------
+    bulk
+        The 2-atom cell of `bulk_metal`; its present lattice vectors are kept.
+    miller
+        Miller indices in the cubic cell; the common divisor is taken out.
+    layers
+        Number of atomic layers.
+    vacuum_A
+        Empty gap between the slab's upper face and the lower face of its periodic image.
+    size
+        Repeats of the in-plane cell.
+
+    Returns
+    -------
+    Atoms
+        Centred along z, which is the surface normal; a along x.
+
+    Raises
+    ------
+    ValueError
+        When the bulk is no 2-atom bcc cell, the indices are all zero, or a number is out of range.
+
+    Examples
+    --------
+    >>> len(slab_from_bulk(bulk_metal("Na"), miller=(1, 0, 0), layers=5))
+    5
+    """
+    _check_slab(bulk, miller, layers, vacuum_A, size)
+    to_primitive = np.ones((3, 3), dtype=int) - 2 * np.eye(3, dtype=int)  # twice the primitive vectors
+    primitive = Atoms(bulk.symbols[:1], cell=to_primitive / 2 @ bulk.cell.array, pbc=True)
+    indices = to_primitive @ np.array(miller)
+    slab = surface(primitive, tuple(int(i) for i in indices // np.gcd.reduce(indices)), layers, vacuum_A / 2)
+    slab = _reduced(slab)
+    slab *= (*size, 1)
+    metal = str(bulk.symbols[0])
+    shown = "".join(map(str, miller)) if all(0 <= i <= 9 for i in miller) else " ".join(map(str, miller))
+    slab.info["philic"] = {
+        "family": "metal",
+        "metal": metal,
+        "host": f"{metal}({shown})",
+        "miller": [int(i) for i in miller],
+        "layers": int(layers),
+        "size": [int(n) for n in size],
+        "area_A2": float(np.linalg.norm(np.cross(slab.cell[0], slab.cell[1]))),
+    }
+    return slab
+
+
+def _check_slab(
+    bulk: Atoms, miller: tuple[int, int, int], layers: int, vacuum_A: float, size: tuple[int, int]
+) -> None:
+    if not _is_bcc(bulk):
+        raise ValueError(
+            f"`bulk` is {bulk.symbols} but must be a 2-atom bcc cell: build it with `bulk_metal`"
+        )
+    if not any(miller):
+        raise ValueError(f"`miller` is {tuple(miller)} but at least one index must differ from 0")
+    if layers < 1:
+        raise ValueError(f"`layers` is {layers} but must be at least 1")
+    if vacuum_A <= 0:
+        raise ValueError(f"`vacuum_A` is {vacuum_A} but must be above 0")
+    if min(size) < 1:
+        raise ValueError(f"`size` is {tuple(size)} but both numbers must be at least 1")
+
+
+def _is_bcc(bulk: Atoms) -> bool:
+    """Tell a 2-atom body-centred cell, cubic within the noise of a relaxation (2 %)."""
+    if len(bulk) != 2 or bulk.numbers[0] != bulk.numbers[1]:
+        return False
+    lengths, angles = np.split(bulk.cell.cellpar(), 2)
+    between = (bulk.get_scaled_positions()[1] - bulk.get_scaled_positions()[0]) % 1
+    cubic = math.isclose(lengths.min(), lengths.max(), rel_tol=0.02) and np.allclose(angles, 90, atol=1)
+    return bool(cubic and np.allclose(between, 0.5, atol=0.02))
+
+
+def _reduced(slab: Atoms) -> Atoms:
+    """Shorten the in-plane cell vectors, lay a along x, and gather the atoms in the cell."""
+    slab = slab.copy()
+    slab.pbc = True
+    slab.set_cell(minkowski_reduce(slab.cell, pbc=(True, True, False))[0])
+    slab.rotate(slab.cell[0], "x", rotate_cell=True)
+    slab.wrap(pbc=(True, True, False))
+    return slab

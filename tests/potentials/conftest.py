@@ -1,0 +1,67 @@
+"""A MACE model file that needs no download."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from philic.potentials import mace as philic_mace
+
+MACE_ELEMENTS = (6, 9, 19)
+
+
+@pytest.fixture(scope="session")
+def tiny_mace(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Write a MACE with random weights for C, F and K to a new file."""
+
+    def write(dtype: str = "float64", heads: tuple[str, ...] = ("Default",)) -> Path:
+        path = tmp_path_factory.mktemp("mace") / f"tiny-{dtype}.model"
+        write_tiny_mace(path, dtype, heads)
+        return path
+
+    return write
+
+
+def write_tiny_mace(path: Path, dtype: str, heads: tuple[str, ...]) -> None:
+    """Build a small ScaleShiftMACE with random weights and save it as mace does."""
+    philic_mace.import_mace()
+    import torch
+    from e3nn import o3
+    from mace import modules
+    from mace.tools import torch_tools
+
+    torch.manual_seed(0)
+    interaction = modules.interaction_classes["RealAgnosticResidualInteractionBlock"]
+    with (
+        torch_tools.default_dtype(dtype),
+        contextlib.redirect_stdout(io.StringIO()),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")  # building a model is mace's business, not ours
+        model = modules.ScaleShiftMACE(
+            r_max=4.5,
+            num_bessel=4,
+            num_polynomial_cutoff=5,
+            max_ell=2,
+            interaction_cls=interaction,
+            interaction_cls_first=interaction,
+            num_interactions=2,
+            num_elements=len(MACE_ELEMENTS),
+            hidden_irreps=o3.Irreps("8x0e + 8x1o"),
+            MLP_irreps=o3.Irreps("8x0e"),
+            gate=torch.nn.functional.silu,
+            atomic_energies=np.array([[-1.0, -2.0, -0.5]] * len(heads)),
+            avg_num_neighbors=10.0,
+            atomic_numbers=list(MACE_ELEMENTS),
+            correlation=2,
+            radial_type="bessel",
+            atomic_inter_scale=[1.0] * len(heads),
+            atomic_inter_shift=[0.0] * len(heads),
+            heads=list(heads),
+        )
+        torch.save(model, path)

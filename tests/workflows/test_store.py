@@ -1,0 +1,133 @@
+import multiprocessing
+import sqlite3
+from dataclasses import replace
+
+import ase.db
+import numpy as np
+import pytest
+from ase.build import bulk
+
+from philic.workflows.result import Result, Status
+from philic.workflows.store import SCHEMA, Store, StoreError
+
+
+def result(key="a", **changes):
+    atoms = bulk("K", cubic=True)
+    plain = Result(
+        Status.CONVERGED,
+        "converged in 3 force calls",
+        {"energy_eV": -2.1, "stayed": True, "vs_atom_eV": None, "site": "top N"},
+        {"final": atoms},
+        {"forces_eV_per_A": np.array([[0.1, -1e-17, 2 / 3]] * 2)},
+        force_calls=3,
+        key=key,
+        function="relax",
+        about={"metal": "K"},
+        provenance={"parameters": {"size": [4, 4]}},
+    )
+    return replace(plain, **changes)
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "philic.db")
+
+
+def test_a_result_comes_back_to_the_last_bit(store):
+    store.add(result())
+    (back,) = store.get(["a", "missing"]).values()
+    assert back.structures["final"] == result().structures["final"]
+    np.testing.assert_array_equal(back.arrays["forces_eV_per_A"], result().arrays["forces_eV_per_A"])
+    same = ("status", "message", "scalars", "force_calls", "key", "function", "about", "provenance")
+    assert all(getattr(back, name) == getattr(result(), name) for name in same)
+
+
+def test_a_final_result_stays_and_a_crash_gives_way(store):
+    store.add(result(status=Status.CRASHED, message="disk full"))
+    assert store.finished(["a"]) == set()
+    store.add(result(message="first"))
+    store.add(result(message="second"))
+    store.add(result(status=Status.CRASHED, message="late crash"))
+    assert store.get(["a"])["a"].message == "first"
+    assert store.finished(["a", "b"]) == {"a"}
+
+
+@pytest.mark.parametrize("status", [Status.CONVERGED, Status.UNCONVERGED, Status.FAILED])
+def test_a_rerun_takes_every_result_but_a_crash(store, status):
+    store.add(result(status=status))
+    assert store.finished(["a"]) == {"a"}
+
+
+def test_many_keys_are_found_at_once(store):
+    keys = [f"k{i}" for i in range(1203)]
+    for key in keys[::100]:
+        store.add(result(key))
+    assert store.finished(keys) == set(keys[::100]) == store.get(keys).keys()
+
+
+def test_runs_are_numbered_and_kept(store):
+    for metal in ("K", "Na"):
+        store.add_run("k-philic-dopants", {"metal": metal}, {"python": "3.11"}, ["a", "b"])
+    assert [(run.id, run.parameters["metal"], run.keys) for run in store.runs()] == [
+        (1, "K", ["a", "b"]),
+        (2, "Na", ["a", "b"]),
+    ]
+
+
+def test_an_unknown_step_is_named(store):
+    with pytest.raises(KeyError, match="no step nope is written down"):
+        store.definition("nope")
+
+
+def add_many(path, first):
+    store = Store(path)
+    for i in range(40):
+        store.add(result(f"{first}-{i}"))
+        store.add(result(f"shared-{i}", message=first))
+
+
+def test_several_processes_write_at_once(tmp_path):
+    path = tmp_path / "philic.db"
+    context = multiprocessing.get_context("spawn")
+    workers = [context.Process(target=add_many, args=(path, name)) for name in ("x", "y", "z")]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert [worker.exitcode for worker in workers] == [0, 0, 0]
+    assert len(list(Store(path).results("relax"))) == 160
+
+
+def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(tmp_path):
+    path = tmp_path / "notes.txt"
+    path.write_text("not a database, but long enough to look like a file that matters\n" * 9)
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match=r"notes.txt` cannot be read as a store: file is not a database"):
+        Store(path)
+    assert path.read_bytes() == before
+
+
+def test_another_programs_database_is_refused_and_left_as_it_is(tmp_path):
+    path = tmp_path / "atoms.db"
+    ase.db.connect(str(path)).write(bulk("K"))
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match=r"atoms.db` is a database of another program \(it has the tables"):
+        Store(path)
+    assert path.read_bytes() == before
+
+
+def test_a_store_of_a_newer_schema_is_refused_and_left_as_it_is(tmp_path):
+    path = tmp_path / "philic.db"
+    Store(path).close()
+    with sqlite3.connect(path) as connection:
+        connection.execute(f"UPDATE philic_schema SET version = {SCHEMA + 1}")
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match=f"has schema {SCHEMA + 1} but this philic knows up to {SCHEMA}"):
+        Store(path)
+    assert path.read_bytes() == before
+
+
+def test_a_folder_that_does_not_exist_is_refused(tmp_path):
+    with pytest.raises(StoreError, match="cannot be a store: give the path of a file in a folder that exists"):
+        Store(tmp_path / "nowhere" / "philic.db")

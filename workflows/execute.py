@@ -1,0 +1,163 @@
+"""Run steps by key: ask the store, compute what is missing, commit each result as it comes."""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import platform
+import time
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from importlib.metadata import version
+from typing import Any
+
+from ase import Atoms
+
+from .. import __version__
+from ..potentials import load
+from .flow import structure_from
+from .registry import STEPS
+from .result import Outcome, Result, Status, title
+from .store import Store
+
+LOG = logging.getLogger(__name__)
+"""Says at INFO when a step starts (``event="start"``), has computed forces (``"force call"``) and ends (``"end"``)."""
+
+Definition = Mapping[str, Any]
+
+
+def execute(store: Store, keys: Sequence[str]) -> None:
+    """Run the steps that have no final result yet, and commit each as it ends.
+
+    What goes wrong inside one step is stored as its result (crashed) and the others go on.
+
+    Parameters
+    ----------
+    store
+        Holds the steps' definitions and their parents' results, and takes their results.
+    keys
+        A pack: steps that share function, parameters and potential, or analyses.
+    """
+    done = store.finished(keys)
+    definitions = {key: store.definition(key) for key in keys if key not in done}
+    computing = {key: d for key, d in definitions.items() if d["structure"]}
+    for key in definitions.keys() - computing.keys():
+        _say("start", key, definitions[key])
+        _commit(store, key, definitions[key], _analyse(store, definitions[key]))
+    if computing:
+        _compute(store, computing)
+
+
+def _analyse(store: Store, definition: Definition) -> Outcome:
+    parents = store.get(definition["parents"].values())
+    by_role = {role: parents[key] for role, key in definition["parents"].items() if key in parents}
+    blocked = _blocked(by_role, definition["parents"])
+    if blocked:
+        return blocked
+    try:
+        start, cpu = time.perf_counter(), time.process_time()
+        outcome: Outcome = STEPS[definition["function"]].function(by_role, **definition["parameters"])
+    except Exception as error:
+        return _crash(error)
+    return _timed(outcome, start, cpu)
+
+
+def _compute(store: Store, definitions: dict[str, Definition]) -> None:
+    """Run the steps of one pack together; whatever the function cannot finish is a crash of the rest."""
+    structures: dict[str, Atoms] = {}
+    for key, definition in definitions.items():
+        built = _build(store, definition)
+        if isinstance(built, Outcome):
+            _commit(store, key, definition, built)
+        else:
+            structures[key] = built
+            _say("start", key, definition)
+    left = dict.fromkeys(structures)
+    try:
+        for key, outcome in _outcomes(definitions, structures):
+            _commit(store, key, definitions[key], outcome)
+            del left[key]
+    except Exception as error:
+        for key in left:
+            _commit(store, key, definitions[key], _crash(error))
+
+
+def _outcomes(definitions: dict[str, Definition], structures: dict[str, Atoms]) -> Iterator[tuple[str, Outcome]]:
+    keys = list(structures)
+    if not keys:
+        return
+    pack = definitions[keys[0]]
+    potential = load(pack["fingerprint"]["name"])
+    loaded = potential.fingerprint.asdict()
+    if loaded != pack["fingerprint"]:
+        raise ValueError(f"the step asks for the potential {pack['fingerprint']} but this machine has {loaded}")
+
+    def watch(index: int) -> None:
+        _say("force call", keys[index], definitions[keys[index]])
+
+    run = STEPS[pack["function"]].function
+    for index, outcome in run(list(structures.values()), potential, watch=watch, **pack["parameters"]):
+        yield keys[index], outcome
+
+
+def _build(store: Store, definition: Definition) -> Atoms | Outcome:
+    """Build a step's structure, or say why it cannot be."""
+    parent = definition["structure"].get("parent")
+    results = store.get([parent]) if parent else {}
+    blocked = _blocked({"structure": results[parent]} if results else {}, [parent] if parent else [])
+    if blocked:
+        return blocked
+    if parent and not results[parent].status.usable:
+        return Outcome(Status.FAILED, f"not run: {results[parent].title} failed: {results[parent].message}")
+    try:
+        return structure_from(definition["structure"], {key: r.structures["final"] for key, r in results.items()})
+    except Exception as error:
+        return _crash(error)
+
+
+def _blocked(parents: Mapping[str, Result], wanted: Sequence[str] | Mapping[str, str]) -> Outcome | None:
+    """A step whose parent is missing or crashed has to wait for another run."""
+    if len(parents) < len(wanted):
+        return Outcome(Status.CRASHED, "not run: what it waits for has no result")
+    for parent in parents.values():
+        if not parent.status.final:
+            return Outcome(Status.CRASHED, f"not run: {parent.title} crashed: {parent.message}")
+    return None
+
+
+def _crash(error: Exception) -> Outcome:
+    LOG.debug("crash", exc_info=error)
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    return Outcome(Status.CRASHED, f"{type(error).__name__}: {error} ({where.name}, line {where.lineno})")
+
+
+def _timed(outcome: Outcome, start: float, cpu: float) -> Outcome:
+    return replace(outcome, wall_s=time.perf_counter() - start, cpu_s=time.process_time() - cpu)
+
+
+def _commit(store: Store, key: str, definition: Definition, outcome: Outcome) -> None:
+    provenance = {
+        "parameters": definition["parameters"],
+        "parents": definition["parents"],
+        "structure_parent": (definition["structure"] or {}).get("parent"),
+        "fingerprint": definition["fingerprint"],
+        "versions": {"philic": __version__, "ase": version("ase"), "numpy": version("numpy")},
+        "host": platform.node(),
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+    result = Result(
+        **vars(outcome),
+        key=key,
+        function=definition["function"],
+        about=definition["about"],
+        provenance=provenance,
+    )
+    store.add(result)
+    _say("end", key, definition, result.message)
+
+
+def _say(event: str, key: str, definition: Definition, message: str = "") -> None:
+    level = logging.DEBUG if event == "force call" else logging.INFO
+    words = title(definition["function"], definition["about"])
+    LOG.log(level, "%s: %s %s", event, words, message, extra={"event": event, "key": key, "words": words, "sentence": message})

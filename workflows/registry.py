@@ -1,0 +1,50 @@
+"""The step functions and structure builders that a flow can name: one entry each.
+
+A version goes up whenever the function's numbers change, so that old results are not taken for new ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ..structures.adatoms import place_adatoms
+from ..structures.metals import slab_from_bulk
+from .bulk import bulk_modulus
+from .gate import gate
+from .ledger import adsorption
+from .relax import relax
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A function that a flow names, and its version.
+
+    Attributes
+    ----------
+    function
+        A step function ``(structures, potential, *, watch, **parameters)`` that yields ``(index, outcome)``, an analysis
+        ``(parents, **parameters) -> Outcome``, or a builder ``(atoms, **parameters) -> Atoms``.
+    version
+        Goes up when the numbers change.
+    expected_force_calls
+        What a structure usually takes, for estimates.
+    """
+
+    function: Callable[..., Any]
+    version: int
+    expected_force_calls: int = 0
+
+
+STEPS = {
+    "relax": Registered(relax, 1, expected_force_calls=25),
+    "bulk_modulus": Registered(bulk_modulus, 1, expected_force_calls=7),
+    "adsorption": Registered(adsorption, 1),
+    "gate": Registered(gate, 1),
+}
+
+BUILDERS = {
+    "place_adatoms": Registered(place_adatoms, 1),
+    "slab_from_bulk": Registered(slab_from_bulk, 1),
+}

@@ -1,0 +1,233 @@
+"""Where results live, by key: one SQLite file that several processes may use at once."""
+
+from __future__ import annotations
+
+import datetime
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from ase.io.jsonio import decode, encode
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from .result import Result, Status
+
+SCHEMA = 1
+WAIT_FOR_LOCK_S = 60
+_BATCH = 500  # keys a query names at once: SQLite limits the number of bound values
+
+_metadata = sa.MetaData()
+_PLAIN = ("key", "function", "message", "force_calls", "wall_s", "cpu_s")
+_ENCODED = ("about", "scalars", "structures", "arrays", "provenance")
+_schema = sa.Table("philic_schema", _metadata, sa.Column("version", sa.Integer, primary_key=True))
+_definitions = sa.Table(
+    "definitions",
+    _metadata,
+    sa.Column("key", sa.String, primary_key=True),
+    sa.Column("definition", sa.Text, nullable=False),
+)
+_results = sa.Table(
+    "results",
+    _metadata,
+    sa.Column("key", sa.String, primary_key=True),
+    sa.Column("function", sa.String, nullable=False, index=True),
+    sa.Column("status", sa.String, nullable=False),
+    sa.Column("message", sa.Text, nullable=False),
+    sa.Column("force_calls", sa.Integer, nullable=False),
+    sa.Column("wall_s", sa.Float, nullable=False),
+    sa.Column("cpu_s", sa.Float, nullable=False),
+    *(sa.Column(name, sa.Text, nullable=False) for name in _ENCODED),
+)
+_runs = sa.Table(
+    "runs",
+    _metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("recipe", sa.String, nullable=False),
+    sa.Column("created", sa.String, nullable=False),
+    *(sa.Column(name, sa.Text, nullable=False) for name in ("parameters", "lock", "keys")),
+)
+
+
+class StoreError(ValueError):
+    """The file is not a store that this version of philic can use."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One execution of a recipe.
+
+    Attributes
+    ----------
+    id
+        Counts up from 1 in each store.
+    recipe, created
+        Name of the recipe, and when it was started (ISO 8601, UTC).
+    parameters
+        Every parameter, resolved.
+    lock
+        Versions of the packages and the fingerprint of the potential.
+    keys
+        The steps it is made of.
+    """
+
+    id: int
+    recipe: str
+    created: str
+    parameters: Mapping[str, Any]
+    lock: Mapping[str, Any]
+    keys: Sequence[str]
+
+
+class Store:
+    """Results, definitions of steps and runs in one SQLite file.
+
+    Every call is one transaction; the file is in WAL mode, so readers never wait and writers wait for each other. Keep it on
+    a local disk: SQLite's WAL does not work over a network file system.
+
+    Parameters
+    ----------
+    path
+        The file; made if it does not exist.
+
+    Raises
+    ------
+    StoreError
+        If the file is no SQLite database, another program's, or of a newer schema. It is left as it is.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path).absolute()
+        _check_file(self.path)
+        self._engine = sa.create_engine(f"sqlite:///{self.path}", connect_args={"timeout": WAIT_FOR_LOCK_S})
+        sa.event.listen(self._engine, "connect", _configure)
+        with self._engine.begin() as connection:
+            for table in _metadata.sorted_tables:
+                connection.execute(CreateTable(table, if_not_exists=True))
+                for index in table.indexes:
+                    connection.execute(CreateIndex(index, if_not_exists=True))
+            connection.execute(insert(_schema).values(version=SCHEMA).on_conflict_do_nothing())
+
+    def close(self) -> None:
+        """Close every connection; the store can still be used, and opens new ones."""
+        self._engine.dispose()
+
+    def add_definitions(self, definitions: Mapping[str, Mapping[str, Any]]) -> None:
+        """Write down what the steps are, by key, so that any worker can run them."""
+        rows = [{"key": key, "definition": encode(definition)} for key, definition in definitions.items()]
+        with self._engine.begin() as connection:
+            for some in _batches(rows):
+                connection.execute(insert(_definitions).on_conflict_do_nothing(), some)
+
+    def definition(self, key: str) -> dict[str, Any]:
+        """Return what a step is.
+
+        Raises
+        ------
+        KeyError
+            If no step of that key was written down.
+        """
+        with self._engine.connect() as connection:
+            text = connection.execute(sa.select(_definitions.c.definition).where(_definitions.c.key == key)).scalar()
+        if text is None:
+            raise KeyError(f"no step {key} is written down in `{self.path}`")
+        found: dict[str, Any] = decode(text)
+        return found
+
+    def add(self, result: Result) -> None:
+        """Commit a result. What is already stored stays, unless it is a crash."""
+        row = {name: getattr(result, name) for name in _PLAIN}
+        row |= {name: encode(getattr(result, name)) for name in _ENCODED}
+        statement = insert(_results).values(status=result.status.value, **row)
+        values = {name: statement.excluded[name] for name in (*row, "status") if name != "key"}
+        crashed = _results.c.status == Status.CRASHED.value
+        with self._engine.begin() as connection:
+            connection.execute(statement.on_conflict_do_update(index_elements=["key"], set_=values, where=crashed))
+
+    def get(self, keys: Iterable[str]) -> dict[str, Result]:
+        """Return the results that are stored, by key."""
+        found = {}
+        with self._engine.connect() as connection:
+            for some in _batches(list(keys)):
+                for row in connection.execute(sa.select(_results).where(_results.c.key.in_(some))):
+                    found[row.key] = _result(row)
+        return found
+
+    def finished(self, keys: Iterable[str]) -> set[str]:
+        """Return which of the keys have a result that a rerun takes as it is."""
+        final = [status.value for status in Status if status.final]
+        found: set[str] = set()
+        with self._engine.connect() as connection:
+            for some in _batches(list(keys)):
+                query = sa.select(_results.c.key).where(_results.c.key.in_(some), _results.c.status.in_(final))
+                found.update(connection.execute(query).scalars())
+        return found
+
+    def results(self, function: str) -> Iterator[Result]:
+        """Yield every stored result of a step function."""
+        with self._engine.connect() as connection:
+            for row in connection.execute(sa.select(_results).where(_results.c.function == function)):
+                yield _result(row)
+
+    def add_run(self, recipe: str, parameters: Mapping[str, Any], lock: Mapping[str, Any], keys: Sequence[str]) -> int:
+        """Record an execution of a recipe and return its id."""
+        created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        row = {"parameters": encode(parameters), "lock": encode(lock), "keys": encode(list(keys))}
+        with self._engine.begin() as connection:
+            inserted = connection.execute(insert(_runs).values(recipe=recipe, created=created, **row))
+            (identity,) = inserted.inserted_primary_key or (0,)
+        return int(identity)
+
+    def runs(self) -> list[Run]:
+        """Return every run, oldest first."""
+        with self._engine.connect() as connection:
+            rows = connection.execute(sa.select(_runs).order_by(_runs.c.id)).all()
+        return [
+            Run(row.id, row.recipe, row.created, decode(row.parameters), decode(row.lock), decode(row._mapping["keys"]))
+            for row in rows
+        ]
+
+
+def _check_file(path: Path) -> None:
+    """Refuse a file that is not ours, without changing a byte of it."""
+    if path.is_dir() or not path.parent.is_dir():
+        raise StoreError(f"`{path}` cannot be a store: give the path of a file in a folder that exists")
+    if not path.exists() or path.stat().st_size == 0:
+        return
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=WAIT_FOR_LOCK_S)) as connection:
+            tables = sorted(name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type='table'"))
+            newest = _schema.name in tables and connection.execute(f"SELECT max(version) FROM {_schema.name}").fetchone()
+    except sqlite3.Error as error:
+        raise StoreError(f"`{path}` cannot be read as a store: {error}; give another file to --store") from error
+    if tables and not newest:
+        raise StoreError(
+            f"`{path}` is a database of another program (it has the tables {', '.join(tables[:3])}): "
+            "give another file to --store"
+        )
+    if newest and (newest[0] or 0) > SCHEMA:
+        raise StoreError(
+            f"`{path}` has schema {newest[0]} but this philic knows up to {SCHEMA}, so a newer philic wrote it: "
+            "update philic or give another file to --store"
+        )
+
+
+def _configure(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.close()
+
+
+def _result(row: Any) -> Result:
+    plain = {name: getattr(row, name) for name in _PLAIN}
+    return Result(status=Status(row.status), **plain, **{name: decode(getattr(row, name)) for name in _ENCODED})
+
+
+def _batches(items: list[Any]) -> Iterator[list[Any]]:
+    for start in range(0, len(items), _BATCH):
+        yield items[start : start + _BATCH]
