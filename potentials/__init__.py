@@ -2,7 +2,7 @@
 
 from .base import Card, Fingerprint, Potential, Prediction
 from .references import MetalReference, cohesive_energy_eV, reference
-from .registry import card, check_elements, fingerprint, known, load
+from .registry import card, check_elements, fingerprint, known, load, resolve
 
 __all__ = [
     "Card",
@@ -17,4 +17,5 @@ __all__ = [
     "known",
     "load",
     "reference",
+    "resolve",
 ]

@@ -128,8 +128,8 @@ class Kind:
     """One entry of the registry: how names with one prefix become potentials.
 
     `variants` lists the known names with a description; the other three take a full name. Only `predict` (and
-    `card`, where the facts are in the model file) may import torch. A kind that `takes_files` also gets every
-    other name with its prefix, and refuses the wrong ones itself.
+    `card`, where the facts are in the model file) may import torch. A kind with `resolve` takes files: it gets every
+    other name with its prefix too, refuses the wrong ones, and makes the path absolute.
     """
 
     prefix: str
@@ -137,7 +137,7 @@ class Kind:
     fingerprint: Callable[[str], Fingerprint]
     card: Callable[[str], Card]
     predict: Callable[[str], Predict]
-    takes_files: bool = False
+    resolve: Callable[[str], str] | None = None
 
 
 @dataclass(frozen=True, eq=False)

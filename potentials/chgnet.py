@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import io
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache, partial
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -20,16 +20,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .base import Card, Fingerprint, Kind, Predict, Prediction, nothing_known, sha256_of_file
-from .torch_threads import import_torch, map_in_threads, sub_batches
+from .torch_threads import import_torch, map_in_threads
 
 if TYPE_CHECKING:
     from ase import Atoms
 
 CUTOFF_A = 6.0  # atom graph; README.md of the pretrained weights
 N_ELEMENTS = 94  # H to Pu: rows of the embedding, chgnet.model.encoders.AtomEmbedding
-N_ATOMS_PER_BATCH = (
-    64  # measured: 1-2 structures of 33 atoms per thread are fastest, small cells gain up to here
-)
 
 _WEIGHTS = {"chgnet": "0.3.0", "chgnet:r2scan": "r2scan"}
 _DESCRIPTIONS = {
@@ -104,13 +101,9 @@ def _predict(model: Any, structures: Sequence[Atoms], stress: bool) -> list[Pred
         warnings.filterwarnings(
             "ignore", message="Converting a tensor with requires_grad", category=UserWarning
         )
-        return map_in_threads(partial(_predict_batch, model, stress), _graphs(model, structures))
-
-
-def _graphs(model: Any, structures: Sequence[Atoms]) -> Iterator[list[tuple[Atoms, Any]]]:
-    """Yield sub-batches of structures and their graphs. One thread: chgnet's converter suspends the gc."""
-    for batch in sub_batches(structures, N_ATOMS_PER_BATCH):
-        yield [(atoms, model.graph_converter(_pymatgen_structure(atoms))) for atoms in batch]
+        # graphs in this thread only: chgnet's converter suspends the garbage collector
+        graphs = ((atoms, model.graph_converter(_pymatgen_structure(atoms))) for atoms in structures)
+        return map_in_threads(partial(_predict_one, model, stress), graphs)
 
 
 def _pymatgen_structure(atoms: Atoms) -> Any:
@@ -123,43 +116,22 @@ def _pymatgen_structure(atoms: Atoms) -> Any:
     return Structure(lattice, atoms.symbols, atoms.get_scaled_positions(wrap=True))
 
 
-def _predict_batch(model: Any, stress: bool, batch: list[tuple[Atoms, Any]]) -> list[Prediction]:
-    """Evaluate one sub-batch in one model call."""
-    isolated = [len(atoms) - len(graph.atom_graph.reshape(-1, 2)[:, 0].unique()) for atoms, graph in batch]
-    whole = [pair for pair, n_isolated in zip(batch, isolated, strict=True) if not n_isolated]
-    predictions = iter(_call(model, stress, whole) if whole else [])
-    return [
-        next(predictions)
-        if not n_isolated
-        else nothing_known(
-            atoms,
-            stress,
-            f"{n_isolated} atom(s) have no neighbour within {CUTOFF_A:g} angstrom; it knows no free atoms",
-        )
-        for (atoms, _), n_isolated in zip(batch, isolated, strict=True)
-    ]
-
-
-def _call(model: Any, stress: bool, batch: list[tuple[Atoms, Any]]) -> list[Prediction]:
+def _predict_one(model: Any, stress: bool, pair: tuple[Atoms, Any]) -> Prediction:
     """Call the model and differentiate once, by fractional coordinates and cell vectors together.
 
-    CHGNet's own prediction keeps the graph for training and differentiates twice. The site energies are
-    summed in float64, which rounds less than CHGNet's energy per atom times the number of atoms.
+    CHGNet's own prediction keeps the graph for training and differentiates twice. The site energies are summed in
+    float64, which rounds less than CHGNet's energy per atom times the number of atoms.
     """
+    atoms, graph = pair
+    n_isolated = len(atoms) - len(graph.atom_graph.reshape(-1, 2)[:, 0].unique())
+    if n_isolated:
+        sentence = f"{n_isolated} atom(s) have no neighbour within {CUTOFF_A:g} angstrom; it knows no free atoms"
+        return nothing_known(atoms, stress, sentence)
     torch = import_torch()
-    graphs = [graph for _, graph in batch]
-    sites = model.forward(graphs, task="e", return_site_energies=True)["site_energies"]
-    inputs = [graph.atom_frac_coord for graph in graphs] + (
-        [graph.lattice for graph in graphs] if stress else []
-    )
-    gradients = [g.double().numpy() for g in torch.autograd.grad(torch.cat(sites).sum(), inputs)]
-    lattices = gradients[len(batch) :] or [None] * len(batch)
-    return [
-        _prediction(atoms, float(site.double().sum()), by_frac, by_lattice)
-        for (atoms, _), site, by_frac, by_lattice in zip(
-            batch, sites, gradients[: len(batch)], lattices, strict=True
-        )
-    ]
+    (site_energies,) = model.forward([graph], task="e", return_site_energies=True)["site_energies"]
+    inputs = [graph.atom_frac_coord] + [graph.lattice] * stress
+    by_frac, *by_lattice = (g.double().numpy() for g in torch.autograd.grad(site_energies.sum(), inputs))
+    return _prediction(atoms, float(site_energies.double().sum()), by_frac, by_lattice[0] if stress else None)
 
 
 def _prediction(atoms: Atoms, energy_eV: float, by_frac: Any, by_lattice: Any) -> Prediction:

@@ -18,13 +18,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .base import Card, Fingerprint, Kind, Predict, Prediction, sha256_of_file
-from .mace_files import PREFIX, file_dtype, foundation_urls, parse, weights_file
-from .torch_threads import import_torch, map_in_threads, sub_batches
+from .mace_files import PREFIX, file_dtype, foundation_urls, parse, resolve, weights_file
+from .torch_threads import import_torch, map_in_threads
 
 if TYPE_CHECKING:
     from ase import Atoms
 
-N_ATOMS_PER_BATCH = 64
 _LOAD_SWITCH = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
 _DEFAULT_HEADS = {"mh-0": "omat_pbe", "mh-1": "omat_pbe"}  # from memory of the mh-1 release notes
 
@@ -154,46 +153,33 @@ def _chosen_head(name: str, heads: Sequence[str], head: str | None) -> str:
 
 
 def _predict(calculator: Any, structures: Sequence[Atoms], stress: bool) -> list[Prediction]:
-    """Evaluate structures in sub-batches, with torch's default dtype, which mace reads, as the model's."""
+    """Evaluate structures, one a call, with torch's default dtype, which mace reads, as the model's."""
     from mace.tools import torch_tools
 
     with torch_tools.default_dtype(calculator.default_dtype):
-        return map_in_threads(partial(_call, calculator, stress), _batches(calculator, structures))
+        return map_in_threads(partial(_call, calculator, stress), (_graph(calculator, atoms) for atoms in structures))
 
 
-def _batches(calculator: Any, structures: Sequence[Atoms]) -> Iterator[Any]:
+def _graph(calculator: Any, atoms: Atoms) -> Any:
     from mace.data import AtomicData, KeySpecification, config_from_atoms
     from mace.tools.torch_geometric import Batch
 
-    for batch in sub_batches(structures, N_ATOMS_PER_BATCH):
-        configs = [config_from_atoms(atoms, KeySpecification(), head_name=calculator.head) for atoms in batch]
-        yield Batch.from_data_list(  # type: ignore[no-untyped-call]
-            [
-                AtomicData.from_config(
-                    config,
-                    z_table=calculator.z_table,
-                    cutoff=calculator.r_max,
-                    heads=calculator.available_heads,
-                )
-                for config in configs
-            ]
-        )
+    config = config_from_atoms(atoms, KeySpecification(), head_name=calculator.head)
+    data = AtomicData.from_config(
+        config, z_table=calculator.z_table, cutoff=calculator.r_max, heads=calculator.available_heads
+    )
+    return Batch.from_data_list([data])  # type: ignore[no-untyped-call]
 
 
-def _call(calculator: Any, stress: bool, batch: Any) -> list[Prediction]:
-    """Call the model once for a sub-batch."""
-    torch = import_torch()
-    output = calculator.models[0](batch.to_dict(), compute_stress=stress)
-    energies = output["energy"].detach().double().tolist()
-    sizes = torch.diff(batch.ptr).tolist()
-    forces = [part.numpy() for part in output["forces"].detach().double().split(sizes)]
+def _call(calculator: Any, stress: bool, graph: Any) -> Prediction:
+    """Call the model once."""
+    output = calculator.models[0](graph.to_dict(), compute_stress=stress)
+    energy = float(output["energy"].detach().double())
+    forces = output["forces"].detach().double().numpy()
     if not stress:
-        return [Prediction(energy, force) for energy, force in zip(energies, forces, strict=True)]
-    stresses = output["stress"].detach().double().numpy()[:, [0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]
-    return [
-        Prediction(energy, force, np.array(voigt))
-        for energy, force, voigt in zip(energies, forces, stresses, strict=True)
-    ]
+        return Prediction(energy, forces)
+    tensor = output["stress"].detach().double().numpy()[0]
+    return Prediction(energy, forces, tensor[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]])
 
 
 def _loaded_predict(name: str) -> Predict:
@@ -206,5 +192,5 @@ KIND = Kind(
     fingerprint=_fingerprint,
     card=_card,
     predict=_loaded_predict,
-    takes_files=True,
+    resolve=resolve,
 )

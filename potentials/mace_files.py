@@ -97,6 +97,14 @@ def weights_file(name: str) -> Path:
     )
 
 
+def resolve(name: str) -> str:
+    """Return the name with the path of a model file made absolute; raises as `weights_file` does."""
+    path, parts = weights_file(name), parse(name)
+    if parts.is_foundation:
+        return name
+    return f"{PREFIX}{path.absolute()}" + (f"@{parts.head}" if parts.head else "")
+
+
 def file_dtype(path: Path) -> str:
     """Return the floating-point type most of a model's numbers have, "float32" or "float64".
 

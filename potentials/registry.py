@@ -47,6 +47,22 @@ def card(name: str) -> Card:
     return _kind(name).card(name)
 
 
+def resolve(name: str) -> str:
+    """Return a potential's name with the path of a file made absolute, so that it holds in every folder.
+
+    Raises
+    ------
+    ValueError
+        The name is unknown.
+    FileNotFoundError
+        The weights are not on this machine and could not be downloaded.
+    ModuleNotFoundError
+        The package of the potential is not installed.
+    """
+    kind = _kind(name)
+    return kind.resolve(name) if kind.resolve else name
+
+
 def check_elements(name: str, symbols: Iterable[str]) -> None:
     """Refuse elements that the potential of this name does not know.
 
@@ -84,7 +100,7 @@ def load(name: str) -> Potential:
 def _kind(name: str) -> Kind:
     """Return the kind a name belongs to."""
     for kind in KINDS:
-        if name in kind.variants() or (kind.takes_files and name.startswith(f"{kind.prefix}:")):
+        if name in kind.variants() or (kind.resolve and name.startswith(f"{kind.prefix}:")):
             return kind
     names = ", ".join(known_name for known_name, _ in known())
     raise ValueError(f"{name!r} is not a known potential; choose one of {names}, or mace:PATH.model")

@@ -7,18 +7,19 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from ase import Atoms
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveFloat, PositiveInt, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationInfo, field_validator
 
-from ..potentials import Card, card, fingerprint
+from ..potentials import Card, card, resolve
 from ..structures.adatoms import image_distance_A, spread_sites
 from ..structures.carbon import carbon_host
-from ..structures.metals import METALS
 from ..structures.sites import Site, adsorption_sites
 from ..workflows.flow import Derived, Flow, Step
 from ..workflows.result import Result, Status
 from .gate import MetalSteps, metal_steps
 
+METALS = ("Li", "Na", "K")
 PRISTINE = "pristine"
+KINDS = ("top", "bridge", "hollow")
 
 
 def _as_list(value: Any) -> Any:
@@ -39,12 +40,12 @@ class Adsorption(BaseModel):
     hosts: OneOrMore = Field((), description="other carbons: vacancy, pyridinic-3N, pyrrolic-N, Co-N4 …")
     size: tuple[PositiveInt, PositiveInt] = Field((4, 4), description="cells of the sheet along each axis")
     adatoms: PositiveInt = Field(1, description="metal atoms per sheet")
+    sites: Annotated[OneOrMore, Field(min_length=1)] = Field(KINDS, description="kinds of sites: top, bridge, hollow")
     near_A: PositiveFloat | Literal["all"] = Field(2.0, description="sites up to this far from the defect, or `all`")
     lattice_constant_A: PositiveFloat = Field(2.46, description="of graphene, fixed for every host")
     vacuum_A: PositiveFloat = Field(15.0, description="cell height")
     fmax_eV_per_A: PositiveFloat = Field(0.02, description="largest force at the end of a relaxation")
     max_steps: PositiveInt = Field(300, description="optimiser steps after which a relaxation is given up")
-    optimiser: Literal["LBFGS", "FIRE"] = Field("LBFGS", description="optimiser of the relaxations")
     stayed_A: PositiveFloat = Field(0.6, description="a metal atom that moved less along the sheet stayed at its site")
     desorbed_A: PositiveFloat = Field(4.5, description="a metal atom farther than this from every host atom is desorbed")
 
@@ -56,11 +57,30 @@ class Adsorption(BaseModel):
                 raise ValueError(f"`metal` is {metal!r} but must be one of: {', '.join(METALS)}")
         return tuple(dict.fromkeys(metals))
 
+    @field_validator("sites")
+    @classmethod
+    def _known_kind(cls, kinds: tuple[str, ...]) -> tuple[str, ...]:
+        for kind in kinds:
+            if kind not in KINDS:
+                raise ValueError(f"`sites` names {kind!r} but must be one or more of: {', '.join(KINDS)}")
+        return kinds
+
+    @field_validator("potential")
+    @classmethod
+    def _known_potential(cls, name: str) -> str:
+        try:
+            return resolve(name)
+        except (FileNotFoundError, ModuleNotFoundError) as error:
+            raise ValueError(str(error)) from error
+
     @field_validator("dopants", "hosts")
     @classmethod
-    def _known_host(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+    def _known_host(cls, names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         for name in names:
-            carbon_host(name)
+            try:
+                carbon_host(name)
+            except ValueError as error:
+                raise ValueError(str(error).replace("`name`", f"`{info.field_name}`")) from error
         return tuple(dict.fromkeys(names))
 
     @property
@@ -71,7 +91,7 @@ class Adsorption(BaseModel):
     @property
     def relaxation(self) -> dict[str, Any]:
         """Parameters of the `relax` steps."""
-        return {"fmax_eV_per_A": self.fmax_eV_per_A, "max_steps": self.max_steps, "optimiser": self.optimiser}
+        return {"fmax_eV_per_A": self.fmax_eV_per_A, "max_steps": self.max_steps}
 
 
 @dataclass(frozen=True)
@@ -107,9 +127,8 @@ def plan(parameters: Adsorption) -> Plan:
     hosts = {name: _host(parameters, name) for name in parameters.carbons}
     potential = card(parameters.potential)
     potential.check_elements({symbol for host in hosts.values() for symbol in host.symbols} | {*parameters.metal})
-    identity = fingerprint(parameters.potential).asdict()
     clean = {
-        name: Step("relax", parameters.relaxation, host, fingerprint=identity, about={"host": name})
+        name: Step("relax", parameters.relaxation, host, potential=parameters.potential, about={"host": name})
         for name, host in hosts.items()
     }
     answers: dict[tuple[str, str], list[Step]] = {}
@@ -136,7 +155,11 @@ def _host(parameters: Adsorption, name: str) -> Atoms:
 def _adsorbed(parameters: Adsorption, metal: str, clean: Step, host: Atoms) -> list[Step]:
     """Relax the metal on every distinct site of the relaxed host."""
     near_A = None if parameters.near_A == "all" else parameters.near_A
-    return [_on_site(parameters, metal, clean, host, site) for site in adsorption_sites(host, near_A=near_A)]
+    sites = [site for site in adsorption_sites(host, near_A=near_A) if site.kind in parameters.sites]
+    if not sites:
+        kinds, name = " or ".join(parameters.sites), clean.about["host"]
+        raise ValueError(f"`near_A` is {near_A} but {name} has no {kinds} site that near: raise it, or give `all`")
+    return [_on_site(parameters, metal, clean, host, site) for site in sites]
 
 
 def _on_site(parameters: Adsorption, metal: str, clean: Step, host: Atoms, site: Site) -> Step:
@@ -144,7 +167,7 @@ def _on_site(parameters: Adsorption, metal: str, clean: Step, host: Atoms, site:
     place = {"metal": metal, "anchors": anchors, "face": site.face}
     structure = Derived(clean, len(host) + parameters.adatoms, "place_adatoms", place)
     about = {"metal": metal, **clean.about, "site": site.label, "kind": site.kind, "adatoms": parameters.adatoms}
-    return Step("relax", parameters.relaxation, structure, fingerprint=clean.fingerprint, about=about)
+    return Step("relax", parameters.relaxation, structure, potential=clean.potential, about=about)
 
 
 def _adsorption(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,29 +28,46 @@ MetalsOption = Annotated[str | None, typer.Option("--metals", help="Compare meta
 DEFAULT_STORE = Path("philic.db")
 
 
+TABLE_WIDTH, RESULTS_WIDTH = 112, 150
+"""Characters that tables need: a narrower terminal wraps its lines, which is better than losing digits."""
+
+
 def main() -> None:
-    """Run the command line; bad input is a sentence on stderr and exit code 2."""
+    """Run the command line."""
+    app()
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Bad input is a sentence on stderr and exit code 2; nothing has been computed by then."""
     try:
-        app()
+        yield
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        raise typer.Exit(2) from error
+
+
+def _console(width: int = TABLE_WIDTH) -> Any:
+    from rich.console import Console
+
+    console = Console()
+    console.width = max(console.width, width)
+    return console
 
 
 @app.command("list")
 def list_() -> None:
     """List the recipes and the potentials."""
-    from rich.console import Console
     from rich.table import Table
 
     from ..potentials import known
     from .files import packaged
 
     for title, entries in (("recipe", packaged()), ("potential", dict(known()))):
-        table = Table(title, "", box=None)
+        table = Table(title, "", box=None, padding=(0, 2, 0, 0))
         for name, words in entries.items():
             table.add_row(name, words)
-        Console().print(table)
+        _console().print(table)
 
 
 @app.command()
@@ -60,12 +79,9 @@ def show(
     store: StoreOption = DEFAULT_STORE,
 ) -> None:
     """Show a recipe: its question, every parameter, every host with its sites, and what a run would do."""
-    from rich.console import Console
-
     from .report import recipe_tables
 
-    prepared = _prepare(recipe, set_, potential, metals, store)
-    Console().print(recipe_tables(prepared))
+    _console().print(recipe_tables(_prepare(recipe, set_, potential, metals, store)))
 
 
 @app.command()
@@ -78,21 +94,20 @@ def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan; compute and write nothing.")] = False,
 ) -> None:
     """Run a recipe. What the store has already is not computed again."""
-    from rich.console import Console
-
     from . import report
     from .adsorption import analyse
     from .progress import progress
     from .run import run as run_recipe
 
-    console = Console()
+    console = _console()
     prepared = _prepare(recipe, set_, potential, metals, store)
     console.print("\n".join(report.plan_lines(prepared)), highlight=False)
     if dry_run:
         return
     start = time.perf_counter()
-    with progress(console, prepared):
-        results = run_recipe(prepared, _open(store))
+    opened = _open(store)
+    with progress(prepared):
+        results = run_recipe(prepared, opened)
     rows = analyse(prepared.plan, results)
     for metal, gate in prepared.plan.gates.items():
         console.print(report.ranking(rows, metal, results[gate.key]))
@@ -111,28 +126,29 @@ def results(
     store: StoreOption = DEFAULT_STORE,
 ) -> None:
     """Print, filter, sort and export what is stored."""
-    from rich.console import Console
-
     from ..workflows.export import select, write
     from .report import results_table
 
-    if not store.exists():
-        raise ValueError(f"`{store}` does not exist: run a recipe first, or name the store with --store")
-    found = select(_open(store), function, where or [], sort)
+    with _refusals():
+        if not store.exists():
+            raise ValueError(f"`{store}` does not exist: run a recipe first, or name the store with --store")
+        found = select(_open(store), function, where or [], sort)
+        if to:
+            write(found, to)
     if to:
-        write(found, to)
         print(f"{len(found)} results written to {to}")
     else:
-        Console().print(results_table(found))
+        _console(RESULTS_WIDTH).print(results_table(found))
 
 
 def _prepare(recipe: str, set_: list[str] | None, potential: str | None, metals: str | None, store: Path) -> Any:
     from .files import read
     from .run import prepare
 
-    overrides = dict(_pair(text) for text in set_ or [])
-    overrides |= {key: value for key, value in (("potential", potential), ("metal", metals)) if value}
-    return prepare(read(recipe, overrides), store)
+    with _refusals():
+        overrides = dict(_pair(text) for text in set_ or [])
+        overrides |= {key: value for key, value in (("potential", potential), ("metal", metals)) if value}
+        return prepare(read(recipe, overrides), store)
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -145,6 +161,7 @@ def _pair(text: str) -> tuple[str, str]:
 def _open(path: Path) -> Any:
     from ..workflows.store import Store
 
-    return Store(path)
+    with _refusals():
+        return Store(path)
 
 

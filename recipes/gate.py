@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ..potentials import card, cohesive_energy_eV, fingerprint, reference
+from ..potentials import card, cohesive_energy_eV, reference
 from ..structures.carbon import graphene
 from ..structures.metals import bulk_metal
 from ..structures.adatoms import spread_sites
@@ -49,24 +49,23 @@ def metal_steps(metal: str, potential: str) -> MetalSteps:
         Name of the potential to judge.
     """
     about = {"metal": metal}
-    identity = fingerprint(potential).asdict()
 
     def relax(structure: Any, host: str, **parameters: Any) -> Step:
-        return Step("relax", TIGHT | parameters, structure, fingerprint=identity, about=about | {"host": host})
+        return Step("relax", TIGHT | parameters, structure, potential=potential, about=about | {"host": host})
 
     crystal = bulk_metal(metal)
     bulk = relax(crystal, "bulk metal", relax_cell=True)
     slab = Derived(bulk, SLAB_LAYERS, "slab_from_bulk", {"miller": [1, 1, 0], "layers": SLAB_LAYERS})
     parents = {
         "bulk": bulk,
-        "bulk_modulus": Step("bulk_modulus", {}, Derived(bulk, len(crystal)), fingerprint=identity, about=about),
+        "bulk_modulus": Step("bulk_modulus", {}, Derived(bulk, len(crystal)), potential=potential, about=about),
         "slab": relax(slab, "(110) slab"),
     }
     if "C" in card(potential).elements:
         sheet = graphene(GRAPHENE_SIZE)
         hollow = next(site for site in adsorption_sites(sheet) if site.kind == "hollow")
         place = {"metal": metal, "anchors": spread_sites(sheet, hollow, 1)}
-        parents["graphene"] = Step("relax", TIGHT, sheet, fingerprint=identity, about={"host": "3x3 graphene"})
+        parents["graphene"] = Step("relax", TIGHT, sheet, potential=potential, about={"host": "3x3 graphene"})
         on_sheet = Derived(parents["graphene"], len(sheet) + 1, "place_adatoms", place)
         parents["on_graphene"] = relax(on_sheet, "3x3 graphene")
     facts = card(potential)

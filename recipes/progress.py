@@ -14,7 +14,7 @@ from .run import Prepared
 
 
 @contextmanager
-def progress(console: Console, prepared: Prepared) -> Iterator[None]:
+def progress(prepared: Prepared) -> Iterator[None]:
     """Show progress while the recipe runs inside the context: a bar on a terminal, a line per step elsewhere."""
     columns = (
         SpinnerColumn(),
@@ -25,7 +25,7 @@ def progress(console: Console, prepared: Prepared) -> Iterator[None]:
         TextColumn("{task.description}"),
     )
     level = execute.LOG.level
-    with Progress(*columns, console=console, transient=True, disable=not prepared.missing) as bar:
+    with Progress(*columns, console=Console(soft_wrap=True), transient=True, disable=not prepared.missing) as bar:
         handler = _Bar(bar, prepared)
         execute.LOG.addHandler(handler)
         execute.LOG.setLevel(logging.DEBUG)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -13,10 +14,10 @@ from ..workflows.result import Result, Status
 from .adsorption import Row
 from .run import Prepared
 
-HIDDEN = {
-    "function", "kind", "adatoms", "shift_A", "n_metal", "nearest_element", "atom_reference", "force_calls", "wall_s", "created",
-    "cutoff_A", "source", "n_atoms",
-}  # fmt: skip
+HIDDEN = frozenset(
+    "function kind adatoms shift_A n_metal nearest_element atom_reference force_calls wall_s created cutoff_A source "
+    "n_atoms gate host_kept_bonds".split()
+)
 """Columns that are exported, but too many for a screen."""
 
 
@@ -40,20 +41,23 @@ def plan_lines(prepared: Prepared) -> list[str]:
 
 def ranking(rows: Sequence[Row], metal: str, gate: Result) -> RenderableType:
     """Table of one metal's hosts, best site each, strongest adsorption first; eV per metal atom, negative is bound."""
+    ours = [row for row in rows if row.metal == metal]
     fit = gate.scalars.get("verdict") == "fit"
-    table = Table(title=f"{metal} on carbon, best site of each host (eV per {metal} atom, negative = bound)")
+    table = Table(
+        title=f"{metal} on carbon: adsorption energy of the best site of each host (eV per {metal} atom, negative = bound)",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
     for column in ("#", "host", "best site"):
         table.add_column(column, no_wrap=True)
-    for column in ("E vs pristine", "E vs bulk", "E vs atom", "height Å", "nearest Å"):
-        table.add_column(column, justify="right")
-    table.add_column("stayed")
-    table.add_column("converged")
-    if fit:
-        table.add_column("verdict")
-    for row in rows:
-        if row.metal == metal:
-            table.add_row(*_cells(row, fit))
-    return Group(table, Text(worth(metal, gate)))
+    for column in ("vs pristine", "vs bulk", "vs atom", "height Å"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for column in ("nearest Å", "stayed", "converged", *(["verdict"] if fit else [])):
+        table.add_column(column, no_wrap=True)
+    for row in ours:
+        table.add_row(*_cells(row), *([_verdict(row)] if fit else []))
+    lines = [worth(metal, gate), *(note for row in ours for note in _notes(row))]
+    return Group(table, Text("\n".join(lines)))
 
 
 def worth(metal: str, gate: Result) -> str:
@@ -64,16 +68,16 @@ def worth(metal: str, gate: Result) -> str:
     head = f"{potential} is {verdict} for {metal}: {gate.scalars['sentence']}."
     advice = {
         "fit": "",
-        "doubtful": " Its errors largely cancel in `E vs pristine`: rank on that. No verdict is given on whether a host "
-        f"holds {metal} better than bulk {metal} does (`E vs bulk`).",
+        "doubtful": " Its errors largely cancel in `vs pristine`, the ranking. Whether a host holds "
+        f"{metal} better than bulk {metal} does (`vs bulk`) it cannot tell.",
         "unfit": " Use none of these numbers.",
     }
     return head + advice[verdict]
 
 
 def side_by_side(rows: Sequence[Row], metals: Sequence[str]) -> Table:
-    """Compare the metals: `E vs pristine` of each host."""
-    table = Table(title="E vs pristine of the best site (eV per metal atom, negative = bound more than by pristine)")
+    """Compare the metals: adsorption energy of each host relative to the pristine one."""
+    table = Table(title="best site of each host vs pristine (eV per metal atom)", box=box.SIMPLE_HEAD)
     table.add_column("host", no_wrap=True)
     for metal in metals:
         table.add_column(metal, justify="right")
@@ -88,32 +92,26 @@ def side_by_side(rows: Sequence[Row], metals: Sequence[str]) -> Table:
 def recipe_tables(prepared: Prepared) -> RenderableType:
     """Show a recipe: question, parameters with their meaning, hosts with their sites, and what a run would do."""
     parameters = prepared.recipe.parameters
-    settings = Table(title=f"{prepared.recipe.name}: parameters (change one with --set KEY=VALUE)")
-    for column in ("key", "value", "meaning"):
-        settings.add_column(column)
+    settings = Table("key", "value", "meaning", title="parameters (--set KEY=VALUE changes one)", box=box.SIMPLE_HEAD)
     for name, field in type(parameters).model_fields.items():
         value = getattr(parameters, name)
         words = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
         settings.add_row(name, words, field.description)
-    hosts = Table(title="hosts and the sites that a metal atom starts from")
-    for column in ("host", "atoms", "sites"):
-        hosts.add_column(column)
+    hosts = Table("host", "atoms", "sites", title="hosts, and the sites a metal atom starts from", box=box.SIMPLE_HEAD)
     for (metal, host), steps in prepared.plan.answers.items():
         if metal == parameters.metal[0]:
             n_host = steps[0].parents["host"].n_atoms
             hosts.add_row(host, str(n_host), ", ".join(str(step.about["site"]) for step in steps))
-    return Group(settings, hosts, Text("\n".join(plan_lines(prepared))))
+    return Group(Text("\n".join(plan_lines(prepared))), settings, hosts)
 
 
 def results_table(results: Sequence[Result]) -> Table:
-    """Table of stored results, the columns that matter to a person."""
-    table = Table()
-    rows = [row(result) for result in results]
-    columns = [name for name in columns_of(results) if name not in HIDDEN]
-    for name in columns:
-        table.add_column(name, overflow="fold")
-    for values in rows:
-        table.add_row(*(_plain(values.get(name)) for name in columns))
+    """Table of stored results, the columns that matter to a person; the key is cut to eight digits."""
+    smooth = {"message"} if all(result.status is Status.CONVERGED for result in results) else set()
+    columns = [name for name in columns_of(results) if name not in HIDDEN | smooth]
+    table = Table(*columns, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for values in map(row, results):
+        table.add_row(*(_plain(values.get(name))[: 8 if name == "key" else None] for name in columns))
     return table
 
 
@@ -131,24 +129,40 @@ def cost_line(results: Mapping[str, Result], computed: Sequence[str], wall_s: fl
     return f"{calls} force calls, {len(new)} steps computed in {wall_s:.0f} s; of {len(results)} steps {', '.join(ends)}."
 
 
-def _cells(row: Row, fit: bool) -> list[str]:
+def _cells(row: Row) -> list[str]:
     scalars = row.best.scalars
-    converged = "yes" if row.best.status is Status.CONVERGED else f"no: {row.best.message}"
-    stayed = {True: "yes", False: f"no, {scalars.get('shift_A', 0):.1f} Å"}.get(scalars.get("stayed"), "")  # type: ignore[call-overload]
-    nearest = f"{scalars['nearest_A']:.2f} {scalars['nearest_element']}" if "nearest_A" in scalars else ""
-    cells = [
+    if "vs_bulk_eV" not in scalars:
+        return [str(row.rank or ""), row.host, *[""] * 7, _converged(row)]
+    return [
         str(row.rank or ""),
         row.host,
-        str(row.best.about["site"]),
+        scalars["ended_at"],
         *(_energy(scalars, name) for name in ("vs_pristine_eV", "vs_bulk_eV", "vs_atom_eV")),
-        f"{scalars['height_A']:.2f}" if "height_A" in scalars else "",
-        nearest,
-        stayed,
-        converged,
+        f"{scalars['height_A']:.2f}",
+        f"{scalars['nearest_A']:.2f} to {scalars['nearest_element']}",
+        "yes" if scalars["stayed"] else f"no, {scalars['shift_A']:.1f} Å",
+        _converged(row),
     ]
-    if fit:
-        cells.append("philic" if scalars.get("vs_bulk_eV", 0.0) < 0 else "phobic")
-    return cells
+
+
+def _converged(row: Row) -> str:
+    return "yes" if row.best.status is Status.CONVERGED else row.best.status.value
+
+
+def _verdict(row: Row) -> str:
+    """Whether the host holds the metal better than the metal holds itself."""
+    energy = row.best.scalars.get("vs_bulk_eV")
+    return "" if energy is None else "philic" if energy < 0 else "phobic"
+
+
+def _notes(row: Row) -> list[str]:
+    """What a reader must know of a row that its cells do not say."""
+    notes = []
+    if row.best.status is not Status.CONVERGED:
+        notes.append(f"{row.host}: {row.best.message}.")
+    if row.best.scalars.get("host_kept_bonds") is False:
+        notes.append(f"{row.host}: bonds of the host broke or formed under the metal, so this is more than adsorption.")
+    return notes
 
 
 def _energy(scalars: Mapping[str, float | None], name: str) -> str:

@@ -9,7 +9,7 @@ from ase.data import atomic_numbers, covalent_radii
 from ase.geometry import find_mic, minkowski_reduce
 
 from .metals import check_metal
-from .sites import Floats, Site, all_anchors, lateral_distances_A, lateral_position
+from .sites import Floats, Site, all_anchors, lateral_distances_A, lateral_position, site_name
 
 AnchorList = Sequence[Sequence[int]]
 """The atoms an adatom sits over, each ``[index, shift_a, shift_b]``: a `Site`'s anchors, plain for JSON."""
@@ -175,6 +175,36 @@ def adatom_geometry(atoms: Atoms, n_metal: int) -> AdatomGeometry:
     ]
     nearest = int(distances.min(axis=(0, 2)).argmin())
     return AdatomGeometry(float(np.mean(heights)), float(distances.min()), str(atoms.symbols[nearest]))
+
+
+def sites_reached(atoms: Atoms, n_metal: int) -> str:
+    """
+    Name the site each adatom is over: the top, bridge or hollow of the host, as it is now, that is laterally nearest.
+
+    Several adatoms on sites of one name are named once; a name on the lower face ends in "below".
+
+    Parameters
+    ----------
+    atoms
+        Host atoms first, metal atoms last.
+    n_metal
+        How many metal atoms.
+
+    Examples
+    --------
+    >>> from philic.structures.carbon import graphene
+    >>> sites_reached(place_adatoms(graphene(), "K", [[[0, 0, 0]]]), 1)
+    'top C'
+    """
+    host = atoms[: _host_size(atoms, n_metal)]
+    places = all_anchors(host)
+    spots = np.array([lateral_position(host, anchors) for _, anchors in places])
+    names = []
+    for metal in atoms[len(host) :]:
+        nearest = int(lateral_distances_A(host, spots - metal.position[:2]).argmin())
+        rise = find_mic(metal.position - host.positions, host.cell)[0][:, 2].mean()
+        names.append(site_name(host, *places[nearest]) + (" below" if rise < 0 else ""))
+    return ", ".join(dict.fromkeys(names))
 
 
 def lateral_shift_A(before: Atoms, after: Atoms, n_metal: int) -> float:  # noqa: N802

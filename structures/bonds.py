@@ -42,6 +42,11 @@ def find_bonds(host: Atoms) -> dict[Edge, Vector]:
     }
 
 
+def bonded_pairs(host: Atoms) -> set[tuple[int, int]]:
+    """Give the pairs of atoms, lower index first, that `find_bonds` bonds through any cell."""
+    return {(i, j) for i, j, _, _ in find_bonds(host) if i <= j}
+
+
 def _detours(near: dict[int, dict[Edge, tuple[float, Vector]]], edge: Edge) -> Iterator[float]:
     """Give the longer leg of each two-bond path between a bond's ends."""
     i, j, a, b = edge

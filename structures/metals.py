@@ -157,6 +157,6 @@ def _reduced(slab: Atoms) -> Atoms:
     slab = slab.copy()
     slab.pbc = True
     slab.set_cell(minkowski_reduce(slab.cell, pbc=(True, True, False))[0])
-    slab.rotate(slab.cell[0], "x", rotate_cell=True)
+    slab.rotate(-np.degrees(np.arctan2(slab.cell[0, 1], slab.cell[0, 0])), "z", rotate_cell=True)
     slab.wrap(pbc=(True, True, False))
     return slab

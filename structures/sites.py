@@ -88,7 +88,7 @@ def adsorption_sites(host: Atoms, *, near_A: float | None = None) -> list[Site]:
     places = all_anchors(host)
     distances = _distances_to_defect(host, [lateral_position(host, anchors) for _, anchors in places])
     sites = [
-        Site(*places[at], _name(host, *places[at]), multiplicity, distances[at], face)
+        Site(*places[at], site_name(host, *places[at]), multiplicity, distances[at], face)
         for at, face, multiplicity in _orbits(host, places)
     ]
     sites = _uniquely_labelled(sorted(sites, key=_order))
@@ -118,6 +118,22 @@ def all_anchors(host: Atoms) -> list[tuple[Kind, Anchors]]:
         ("hollow", ring) for ring in find_rings(bonds) if _signed_area(host, ring) > 0
     ]
     return tops + bridges + hollows
+
+
+def site_name(host: Atoms, kind: Kind, anchors: Anchors) -> str:
+    """
+    Name a site by what it is over: ``"top N"``, ``"bridge C-N"``, ``"hollow C5N"``.
+
+    Examples
+    --------
+    >>> from philic.structures.carbon import graphene
+    >>> site_name(graphene(), "bridge", ((0, 0, 0), (1, 0, 0)))
+    'bridge C-C'
+    """
+    symbols = [str(host.symbols[i]) for i, _, _ in anchors]
+    if kind == "hollow":
+        return f"hollow {Formula.from_list(symbols).format('hill')}"
+    return f"{kind} {'-'.join(sorted(symbols, key=lambda symbol: (symbol != 'C', symbol)))}"
 
 
 def lateral_position(host: Atoms, anchors: Anchors) -> Floats:
@@ -225,13 +241,6 @@ def _distances_to_defect(host: Atoms, positions: list[Floats]) -> list[float]:
         return [0.0] * len(positions)
     apart = np.array(positions)[:, None] - host.positions[defect, :2]
     return [float(distance) for distance in lateral_distances_A(host, apart).min(axis=1)]
-
-
-def _name(host: Atoms, kind: Kind, anchors: Anchors) -> str:
-    symbols = [str(host.symbols[i]) for i, _, _ in anchors]
-    if kind == "hollow":
-        return f"hollow {Formula.from_list(symbols).format('hill')}"
-    return f"{kind} {'-'.join(sorted(symbols, key=lambda symbol: (symbol != 'C', symbol)))}"
 
 
 def _uniquely_labelled(sites: list[Site]) -> list[Site]:

@@ -88,7 +88,7 @@ def _outcomes(definitions: dict[str, Definition], structures: dict[str, Atoms]) 
     if not keys:
         return
     pack = definitions[keys[0]]
-    potential = load(pack["fingerprint"]["name"])
+    potential = load(pack["potential"])
     loaded = potential.fingerprint.asdict()
     if loaded != pack["fingerprint"]:
         raise ValueError(f"the step asks for the potential {pack['fingerprint']} but this machine has {loaded}")

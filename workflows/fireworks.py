@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import io
-import logging
 import tempfile
 from typing import Any
 
 import mongomock
 from fireworks import Firework, FiretaskBase, FWAction, FWorker, LaunchPad, Workflow
 from fireworks.core import launchpad as fireworks_launchpad
+from fireworks.core import rocket
 from fireworks.core.rocket_launcher import launch_rocket
 
 from .execute import execute
@@ -18,6 +18,7 @@ from .flow import Flow
 from .result import title
 from .store import Store
 
+QUIET = "CRITICAL"
 PACK_SIZE = 16
 """Steps in one Firework: the model is loaded once for them and small structures share its calls."""
 
@@ -74,21 +75,20 @@ def run_here(flow: Flow, store: Store, name: str) -> None:
     """
     store.add_definitions({step.key: step.definition() for step in flow})
     launchpad = _memory_launchpad()
+    rocket.ROCKET_STREAM_LOGLEVEL = QUIET  # a second level, apart from strm_lvl
     launchpad.add_wf(workflow(flow, store, name))
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-        while launch_rocket(launchpad, FWorker(), strm_lvl="CRITICAL", err_file=io.StringIO()):
+        while launch_rocket(launchpad, FWorker(), strm_lvl=QUIET, err_file=io.StringIO()):
             _raise_if_fizzled(launchpad)
 
 
 def _memory_launchpad() -> LaunchPad:
     """Make a launchpad on mongomock. FireWorks reads both from globals of its module when a launchpad is made."""
-    for name in ("launchpad", "rocket.launcher"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
     in_memory = {"MongoClient": mongomock.MongoClient, "GRIDFS_FALLBACK_COLLECTION": None}
     before = {name: getattr(fireworks_launchpad, name) for name in in_memory}
     try:
         vars(fireworks_launchpad).update(in_memory)
-        launchpad = LaunchPad(strm_lvl="CRITICAL")
+        launchpad = LaunchPad(strm_lvl=QUIET)
     finally:
         vars(fireworks_launchpad).update(before)
     launchpad.reset("", require_password=False)

@@ -14,6 +14,7 @@ from ase import Atoms
 from ase.constraints import FixAtoms
 from ase.io.jsonio import decode, encode
 
+from ..potentials import fingerprint
 from .registry import BUILDERS, STEPS
 
 
@@ -53,8 +54,8 @@ class Step:
         What it starts from, for a step that computes.
     parents
         The steps whose results it reads, by role, for a step that analyses.
-    fingerprint
-        The potential's fingerprint, for a step that computes.
+    potential
+        Name of the potential, for a step that computes.
     about
         What it is about, for people (metal, host, site); not part of the key.
     """
@@ -63,7 +64,7 @@ class Step:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     structure: Atoms | Derived | None = None
     parents: Mapping[str, Step] = field(default_factory=dict)
-    fingerprint: Mapping[str, str] | None = None
+    potential: str | None = None
     about: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
@@ -75,9 +76,14 @@ class Step:
                 "parameters": self.parameters,
                 "structure": _structure_identity(self.structure),
                 "parents": {role: parent.key for role, parent in self.parents.items()},
-                "potential": {k: v for k, v in (self.fingerprint or {}).items() if k != "name"},
+                "potential": {name: value for name, value in self.fingerprint.items() if name != "name"},
             }
         )
+
+    @cached_property
+    def fingerprint(self) -> dict[str, str]:
+        """The fingerprint of the potential; empty for an analysis."""
+        return fingerprint(self.potential).asdict() if self.potential else {}
 
     @cached_property
     def waits_for(self) -> tuple[Step, ...]:
@@ -113,7 +119,8 @@ class Step:
             "parameters": dict(self.parameters),
             "structure": structure,
             "parents": {role: parent.key for role, parent in self.parents.items()},
-            "fingerprint": self.fingerprint and dict(self.fingerprint),
+            "potential": self.potential,
+            "fingerprint": self.fingerprint,
             "about": dict(self.about),
         }
 

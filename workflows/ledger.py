@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ..structures.adatoms import adatom_geometry, lateral_shift_A
+from ..structures.adatoms import adatom_geometry, lateral_shift_A, sites_reached
+from ..structures.bonds import bonded_pairs
 from .result import Outcome, Result, Status
 
 
@@ -110,7 +111,8 @@ def adsorption(
     -------
     Outcome
         ``vs_pristine_eV``, ``vs_bulk_eV``, ``vs_atom_eV`` (per metal atom, negative is bound), ``height_A``, ``nearest_A``,
-        ``nearest_element``, ``shift_A``, ``stayed``, ``gate``, ``potential`` and what they are measured against.
+        ``nearest_element``, where the metal ``ended_at``, ``shift_A``, whether it ``stayed`` and ``host_kept_bonds``,
+        ``gate``, ``potential`` and what the energies are measured against.
     """
     problem = _unusable(parents)
     if problem:
@@ -125,7 +127,10 @@ def adsorption(
         for role in energies
         if role.startswith("pristine.")
     ]
+    n_host = len(parents["host"].structures["final"])
+    kept = bonded_pairs(parents["host"].structures["final"]) == bonded_pairs(adsorbed.structures["final"][:n_host])
     scalars = {
+        "ended_at": sites_reached(adsorbed.structures["final"], n_metal),
         "vs_pristine_eV": vs_bulk - min(pristine) if pristine else None,
         "vs_bulk_eV": vs_bulk,
         "vs_atom_eV": None if cohesive_energy_eV is None else vs_bulk - cohesive_energy_eV,
@@ -134,6 +139,7 @@ def adsorption(
         "nearest_element": geometry.nearest_element,
         "shift_A": shift_A,
         "stayed": shift_A < stayed_A,
+        "host_kept_bonds": kept,
         "n_metal": n_metal,
         "potential": adsorbed.provenance["fingerprint"]["name"],
         "gate": parents["gate"].scalars["verdict"],

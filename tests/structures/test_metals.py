@@ -4,7 +4,7 @@ import re
 import numpy as np
 import pytest
 from ase import Atoms
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from philic.structures.metals import METALS, bulk_metal, slab_from_bulk
 
@@ -24,6 +24,7 @@ def test_bulk_has_two_atoms_in_a_cube_of_the_tabulated_edge(metal: str, a: float
 
 
 @settings(max_examples=25, deadline=None)
+@example(metal="Li", miller=(2, 3, 2), layers=1, vacuum_A=5.0)  # its first vector points along -x before it is turned
 @given(metal=st.sampled_from(METALS), miller=millers, layers=st.integers(1, 9), vacuum_A=st.floats(5, 25))
 def test_a_slab_has_one_atom_per_layer_and_the_gap_asked_for(
     metal: str, miller: tuple[int, int, int], layers: int, vacuum_A: float

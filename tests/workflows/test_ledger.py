@@ -129,3 +129,19 @@ def test_a_metal_that_moved_along_or_left_is_told():
     assert outcome(moved).scalars["shift_A"] == pytest.approx(0.9, abs=0.05)
     assert outcome(gone).status is Status.FAILED
     assert outcome(gone).message.startswith("desorbed: the nearest host atom is 5.")
+
+
+def test_where_the_metal_ended_is_named_by_the_host_around_it():
+    hollow = ON_SHEET.copy()
+    hollow.positions[-1, :2] += (0.0, -1.42)
+    started_on_top = relaxed(ON_SHEET, -104.0, structures={"initial": ON_SHEET, "final": hollow})
+    assert adsorption(parents(), **SETTINGS).scalars["ended_at"] == "top C"
+    assert adsorption(parents(adsorbed=started_on_top), **SETTINGS).scalars["ended_at"] == "hollow C6"
+
+
+def test_a_host_whose_bonds_the_metal_broke_is_told():
+    torn = ON_SHEET.copy()
+    torn.positions[4, 2] += 1.5
+    outcome = adsorption(parents(adsorbed=relaxed(torn, -104.0)), **SETTINGS)
+    assert adsorption(parents(), **SETTINGS).scalars["host_kept_bonds"]
+    assert not outcome.scalars["host_kept_bonds"]

@@ -1,5 +1,6 @@
-import multiprocessing
 import sqlite3
+import subprocess
+import sys
 from dataclasses import replace
 
 import ase.db
@@ -79,23 +80,24 @@ def test_an_unknown_step_is_named(store):
         store.definition("nope")
 
 
-def add_many(path, first):
-    store = Store(path)
-    for i in range(40):
-        store.add(result(f"{first}-{i}"))
-        store.add(result(f"shared-{i}", message=first))
+WRITER = """
+import sys
+from philic.workflows.result import Result, Status
+from philic.workflows.store import Store
+store = Store(sys.argv[1])
+for i in range(40):
+    for key in (f"{sys.argv[2]}-{i}", f"shared-{i}"):
+        store.add(Result(Status.CONVERGED, sys.argv[2], key=key, function="relax"))
+"""
 
 
-def test_several_processes_write_at_once(tmp_path):
+def test_several_processes_make_and_write_one_store_at_once(tmp_path):
     path = tmp_path / "philic.db"
-    context = multiprocessing.get_context("spawn")
-    workers = [context.Process(target=add_many, args=(path, name)) for name in ("x", "y", "z")]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    assert [worker.exitcode for worker in workers] == [0, 0, 0]
-    assert len(list(Store(path).results("relax"))) == 160
+    writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(path), name]) for name in "xyz"]
+    assert [writer.wait() for writer in writers] == [0, 0, 0]
+    stored = list(Store(path).results("relax"))
+    assert len(stored) == 4 * 40
+    assert len({result.key for result in stored}) == len(stored)
 
 
 def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(tmp_path):
