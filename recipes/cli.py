@@ -11,12 +11,15 @@ from typing import Annotated, Any
 
 import typer
 
+from .structures import app as structures_app
+
 app = typer.Typer(
     help="Which host does an alkali metal like, and how easily does it move there?",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(structures_app, name="structures")
 
 StoreOption = Annotated[Path, typer.Option("--store", envvar="PHILIC_STORE", help="The results store, one SQLite file.")]
 RecipeArgument = Annotated[str, typer.Argument(help="Name of a recipe file (`philic list`), or path of one.")]

@@ -1,4 +1,4 @@
-"""Metal atoms on a sheet: where they start, how they spread, and where they end up."""
+"""Metal atoms on a sheet or slab: where they start, how they spread, and where they end up."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,9 +7,11 @@ import numpy as np
 from ase import Atoms
 from ase.data import atomic_numbers, covalent_radii
 from ase.geometry import find_mic, minkowski_reduce
+from numpy.typing import NDArray
 
 from .metals import check_metal
-from .sites import Floats, Site, all_anchors, lateral_distances_A, lateral_position, site_name
+from .sites import Floats, Site, all_anchors, lateral_distances_A, lateral_position, site_names
+from .slab_sites import exposed_atoms, heights_A, is_sheet
 
 AnchorList = Sequence[Sequence[int]]
 """The atoms an adatom sits over, each ``[index, shift_a, shift_b]``: a `Site`'s anchors, plain for JSON."""
@@ -23,20 +25,21 @@ _NEARBY_A = 4.0
 @dataclass(frozen=True)
 class AdatomGeometry:
     """
-    Where the adatoms of a sheet are.
+    Where the adatoms of a sheet or slab are.
 
     Attributes
     ----------
     height_A
-        Mean distance along z from an adatom to the mean plane of the host atoms within 4 A of it laterally.
+        Mean distance along z from an adatom to the mean plane of the host atoms (on a slab: of the
+        exposed ones of that face) within 4 A of it laterally.
     nearest_distance_A
         Shortest distance from an adatom to a host atom.
     nearest_element
         That host atom's element.
     """
 
-    height_A: float  # noqa: N815
-    nearest_distance_A: float  # noqa: N815
+    height_A: float
+    nearest_distance_A: float
     nearest_element: str
 
 
@@ -58,7 +61,7 @@ def place_adatoms(
     Parameters
     ----------
     host
-        A sheet in the xy plane.
+        A sheet or slab in the xy plane.
     metal
         An alkali metal.
     anchors
@@ -68,7 +71,7 @@ def place_adatoms(
     height_A
         Height over the highest anchor. By default the shortest metal-anchor distance is the sum of ASE's
         covalent radii (Cordero et al., Dalton Trans. 2008, 2832), and at least 1 A over the highest anchor.
-        Either is raised until every host atom is at least 0.8 times that sum away.
+        Either is raised until every atom of the host is at least 0.8 times that sum away.
 
     Returns
     -------
@@ -104,13 +107,13 @@ def spread_sites(host: Atoms, site: Site, n: int) -> list[list[list[int]]]:
     """
     Choose anchors for several adatoms: the first at a site, each next one as far from the others as can be.
 
-    Every site of the same kind in the cell is a candidate, symmetry-distinct ones included; distances are
-    lateral and periodic.
+    Every site of the same kind in the cell is a candidate, symmetry-distinct ones included; on a slab, of
+    the same name, so that fcc hollows stay apart from hcp ones. Distances are lateral and periodic.
 
     Parameters
     ----------
     host
-        The sheet the site was found on.
+        The host the site was found on.
     site
         Where the first adatom goes.
     n
@@ -126,7 +129,7 @@ def spread_sites(host: Atoms, site: Site, n: int) -> list[list[list[int]]]:
     ValueError
         When n is below 1 or the cell has fewer such sites.
     """
-    candidates = [anchors for kind, anchors in all_anchors(host) if kind == site.kind]
+    candidates = _alike(host, site)
     if n < 1:
         raise ValueError(f"`n` is {n} but must be at least 1")
     if n > len(candidates):
@@ -141,7 +144,18 @@ def spread_sites(host: Atoms, site: Site, n: int) -> list[list[list[int]]]:
     return [[list(anchor) for anchor in anchors] for anchors in chosen]
 
 
-def image_distance_A(atoms: Atoms) -> float:  # noqa: N802
+def _alike(host: Atoms, site: Site) -> list[tuple[tuple[int, int, int], ...]]:
+    """List the anchors of the sites like one: of its kind, and on a slab of its name."""
+    places = [place for place in all_anchors(host, face=site.face) if place[0] == site.kind]
+    if is_sheet(host) or not places:
+        return [anchors for _, anchors in places]
+    names = site_names(host, places, face=site.face)
+    spots = np.array([lateral_position(host, anchors) for _, anchors in places])
+    own = names[int(lateral_distances_A(host, spots - lateral_position(host, site.anchors)).argmin())]
+    return [anchors for (_, anchors), name in zip(places, names, strict=True) if name == own]
+
+
+def image_distance_A(atoms: Atoms) -> float:
     """Give the shortest in-plane lattice translation: how far an adatom is from its own image."""
     reduced = minkowski_reduce(atoms.cell, pbc=(True, True, False))[0]
     return float(np.linalg.norm(reduced[:2], axis=1).min())
@@ -165,21 +179,20 @@ def adatom_geometry(atoms: Atoms, n_metal: int) -> AdatomGeometry:
     """
     n_host = _host_size(atoms, n_metal)
     apart = atoms.positions[n_host:, None] - atoms.positions[:n_host]
-    vectors, distances = (
-        np.reshape(part, (n_metal, n_host, -1)) for part in find_mic(apart.reshape(-1, 3), atoms.cell)
-    )
-    lateral = lateral_distances_A(atoms, apart[:, :, :2])
+    distances = find_mic(apart.reshape(-1, 3), atoms.cell)[1].reshape(n_metal, n_host)
+    levels = heights_A(atoms)
+    rises = levels[n_host:, None] - levels[:n_host]
+    facing = _facing(atoms[:n_host], rises.mean(axis=1))
+    lateral = np.where(facing, lateral_distances_A(atoms, apart[:, :, :2]), np.inf)
     reach = np.maximum(_NEARBY_A, lateral.min(axis=1, keepdims=True))
-    heights = [
-        abs(rises[near].mean()) for rises, near in zip(vectors[:, :, 2], lateral <= reach, strict=True)
-    ]
-    nearest = int(distances.min(axis=(0, 2)).argmin())
+    heights = [abs(row[close].mean()) for row, close in zip(rises, lateral <= reach, strict=True)]
+    nearest = int(distances.min(axis=0).argmin())
     return AdatomGeometry(float(np.mean(heights)), float(distances.min()), str(atoms.symbols[nearest]))
 
 
 def sites_reached(atoms: Atoms, n_metal: int) -> str:
     """
-    Name the site each adatom is over: the top, bridge or hollow of the host, as it is now, that is laterally nearest.
+    Name the site each adatom is over: the laterally nearest of the host as it is now.
 
     Several adatoms on sites of one name are named once; a name on the lower face ends in "below".
 
@@ -196,18 +209,19 @@ def sites_reached(atoms: Atoms, n_metal: int) -> str:
     >>> sites_reached(place_adatoms(graphene(), "K", [[[0, 0, 0]]]), 1)
     'top C'
     """
-    host = atoms[: _host_size(atoms, n_metal)]
-    places = all_anchors(host)
-    spots = np.array([lateral_position(host, anchors) for _, anchors in places])
+    n_host = _host_size(atoms, n_metal)
+    host, levels = atoms[:n_host], heights_A(atoms)
     names = []
-    for metal in atoms[len(host) :]:
-        nearest = int(lateral_distances_A(host, spots - metal.position[:2]).argmin())
-        rise = find_mic(metal.position - host.positions, host.cell)[0][:, 2].mean()
-        names.append(site_name(host, *places[nearest]) + (" below" if rise < 0 else ""))
+    for at in range(n_host, len(atoms)):
+        face = 1 if levels[at] >= levels[:n_host].mean() else -1
+        places = all_anchors(host, face=face)
+        spots = np.array([lateral_position(host, anchors) for _, anchors in places])
+        nearest = int(lateral_distances_A(host, spots - atoms.positions[at, :2]).argmin())
+        names.append(site_names(host, places, face=face)[nearest] + (" below" if face < 0 else ""))
     return ", ".join(dict.fromkeys(names))
 
 
-def lateral_shift_A(before: Atoms, after: Atoms, n_metal: int) -> float:  # noqa: N802
+def lateral_shift_A(before: Atoms, after: Atoms, n_metal: int) -> float:
     """
     Give the largest lateral displacement of an adatom, the host's mean lateral drift taken out.
 
@@ -247,7 +261,8 @@ def _start(host: Atoms, metal: str, anchors: AnchorList, face: int, height: floa
     corners = _gathered(host, anchors)
     middle = corners.mean(axis=0)
     radii = covalent_radii[host.numbers] + covalent_radii[atomic_numbers[metal]]
-    apart = find_mic(host.positions - middle, host.cell)[0][:, 2] * face
+    levels = heights_A(host)
+    apart = (levels - levels[index[0]] + corners[0, 2] - middle[2]) * face
     clear = _rest(apart, lateral_distances_A(host, host.positions[:, :2] - middle[:2]), _CLOSEST * radii)
     anchored = (corners - middle)[:, 2] * face
     top = anchored.max()
@@ -256,6 +271,14 @@ def _start(host: Atoms, metal: str, anchors: AnchorList, face: int, height: floa
         height = max(touching - top, _LEAST_START_A)
     middle[2] += face * max(top + height, clear)
     return np.asarray(middle)
+
+
+def _facing(host: Atoms, rises: Floats) -> NDArray[np.bool_]:
+    """Tell which host atoms each adatom, so high over the host's mean, looks at: all those of a sheet."""
+    if is_sheet(host):
+        return np.ones((len(rises), len(host)), dtype=bool)
+    seen = {face: exposed_atoms(host, face) for face in (1, -1)}
+    return np.array([seen[1 if rise >= 0 else -1] for rise in rises])
 
 
 def _rest(heights: Floats, lateral: Floats, radii: Floats) -> float:

@@ -1,4 +1,4 @@
-"""Graphene sheets: pristine, with vacancies, doped, co-doped, and with metal-N4 centres."""
+"""Graphene sheets by name: pristine, defective, doped, co-doped, oxidised, and with metal-N4 centres."""
 
 import re
 from collections import Counter
@@ -8,6 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols, covalent_radii
+
+from .groups import carbonyl, epoxy, hydroxyl, stone_wales
+from .sheets import central_atom, central_bond, neighbours
 
 LATTICE_CONSTANT_A = 2.46
 """Graphite's in-plane lattice constant at room temperature (Trucano & Chen, Nature 258, 136, 1975)."""
@@ -95,7 +98,7 @@ def carbon_host(
     -------
     Atoms
         With ``info["philic"]``: ``host``, ``defect`` (indices of dopants, metal and undercoordinated edge
-        atoms) and ``dopants`` (how many of each element).
+        atoms, and of a group with the carbon it is bound to) and ``dopants`` (how many of each element).
 
     Raises
     ------
@@ -142,32 +145,32 @@ def _pristine(sheet: Atoms) -> tuple[Atoms, list[int]]:
 
 def _substitution(sheet: Atoms, *dopants: str) -> tuple[Atoms, list[int]]:
     """Put one dopant, or two on bonded sites, in place of carbon."""
-    centre = _central_atom(sheet)
-    sites = [centre, *_neighbours(sheet, centre)][: len(dopants)]
+    centre = central_atom(sheet)
+    sites = [centre, *neighbours(sheet, centre)][: len(dopants)]
     return _doped(sheet, sites, dopants, bonded=True), sites
 
 
 def _next_neighbours(sheet: Atoms, first: str, second: str) -> tuple[Atoms, list[int]]:
     """Put two dopants on either side of one carbon."""
-    sites = _neighbours(sheet, _central_atom(sheet))[:2]
+    sites = neighbours(sheet, central_atom(sheet))[:2]
     return _doped(sheet, sites, (first, second), bonded=False), sites
 
 
 def _monovacancy(sheet: Atoms, n_nitrogen: str = "0") -> tuple[Atoms, list[int]]:
     """Remove the central atom and make some of its three neighbours nitrogen."""
-    centre = _central_atom(sheet)
-    return _hole(sheet, [centre], _neighbours(sheet, centre), int(n_nitrogen))
+    centre = central_atom(sheet)
+    return _hole(sheet, [centre], neighbours(sheet, centre), int(n_nitrogen))
 
 
 def _divacancy(sheet: Atoms, n_nitrogen: str = "0") -> tuple[Atoms, list[int]]:
     """Remove a central bond's two atoms and make some of their four neighbours nitrogen."""
-    bond, edge = _central_bond(sheet)
+    bond, edge = central_bond(sheet)
     return _hole(sheet, bond, edge, int(n_nitrogen))
 
 
 def _metal_n4(sheet: Atoms, metal: str) -> tuple[Atoms, list[int]]:
     """Fill a divacancy edged by four nitrogens with a metal in the middle of the removed bond."""
-    (e, f), _ = _central_bond(sheet)
+    (e, f), _ = central_bond(sheet)
     pocket, edge = _divacancy(sheet, "4")
     middle = sheet.positions[e] + sheet.get_distance(e, f, mic=True, vector=True) / 2
     host = pocket + Atoms(metal, positions=[middle])
@@ -183,7 +186,7 @@ def _pyrrolic(sheet: Atoms) -> tuple[Atoms, list[int]]:
     N is put at the mean of a, d, e and f, half-way between the ring's centre and the middle of e-f: the ring
     a, b, c, d, N has five members and N-C is 1.55 A before relaxation (1.37 A in pyrrole). It bears no H.
     """
-    (e, f), edge = _central_bond(sheet)
+    (e, f), edge = central_bond(sheet)
     along = sheet.get_distance(e, f, mic=True, vector=True)
     to_edge = sheet.get_distances(e, edge, mic=True, vector=True)
     one_side = np.cross(along, to_edge)[:, 2] > 0
@@ -209,38 +212,20 @@ def _doped(sheet: Atoms, sites: list[int], dopants: tuple[str, ...], *, bonded: 
     host: Atoms = flat.copy()
     face = 1
     for site in sites:
-        lift_A = _lift(flat, site, _neighbours(flat, site))
+        lift_A = _lift(flat, site, neighbours(flat, site))
         host.positions[site, 2] += face * lift_A
         if lift_A > 0 and bonded:
             face = -1
     return host
 
 
-def _lift(flat: Atoms, atom: int, neighbours: list[int]) -> float:
+def _lift(flat: Atoms, atom: int, around: list[int]) -> float:
     """Tell how far above a flat sheet an atom's bonds (in A) are as long as the sums of covalent radii."""
     if flat.symbols[atom] == "F":
         return _FLUORINE_LIFT_A
-    gap = flat.get_distances(atom, neighbours, mic=True).mean()
-    bond = (covalent_radii[flat.numbers[atom]] + covalent_radii[flat.numbers[neighbours]]).mean()
+    gap = flat.get_distances(atom, around, mic=True).mean()
+    bond = (covalent_radii[flat.numbers[atom]] + covalent_radii[flat.numbers[around]]).mean()
     return float(np.sqrt(bond**2 - gap**2)) if bond > _OVERSIZE * gap else 0.0
-
-
-def _central_atom(sheet: Atoms) -> int:
-    middle = sheet.cell.sum(axis=0) / 2
-    return int(np.argmin(np.linalg.norm(sheet.positions - middle, axis=1).round(6)))
-
-
-def _neighbours(sheet: Atoms, atom: int) -> list[int]:
-    """List the three nearest other atoms."""
-    distances = sheet.get_distances(atom, range(len(sheet)), mic=True).round(6)
-    return [int(i) for i in np.argsort(distances, kind="stable")[1:4]]
-
-
-def _central_bond(sheet: Atoms) -> tuple[list[int], list[int]]:
-    """Give the two atoms of a bond near the cell's centre, and their four other neighbours."""
-    e = _central_atom(sheet)
-    f = _neighbours(sheet, e)[0]
-    return [e, f], [i for end in (e, f) for i in _neighbours(sheet, end) if i not in (e, f)]
 
 
 class _Form(NamedTuple):
@@ -269,6 +254,16 @@ _FORMS = (
         3,
         _metal_n4,
     ),
+    _Form(
+        "Stone-Wales",
+        "a bond turned by 90 degrees: two five- and two seven-rings",
+        "Stone-Wales",
+        4,
+        stone_wales,
+    ),
+    _Form("epoxy", "O over a bond", "epoxy", 2, epoxy),
+    _Form("hydroxyl", "OH on one carbon", "hydroxyl", 2, hydroxyl),
+    _Form("carbonyl", "C=O at the edge of a vacancy", "carbonyl", 3, carbonyl),
 )
 
 CARBON_FORMS: dict[str, str] = {form.shown: form.meaning for form in _FORMS}

@@ -5,8 +5,8 @@ import math
 import numpy as np
 from ase import Atoms
 from ase.build import bulk as ase_bulk
-from ase.build import surface
-from ase.geometry import minkowski_reduce
+
+from .slabs import shown_miller, slab
 
 METALS = ("Li", "Na", "K", "Rb", "Cs")
 """The alkali metals, all bcc near room temperature."""
@@ -107,22 +107,19 @@ def slab_from_bulk(
     _check_slab(bulk, miller, layers, vacuum_A, size)
     to_primitive = np.ones((3, 3), dtype=int) - 2 * np.eye(3, dtype=int)  # twice the primitive vectors
     primitive = Atoms(bulk.symbols[:1], cell=to_primitive / 2 @ bulk.cell.array, pbc=True)
-    indices = to_primitive @ np.array(miller)
-    slab = surface(primitive, tuple(int(i) for i in indices // np.gcd.reduce(indices)), layers, vacuum_A / 2)
-    slab = _reduced(slab)
-    slab *= (*size, 1)
+    h, k, l = (int(i) for i in to_primitive @ np.array(miller))  # noqa: E741
+    cut = slab(primitive, (h, k, l), layers=layers, vacuum_A=vacuum_A, size=size)
     metal = str(bulk.symbols[0])
-    shown = "".join(map(str, miller)) if all(0 <= i <= 9 for i in miller) else " ".join(map(str, miller))
-    slab.info["philic"] = {
+    cut.info["philic"] = {
         "family": "metal",
         "metal": metal,
-        "host": f"{metal}({shown})",
+        "host": f"{metal}({shown_miller(miller)})",
         "miller": [int(i) for i in miller],
         "layers": int(layers),
         "size": [int(n) for n in size],
-        "area_A2": float(np.linalg.norm(np.cross(slab.cell[0], slab.cell[1]))),
+        "area_A2": float(np.linalg.norm(np.cross(cut.cell[0], cut.cell[1]))),
     }
-    return slab
+    return cut
 
 
 def _check_slab(
@@ -150,13 +147,3 @@ def _is_bcc(bulk: Atoms) -> bool:
     between = (bulk.get_scaled_positions()[1] - bulk.get_scaled_positions()[0]) % 1
     cubic = math.isclose(lengths.min(), lengths.max(), rel_tol=0.02) and np.allclose(angles, 90, atol=1)
     return bool(cubic and np.allclose(between, 0.5, atol=0.02))
-
-
-def _reduced(slab: Atoms) -> Atoms:
-    """Shorten the in-plane cell vectors, lay a along x, and gather the atoms in the cell."""
-    slab = slab.copy()
-    slab.pbc = True
-    slab.set_cell(minkowski_reduce(slab.cell, pbc=(True, True, False))[0])
-    slab.rotate(-np.degrees(np.arctan2(slab.cell[0, 1], slab.cell[0, 0])), "z", rotate_cell=True)
-    slab.wrap(pbc=(True, True, False))
-    return slab

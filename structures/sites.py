@@ -1,23 +1,22 @@
-"""The symmetry-distinct adsorption sites of a flat or nearly flat sheet."""
+"""The symmetry-distinct adsorption sites of a sheet, and of both faces of a slab."""
 
-import warnings
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import product
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import spglib
 from ase import Atoms
 from ase.formula import Formula
 from ase.geometry import find_mic
 from numpy.typing import NDArray
 
 from .bonds import Anchor, find_bonds, find_rings
+from .slab_sites import Kind, is_sheet, site_details, slab_anchors, told_apart
+from .symmetry import symmetry_of
 
-Kind = Literal["top", "bridge", "hollow"]
 Anchors = tuple[Anchor, ...]
+Place = tuple[Kind, Anchors]
 Floats = NDArray[np.float64]
 
 _SYMMETRY_TOLERANCE_A = 0.05
@@ -27,45 +26,51 @@ _SAME_SITE_A = 0.3
 @dataclass(frozen=True)
 class Site:
     """
-    A place for an adatom on a sheet.
+    A place for an adatom on a sheet or slab.
 
     Attributes
     ----------
     kind
-        Over an atom, a bond or a ring.
+        Over an atom, a bond (two exposed neighbours of a slab) or a ring.
     anchors
         The atoms the site is the centre of: index, and cell shift along a and b.
     label
-        Unique within the host: ``"top N"``, ``"bridge C-N"``, ``"hollow C6 @2.8"`` (A from the defect).
+        Unique within the host: ``"top N"``, ``"bridge C-N"``, ``"hollow C6 @2.8"`` (A from the defect),
+        ``"hollow Cu3 fcc"``, ``"bridge K-K long"``, ``"top Cu cn 7"`` (coordination number, at a step).
     multiplicity
-        How many of the cell's sites this one stands for.
+        How many sites on its face of the cell this one stands for.
     distance_A
         Lateral distance to the nearest atom of the defect; 0.0 when the host has none.
     face
-        +1 above the sheet, -1 below.
+        +1 above, -1 below.
     """
 
     kind: Kind
     anchors: Anchors
     label: str
     multiplicity: int
-    distance_A: float  # noqa: N815
+    distance_A: float
     face: int
 
 
 def adsorption_sites(host: Atoms, *, near_A: float | None = None) -> list[Site]:
     """
-    List every symmetry-distinct top, bridge and hollow site of a sheet.
+    List every symmetry-distinct top, bridge and hollow site of a sheet or slab.
 
-    Bonds follow from covalent radii; hollows are the faces of the bond graph drawn on the periodic cell, so
-    that pentagons and vacancies count like hexagons. Two sites are the same when an operation of the doped
-    host's own space group, found by spglib, takes one to the other. When the sheet is its own mirror image,
-    only the upper face is listed.
+    Sheets: bonds follow from covalent radii; hollows are the faces of the bond graph drawn on the periodic
+    cell, so that pentagons and vacancies count like hexagons. Slabs (bonds that cross as seen along z, or
+    ``info["philic"]["miller"]``): sites are the atoms exposed on a face, the pairs of them with none between,
+    and the polygons these enclose; names tell hollows apart by what lies beneath (fcc and hcp), bridges by
+    length, and the atoms of steps and defects by their coordination number.
+
+    Two sites are the same when an operation of the host's own space group, found by spglib, takes one to the
+    other. When one takes the upper face to the lower, only the upper face is listed.
 
     Parameters
     ----------
     host
-        A sheet in the xy plane; distances are measured from the atoms in ``info["philic"]["defect"]``.
+        A sheet or slab in the xy plane; distances are measured from the atoms in
+        ``info["philic"]["defect"]``.
     near_A
         Keep only sites at most this far from the defect; all are kept when there is none.
 
@@ -77,7 +82,7 @@ def adsorption_sites(host: Atoms, *, near_A: float | None = None) -> list[Site]:
     Raises
     ------
     ValueError
-        When the sheet does not lie in the xy plane, or atoms overlap.
+        When the host does not lie in the xy plane, or atoms overlap.
 
     Examples
     --------
@@ -85,39 +90,47 @@ def adsorption_sites(host: Atoms, *, near_A: float | None = None) -> list[Site]:
     >>> [site.label for site in adsorption_sites(graphene())]
     ['bridge C-C', 'hollow C6', 'top C']
     """
-    places = all_anchors(host)
-    distances = _distances_to_defect(host, [lateral_position(host, anchors) for _, anchors in places])
-    sites = [
-        Site(*places[at], site_name(host, *places[at]), multiplicity, distances[at], face)
-        for at, face, multiplicity in _orbits(host, places)
-    ]
+    operations = _operations(host)
+    faces = (1,) if (operations.flips == -1).any() else (1, -1)
+    sites = [site for face in faces for site in _sites_of_face(host, operations, face)]
     sites = _uniquely_labelled(sorted(sites, key=_order))
     return [site for site in sites if near_A is None or site.distance_A <= near_A]
 
 
-def all_anchors(host: Atoms) -> list[tuple[Kind, Anchors]]:
+def all_anchors(host: Atoms, *, face: int = 1) -> list[Place]:
     """
-    List the anchors of every site in the cell: atoms, bonds, then rings.
+    List the anchors of every site on one face of the cell: atoms, bonds, then rings.
+
+    Both faces of a sheet have the same.
 
     Raises
     ------
     ValueError
-        When the sheet does not lie in the xy plane.
+        When the host does not lie in the xy plane.
     """
     tilt_A = float(np.abs(host.cell.array[:2, 2]).max())
     if tilt_A > 1e-3:
         raise ValueError(
             f"`host` has an a or b that rises by {tilt_A:.3g} A but both must lie in the xy plane"
         )
-    bonds = find_bonds(host)
-    tops: list[tuple[Kind, Anchors]] = [("top", ((i, 0, 0),)) for i in range(len(host))]
-    bridges: list[tuple[Kind, Anchors]] = [
-        ("bridge", ((i, 0, 0), (j, a, b))) for i, j, a, b in bonds if (i, j, a, b) < (j, i, -a, -b)
-    ]
-    hollows: list[tuple[Kind, Anchors]] = [
-        ("hollow", ring) for ring in find_rings(bonds) if _signed_area(host, ring) > 0
-    ]
-    return tops + bridges + hollows
+    return _sheet_anchors(host) if is_sheet(host) else slab_anchors(host, face)
+
+
+def site_names(host: Atoms, places: list[Place], *, face: int = 1) -> list[str]:
+    """
+    Name all the sites of a face, those of a slab so that different ones differ: ``"hollow Cu3 hcp"``.
+
+    Parameters
+    ----------
+    host
+        A sheet or slab.
+    places
+        What `all_anchors` lists for the face.
+    face
+        +1 for the upper face, -1 for the lower.
+    """
+    names = [site_name(host, *place) for place in places]
+    return names if is_sheet(host) else told_apart(names, site_details(host, places, face))
 
 
 def site_name(host: Atoms, kind: Kind, anchors: Anchors) -> str:
@@ -141,12 +154,31 @@ def lateral_position(host: Atoms, anchors: Anchors) -> Floats:
     return np.asarray(_corners(host, anchors).mean(axis=0))
 
 
-def lateral_distances_A(host: Atoms, vectors: Floats) -> Floats:  # noqa: N802
+def lateral_distances_A(host: Atoms, vectors: Floats) -> Floats:
     """Give the lateral lengths of vectors, shape ``(..., 2)``, to the nearest periodic image."""
     flat = np.zeros((vectors.size // 2, 3))
     flat[:, :2] = vectors.reshape(-1, 2)
     lengths = find_mic(flat, host.cell, pbc=(True, True, False))[1]
     return np.asarray(lengths).reshape(vectors.shape[:-1])
+
+
+def _sheet_anchors(host: Atoms) -> list[Place]:
+    bonds = find_bonds(host)
+    tops: list[Place] = [("top", ((i, 0, 0),)) for i in range(len(host))]
+    bridges: list[Place] = [
+        ("bridge", ((i, 0, 0), (j, a, b))) for i, j, a, b in bonds if (i, j, a, b) < (j, i, -a, -b)
+    ]
+    hollows: list[Place] = [("hollow", ring) for ring in find_rings(bonds) if _signed_area(host, ring) > 0]
+    return tops + bridges + hollows
+
+
+def _sites_of_face(host: Atoms, operations: "_Operations", face: int) -> Iterator[Site]:
+    places = all_anchors(host, face=face)
+    names = site_names(host, places, face=face)
+    spots = np.array([lateral_position(host, anchors) for _, anchors in places])
+    distances = _distances_to_defect(host, spots)
+    for at, multiplicity in _orbits(host, operations, [kind for kind, _ in places], spots):
+        yield Site(*places[at], names[at], multiplicity, distances[at], face)
 
 
 def _corners(host: Atoms, anchors: Anchors) -> Floats:
@@ -161,7 +193,7 @@ def _signed_area(host: Atoms, ring: Anchors) -> float:
 
 
 class _Operations(NamedTuple):
-    """What takes the sheet to itself: lateral rotations and shifts in A, and whether faces swap (-1)."""
+    """What takes the host to itself: lateral rotations and shifts in A, and whether faces swap (-1)."""
 
     rotations: Floats
     shifts: Floats
@@ -170,16 +202,16 @@ class _Operations(NamedTuple):
 
 def _operations(host: Atoms) -> _Operations:
     """
-    Find the sheet's symmetry.
+    Find the host's symmetry.
 
     Rotations come from the primitive cell: a 3x4 cell of graphene has no three-fold axis, the sheet has one.
     """
-    whole = _symmetry(host)
+    whole = symmetry_of(host, _SYMMETRY_TOLERANCE_A)
     steps = whole.translations[(whole.rotations == np.eye(3)).all(axis=(1, 2))] @ host.cell.array
     first = np.unique(whole.mapping_to_primitive, return_index=True)[1]
     small = host[first]
     small.set_cell(whole.primitive_lattice)
-    found = _symmetry(small)
+    found = symmetry_of(small, _SYMMETRY_TOLERANCE_A)
     turns = small.cell.array.T @ found.rotations @ np.linalg.inv(small.cell.array.T)
     in_plane = np.abs(turns[:, 2, :2]).max(axis=1) < 1e-3
     turns, shifts = turns[in_plane], (found.translations @ small.cell.array)[in_plane]
@@ -190,41 +222,21 @@ def _operations(host: Atoms) -> _Operations:
     )
 
 
-def _symmetry(atoms: Atoms) -> spglib.SpglibDataset:
-    cell = (atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers)
-    with warnings.catch_warnings():  # spglib 2.7 and 2.8 announce their new error handling at every call
-        warnings.simplefilter("ignore", DeprecationWarning)
-        dataset = spglib.get_symmetry_dataset(cell, symprec=_SYMMETRY_TOLERANCE_A)
-    if dataset is None:
-        raise ValueError(f"`host` is {atoms.symbols} with overlapping atoms but they must lie apart")
-    return dataset
-
-
-def _orbits(host: Atoms, places: list[tuple[Kind, Anchors]]) -> Iterator[tuple[int, int, int]]:
-    """Give one place of each orbit, its face, and the orbit's size."""
-    operations = _operations(host)
+def _orbits(
+    host: Atoms, operations: _Operations, kinds: list[Kind], spots: Floats
+) -> Iterator[tuple[int, int]]:
+    """Give one place of each orbit on a face, and the orbit's size."""
     plane = host.cell.array[:2, :2]
-    spots = np.array([lateral_position(host, anchors) for _, anchors in places])
-    kinds = np.array([kind for kind, _ in places])
-    faces = (1,) if _is_own_mirror_image(operations, plane) else (1, -1)
-    waiting = {face: np.ones(len(places), dtype=bool) for face in faces}
-    for face, at in product(faces, range(len(places))):
-        if not waiting[face][at]:
-            continue
-        size = 0
-        for other in faces:
-            chosen = slice(None) if len(faces) == 1 else operations.flips == face * other
-            images = operations.rotations[chosen] @ spots[at] + operations.shifts[chosen]
-            members = waiting[other] & (kinds == kinds[at]) & _hit(spots, images, plane)
-            waiting[other] &= ~members
-            size += int(members.sum())
-        yield at, face, size
-
-
-def _is_own_mirror_image(operations: _Operations, plane: Floats) -> bool:
-    unturned = np.isclose(operations.rotations, np.eye(2), atol=1e-3).all(axis=(1, 2))
-    shifts = operations.shifts[unturned & (operations.flips == -1)]
-    return bool(_hit(np.zeros((1, 2)), shifts, plane).any())
+    upright = operations.flips == 1
+    turns, shifts = operations.rotations[upright], operations.shifts[upright]
+    named = np.array(kinds)
+    waiting = np.ones(len(spots), dtype=bool)
+    for at in range(len(spots)):
+        if waiting[at]:
+            images = turns @ spots[at] + shifts
+            members = waiting & (named == named[at]) & _hit(spots, images, plane)
+            waiting &= ~members
+            yield at, int(members.sum())
 
 
 def _hit(spots: Floats, images: Floats, plane: Floats) -> NDArray[np.bool_]:
@@ -235,11 +247,11 @@ def _hit(spots: Floats, images: Floats, plane: Floats) -> NDArray[np.bool_]:
     return np.asarray((np.linalg.norm((apart - apart.round()) @ plane, axis=2) < _SAME_SITE_A).any(axis=0))
 
 
-def _distances_to_defect(host: Atoms, positions: list[Floats]) -> list[float]:
+def _distances_to_defect(host: Atoms, spots: Floats) -> list[float]:
     defect = host.info.get("philic", {}).get("defect", [])
     if not defect:
-        return [0.0] * len(positions)
-    apart = np.array(positions)[:, None] - host.positions[defect, :2]
+        return [0.0] * len(spots)
+    apart = spots[:, None] - host.positions[defect, :2]
     return [float(distance) for distance in lateral_distances_A(host, apart).min(axis=1)]
 
 

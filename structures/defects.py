@@ -1,0 +1,462 @@
+"""Point defects of a crystal: vacancies, interstitials and Frenkel pairs in a supercell."""
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any, Literal
+
+import numpy as np
+from ase import Atoms
+from ase.build import make_supercell
+from ase.data import atomic_numbers
+from ase.geometry import find_mic, minkowski_reduce
+from numpy.typing import NDArray
+
+from .metals import METALS, check_metal
+from .orbits import (
+    Floats,
+    Operations,
+    all_images,
+    distances_to_atoms,
+    primitive,
+    shifts_within,
+    symmetry,
+    voids,
+)
+
+Position = tuple[float, float, float]
+
+_SAME_ATOM_A = 0.5
+_SUBTRACTED = {"vacancy": -1, "interstitial": 1}
+
+
+@dataclass(frozen=True)
+class DefectSite:
+    """
+    A place in a crystal where an atom may be missing or one too many.
+
+    Attributes
+    ----------
+    kind
+        On a lattice site, or in a void between them.
+    element
+        What sits there; None in a void.
+    position_A
+        Where it is, in the frame of the crystal.
+    multiplicity
+        How many of the crystal cell's sites this one stands for.
+    distance_A
+        To the nearest other atom.
+    label
+        Unique within the crystal: ``"K"``, ``"O #2"``, ``"void #1"`` (the largest).
+    """
+
+    kind: Literal["lattice", "void"]
+    element: str | None
+    position_A: Position
+    multiplicity: int
+    distance_A: float
+    label: str
+
+
+def vacancy_sites(crystal: Atoms, element: str | None = None) -> list[DefectSite]:
+    """
+    List the symmetry-distinct lattice sites, of one element or of all.
+
+    Parameters
+    ----------
+    crystal
+        Periodic in three directions; a primitive cell, a conventional cell or a supercell.
+    element
+        Keep only this one's sites.
+
+    Raises
+    ------
+    ValueError
+        When the crystal is not periodic, its atoms overlap, or it lacks the element.
+
+    Examples
+    --------
+    >>> from ase.build import bulk
+    >>> [(site.label, site.multiplicity) for site in vacancy_sites(bulk("KF", "rocksalt", a=5.34))]
+    [('F', 1), ('K', 1)]
+    """
+    if element is not None:
+        check_holds(crystal, element)
+    cell, operations = primitive(crystal)
+    sites = _distinct(crystal, cell, operations, cell.get_scaled_positions(), list(cell.symbols))
+    sites.sort(key=lambda site: (str(site.element), site.multiplicity, site.distance_A))
+    return [site for site in _labelled(sites) if element in (None, site.element)]
+
+
+def interstitial_sites(crystal: Atoms, metal: str) -> list[DefectSite]:
+    """
+    List the symmetry-distinct voids that may hold one more metal atom, the largest first.
+
+    A void is a vertex of the periodic Voronoi tessellation that lies among its nearest atoms: a point from
+    which every step leads nearer to one. Vertices within 1 A of their own symmetric image are one void, at
+    the middle; a void within 1 A of a larger one is part of it. Voids nearer to an atom than half the sum
+    of covalent radii are left out.
+
+    Parameters
+    ----------
+    crystal
+        Periodic in three directions.
+    metal
+        The alkali metal to be put in.
+
+    Raises
+    ------
+    ValueError
+        When the metal is unknown, or the crystal is not periodic or overlaps.
+
+    Examples
+    --------
+    >>> from ase.build import bulk
+    >>> [site.multiplicity for site in interstitial_sites(bulk("KF", "rocksalt", a=5.34, cubic=True), "K")]
+    [8]
+    """
+    check_metal(metal)
+    cell, operations = primitive(crystal)
+    spots = voids(cell, metal, operations)
+    return _labelled(_distinct(crystal, cell, operations, spots, [None] * len(spots)))
+
+
+def supercell_for(crystal: Atoms, min_image_A: float) -> Atoms:
+    """
+    Repeat a crystal until no atom is nearer to its own image than asked for.
+
+    The supercell with the fewest atoms is taken among the repeats of the given cell and, where that is a
+    whole multiple of the given one, of the conventional cell: a primitive fcc cell grows into a cube.
+
+    Parameters
+    ----------
+    crystal
+        Periodic in three directions.
+    min_image_A
+        Least length of a lattice vector.
+
+    Returns
+    -------
+    Atoms
+        In the crystal's frame; ``info["philic"]`` holds the integer matrix and the shortest lattice vector.
+
+    Raises
+    ------
+    ValueError
+        When the distance is not positive, or the crystal is not periodic or overlaps.
+
+    Examples
+    --------
+    >>> from ase.build import bulk
+    >>> supercell_for(bulk("KF", "rocksalt", a=5.34), 10.0).info["philic"]["formula"]
+    'F27K27'
+    """
+    if min_image_A <= 0:
+        raise ValueError(f"`min_image_A` is {min_image_A} but must be above 0")
+    fits = [_repeats(base, crystal, min_image_A) for base in _bases(crystal)]
+    _, _, matrix = min(fits, key=lambda fit: fit[:2])
+    plain = Atoms(crystal.numbers, crystal.positions, cell=crystal.cell, pbc=True)
+    plain.wrap()
+    supercell: Atoms = make_supercell(plain, matrix)
+    supercell.info["philic"] = {
+        "family": "crystal",
+        "host": crystal_name(crystal),
+        **crystal.info.get("philic", {}),
+        "supercell": matrix.tolist(),
+        "image_distance_A": shortest_vector_A(supercell),
+        "formula": supercell.symbols.formula.format("hill"),
+    }
+    return supercell
+
+
+def vacancy(crystal: Atoms, site: DefectSite, *, min_image_A: float = 10.0) -> Atoms:
+    """
+    Take one atom out of a supercell.
+
+    Parameters
+    ----------
+    crystal
+        The one the site was found in.
+    site
+        One of `vacancy_sites`.
+    min_image_A
+        Least distance between the vacancy and its image.
+
+    Returns
+    -------
+    Atoms
+        ``info["philic"]`` holds the defect, its position, the formula and the formal charge: that of the
+        defect relative to the perfect crystal, -1 where a monovalent cation is missing, None where no
+        oxidation states are known.
+
+    Raises
+    ------
+    ValueError
+        When the site is a void or of another crystal, or the supercell has no other atom of that element.
+    """
+    if site.element is None:
+        raise ValueError(f"`site` is '{site.label}' but a vacancy needs a lattice site: see `vacancy_sites`")
+    atoms = supercell_for(crystal, min_image_A)
+    index = atom_at(atoms, site.position_A, site.element)
+    if list(atoms.symbols).count(site.element) == 1:
+        raise ValueError(
+            f"`min_image_A` is {min_image_A} but its supercell {atoms.symbols} has only one {site.element}:"
+            " raise it"
+        )
+    del atoms[index]
+    return _described(atoms, crystal, "vacancy", site.element, [site])
+
+
+def interstitial(crystal: Atoms, metal: str, site: DefectSite, *, min_image_A: float = 10.0) -> Atoms:
+    """
+    Put one more metal atom, the last, into a void of a supercell.
+
+    Parameters
+    ----------
+    crystal
+        The one the site was found in.
+    metal
+        An alkali metal, of the crystal or foreign to it.
+    site
+        One of `interstitial_sites`.
+    min_image_A
+        Least distance between the interstitial and its image.
+
+    Raises
+    ------
+    ValueError
+        When the metal is unknown or the site is no void of this crystal.
+    """
+    check_metal(metal)
+    atoms = supercell_for(crystal, min_image_A)
+    _check_void(atoms, site)
+    atoms += Atoms(metal, positions=[site.position_A])
+    atoms.wrap()
+    return _described(atoms, crystal, "interstitial", metal, [site])
+
+
+def frenkel_pair(
+    crystal: Atoms,
+    metal: str,
+    lattice_site: DefectSite,
+    void: DefectSite,
+    *,
+    apart_A: float | None = None,
+    min_image_A: float = 10.0,
+) -> Atoms:
+    """
+    Move one metal atom of a supercell from its lattice site into a void.
+
+    Atoms keep the order of `supercell_for`.
+
+    Parameters
+    ----------
+    crystal
+        The one the sites were found in.
+    metal
+        An alkali metal of the crystal.
+    lattice_site, void
+        Of `vacancy_sites` and `interstitial_sites`; the void stands for its whole orbit.
+    apart_A
+        Take the void nearest to the vacancy that is at least this far; by default the farthest.
+    min_image_A
+        Least distance between the pair and its image.
+
+    Raises
+    ------
+    ValueError
+        When the crystal lacks the metal, a site does not fit, or no void is so far away.
+    """
+    check_holds(crystal, metal)
+    if lattice_site.element != metal:
+        raise ValueError(f"`lattice_site` is '{lattice_site.label}' but must be a lattice site of {metal}")
+    atoms = supercell_for(crystal, min_image_A)
+    _check_void(atoms, void)
+    index = atom_at(atoms, lattice_site.position_A, metal)
+    steps, distances = find_mic(_images(crystal, atoms, void) - atoms.positions[index], atoms.cell)
+    if apart_A is not None and distances.max() < apart_A:
+        raise ValueError(
+            f"`apart_A` is {apart_A} but the farthest void is {distances.max():.2f} A from the vacancy:"
+            " lower it or raise `min_image_A`"
+        )
+    preference = distances if apart_A is None else -np.where(distances < apart_A - 1e-6, np.inf, distances)
+    chosen = int(np.argmax(preference.round(4)))
+    atoms.positions[index] += steps[chosen]
+    atoms.wrap()
+    there = replace(void, position_A=as_position(atoms.positions[index]))
+    atoms = _described(atoms, crystal, "frenkel pair", metal, [lattice_site, there])
+    atoms.info["philic"]["apart_A"] = float(distances[chosen])
+    return atoms
+
+
+def atom_at(atoms: Atoms, position: Position | Floats, element: str) -> int:
+    """
+    Give the index of the atom of one element at a position, in any cell.
+
+    Raises
+    ------
+    ValueError
+        When none is within 0.5 A.
+    """
+    apart = find_mic(atoms.positions - np.asarray(position), atoms.cell)[1]
+    apart[atoms.numbers != atomic_numbers[element]] = np.inf
+    index = int(np.argmin(apart))
+    if apart[index] > _SAME_ATOM_A:
+        shown = ", ".join(f"{x:.2f}" for x in position)
+        raise ValueError(
+            f"`crystal` is {crystal_name(atoms)} with no {element} at ({shown})"
+            " but must be the one the site was found in"
+        )
+    return index
+
+
+def check_holds(crystal: Atoms, element: str) -> None:
+    """Refuse an element the crystal lacks."""
+    if element not in crystal.symbols:
+        held = ", ".join(sorted(set(crystal.symbols)))
+        raise ValueError(f"`metal` is {element!r} but {crystal_name(crystal)} holds only: {held}")
+
+
+def crystal_name(crystal: Atoms) -> str:
+    """Name a crystal as its builder did, else by its formula."""
+    name = crystal.info.get("philic", {}).get("host")
+    return str(name or crystal.symbols.formula.reduce()[0].format("metal")).removesuffix(" bulk")
+
+
+def shortest_vector_A(atoms: Atoms) -> float:
+    """Give the length of the shortest lattice vector."""
+    return float(np.linalg.norm(minkowski_reduce(atoms.cell.array)[0], axis=1).min())
+
+
+def formal_charge(crystal: Atoms, element: str) -> int | None:
+    """
+    Give an element's oxidation state in a crystal.
+
+    An alkali metal is +1 in any compound with another kind of element (IUPAC's rule: the most electropositive
+    takes its valence); others are pymatgen's guess for the formula, None where it has none.
+
+    Examples
+    --------
+    >>> formal_charge(Atoms("K2O"), "O")
+    -2
+    """
+    if len(set(crystal.symbols)) == 1:
+        return 0
+    if element in METALS:
+        return 1 if set(crystal.symbols) - set(METALS) else None
+    from pymatgen.core.composition import Composition
+
+    formula = crystal.symbols.formula.reduce()[0].count()
+    guesses = Composition(formula).oxi_state_guesses(max_sites=-1)
+    if not guesses or not float(guesses[0].get(element, 0.5)).is_integer():
+        return None
+    return int(guesses[0][element])
+
+
+def as_position(vector: Floats) -> Position:
+    """Give a vector as three plain numbers."""
+    x, y, z = (float(number) for number in vector)
+    return x, y, z
+
+
+def _distinct(
+    crystal: Atoms, cell: Atoms, operations: Operations, spots: Floats, elements: list[Any]
+) -> list[DefectSite]:
+    """Keep one of each orbit of fractional positions, in the order given."""
+    waiting = np.ones(len(spots), dtype=bool)
+    per_cell = len(crystal) // len(cell)
+    sites = []
+    for at, element in enumerate(elements):
+        if not waiting[at]:
+            continue
+        images = all_images(cell, operations, spots[at])
+        apart = spots[:, None] - images
+        hit = (np.linalg.norm((apart - apart.round()) @ cell.cell.array, axis=2) < _SAME_ATOM_A).any(axis=1)
+        waiting &= ~(hit & np.array([other == element for other in elements]))
+        position = spots[at] @ cell.cell.array
+        away = np.sort(distances_to_atoms(cell, position, reach=1))
+        kind: Literal["lattice", "void"] = "void" if element is None else "lattice"
+        nearest = float(away[away > 1e-3][0])
+        sites.append(
+            DefectSite(
+                kind, element, as_position(position), len(images) * per_cell, nearest, element or "void"
+            )
+        )
+    return sites
+
+
+def _labelled(sites: list[DefectSite]) -> list[DefectSite]:
+    shared, seen = Counter(site.label for site in sites), Counter[str]()
+    labelled = []
+    for site in sites:
+        seen[site.label] += 1
+        number = f" #{seen[site.label]}" if shared[site.label] > 1 or site.kind == "void" else ""
+        labelled.append(replace(site, label=site.label + number))
+    return labelled
+
+
+def _bases(crystal: Atoms) -> list[NDArray[np.int64]]:
+    """Give the given cell and, where it is a whole multiple, the conventional one, as integer matrices."""
+    matrix = np.linalg.inv(symmetry(crystal).transformation_matrix).T
+    bases = [np.eye(3, dtype=np.int64)]
+    if np.allclose(matrix, matrix.round(), atol=1e-3):
+        bases.append(matrix.round().astype(np.int64) * int(np.sign(np.linalg.det(matrix))))
+    return bases
+
+
+def _repeats(base: NDArray[np.int64], crystal: Atoms, least_A: float) -> tuple[int, float, NDArray[np.int64]]:
+    """Give the smallest diagonal repeat that is long enough: volume, minus the shortest vector, matrix."""
+    rows = base @ crystal.cell.array
+    heights = 1 / np.linalg.norm(np.linalg.inv(rows), axis=0)
+    limits = np.ceil(least_A / heights - 1e-9).astype(int)
+    ordered = sorted(product(*(range(1, n + 1) for n in limits)), key=lambda n: (int(np.prod(n)), max(n)))
+    fitting: list[tuple[int, float, NDArray[np.int64]]] = []
+    for counts in ordered:
+        volume = int(np.prod(counts) * abs(round(np.linalg.det(base))))
+        if fitting and volume > fitting[0][0]:
+            break
+        matrix = np.diag(counts) @ base
+        if np.linalg.norm(matrix @ crystal.cell.array, axis=1).min() < least_A - 1e-9:
+            continue
+        shortest = shortest_vector_A(Atoms(cell=matrix @ crystal.cell.array))
+        if shortest >= least_A - 1e-9:
+            fitting.append((volume, -round(shortest, 6), matrix))
+    return min(fitting, key=lambda fit: fit[:2])
+
+
+def _check_void(atoms: Atoms, site: DefectSite) -> None:
+    if site.kind != "void":
+        raise ValueError(f"`site` is '{site.label}' but must be a void: see `interstitial_sites`")
+    nearest = float(find_mic(atoms.positions - np.array(site.position_A), atoms.cell)[1].min())
+    if abs(nearest - site.distance_A) > _SAME_ATOM_A:
+        raise ValueError(
+            f"`site` is '{site.label}' {site.distance_A:.2f} A from an atom but in this crystal it is"
+            f" {nearest:.2f} A from one: take a site of the same crystal"
+        )
+
+
+def _images(crystal: Atoms, atoms: Atoms, void: DefectSite) -> Floats:
+    """Give every void of an orbit in a supercell, shape ``(n, 3)``, in A."""
+    cell, operations = primitive(crystal)
+    spot = np.array(void.position_A) @ np.linalg.inv(cell.cell.array)
+    orbit = all_images(cell, operations, spot)
+    shifts = shifts_within(cell, float(np.linalg.norm(atoms.cell.array, axis=1).sum()))
+    spots = (orbit + shifts[:, None]).reshape(-1, 3) @ cell.cell.array @ np.linalg.inv(atoms.cell.array)
+    inside = spots[((spots > -1e-6) & (spots < 1 - 1e-6)).all(axis=1)]
+    return np.asarray(inside @ atoms.cell.array)
+
+
+def _described(atoms: Atoms, crystal: Atoms, defect: str, element: str, sites: list[DefectSite]) -> Atoms:
+    charge = formal_charge(crystal, element) if element in crystal.symbols else 1
+    sign = _SUBTRACTED.get(defect, 0)
+    atoms.info["philic"] |= {
+        "family": "defect",
+        "defect": defect,
+        "element": element,
+        "sites": [site.label for site in sites],
+        "positions_A": [list(site.position_A) for site in sites],
+        "formula": atoms.symbols.formula.format("hill"),
+        "formal_charge": 0 if sign == 0 else None if charge is None else sign * charge,
+    }
+    return atoms

@@ -1,0 +1,274 @@
+"""The face of a thick slab: which atoms an adatom meets, the polygons they make, and what lies beneath."""
+
+from collections import defaultdict
+from itertools import product
+from typing import Literal
+
+import numpy as np
+from ase import Atoms
+from ase.data import covalent_radii
+from ase.geometry import find_mic, minkowski_reduce
+from ase.neighborlist import neighbor_list
+from numpy.typing import NDArray
+
+from .bonds import Anchor, Edge, find_bonds, find_rings
+
+Kind = Literal["top", "bridge", "hollow"]
+Floats = NDArray[np.float64]
+
+_SEEN_A = 0.15  # by how much an exposed atom is met first: a tie hides the second row of fcc(110)
+_AT_FOOT = (
+    0.7  # by how much, in touching distances, an atom of low coordination may be met late: a step's foot
+)
+_LOW_COORDINATION = (
+    0.85  # of the most for the element: 10 of 12 at the foot of fcc(211), 11 in the row below fcc(110)
+)
+_RIGHT_ANGLE = 1.05  # an atom this close, in half lengths, to the middle of two others parts them
+_NOISE_A = 1e-6
+_TIGHT = 1.15  # a hole this many times too wide, as a hexagon of graphite, stops the sphere at its rim
+_OVERLAP_A = 0.6  # no two atoms of a sheet are laterally closer
+_BENEATH_A = 0.6  # lateral reach of what lies beneath a hollow
+_NEIGHBOUR = 1.2  # coordination counts atoms within this many times the touching distance
+_SECOND_LAYER = 1.2  # depth, in touching distances, down to which a second layer lies: 0.82 in fcc(111)
+_LONGER = 1.05  # a bridge this many times longer than the shortest of its name is long
+
+
+def is_sheet(host: Atoms) -> bool:
+    """
+    Tell a sheet, whose bonds can be drawn on the plane without crossing, from a thick slab.
+
+    What `slab` and its kin have cut is a slab whatever its thickness.
+    """
+    if "miller" in host.info.get("philic", {}):
+        return False
+    bonds = find_bonds(host)
+    if len(bonds) > 6 * len(host):  # a planar graph has at most 3 edges for each node of a torus
+        return False
+    return not _any_overlap(host) and not _any_crossing(host, bonds)
+
+
+def heights_A(host: Atoms) -> Floats:
+    """Give the heights over the lowest atom, shape ``(n_atoms,)``; a periodic c's widest gap is vacuum."""
+    z = np.asarray(host.positions[:, 2], dtype=float)
+    period = float(host.cell[2, 2])
+    if not host.pbc[2] or period <= 0:
+        return np.asarray(z - z.min())
+    folded = np.sort(z % period)
+    widest = int(np.diff(folded, append=folded[0] + period).argmax())
+    lowest = folded[(widest + 1) % len(z)]
+    return np.asarray((z - lowest + _NOISE_A) % period - _NOISE_A)
+
+
+def exposed_atoms(host: Atoms, face: int) -> NDArray[np.bool_]:
+    """
+    Tell which atoms of a face an adatom can stand on.
+
+    An atom is exposed when a sphere of its own size, let down on it along z, meets it before any other atom
+    by more than 0.15 A; or nearly so, when neighbours are missing as at the foot of a step. Covalent radii
+    are scaled so that nearest neighbours touch.
+    """
+    radii, z = _touching_radii(host), heights_A(host) * face
+    flat = host.copy()
+    flat.positions[:, 2] = 0.0
+    flat.set_constraint()
+    flat.pbc = (True, True, False)
+    first = np.full(len(host), -np.inf)  # the height at which the sphere meets another atom
+    i, j, lateral = neighbor_list("ijd", flat, 4 * float(radii.max()))
+    reach = radii[i] + radii[j]
+    near = lateral < _TIGHT * reach
+    i, j, lateral, reach = i[near], j[near], lateral[near], reach[near]
+    np.maximum.at(first, i, z[j] + np.sqrt(np.maximum(reach**2 - lateral**2, 0.0)))
+    lead = z + 2 * radii - first
+    low = _coordination(host, radii) <= _LOW_COORDINATION * _most_for_element(host, radii)
+    return np.asarray((lead > _SEEN_A) | (low & (lead > -_AT_FOOT * 2 * radii)))
+
+
+def face_edges(host: Atoms, exposed: NDArray[np.bool_]) -> dict[Edge, Floats]:
+    """
+    Join the exposed atoms of a face, in both directions, with the lateral vectors as `find_bonds` gives them.
+
+    Two atoms are joined when no third lies in the circle they span (the graph of Gabriel and Sokal, Syst.
+    Zool. 18, 259, 1969, which is planar) or within 5 % of its rim: rectangles and hexagons stay whole.
+    """
+    from scipy.spatial import Delaunay  # type: ignore[import-untyped]
+
+    index, cells, points = _images(host, np.flatnonzero(exposed))
+    corners = Delaunay(points).simplices
+    opposite: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for triangle in corners.tolist():
+        for at in range(3):
+            one, other = sorted((triangle[at - 1], triangle[at - 2]))
+            opposite[one, other].append(triangle[at])
+    home = (cells == 0).all(axis=1)
+    inverse = np.linalg.inv(host.cell.array[:2, :2])
+    offsets = np.floor(host.positions[:, :2] @ inverse + 1e-9).astype(int)
+    edges: dict[Edge, Floats] = {}
+    pairs = np.array([pair for pair in opposite if home[pair[0]] or home[pair[1]]])
+    for one, other in pairs.tolist():
+        vector = points[other] - points[one]
+        middle, half = points[one] + vector / 2, np.linalg.norm(vector) / 2
+        apexes = points[opposite[one, other]] - middle
+        if (np.linalg.norm(apexes, axis=1) < _RIGHT_ANGLE * half).any():
+            continue
+        i, j = int(index[one]), int(index[other])
+        a, b = (cells[other] - cells[one] - offsets[j] + offsets[i]).tolist()
+        edges[i, j, a, b] = np.append(vector, 0.0)
+        edges[j, i, -a, -b] = np.append(-vector, 0.0)
+    return edges
+
+
+def slab_anchors(host: Atoms, face: int) -> list[tuple[Kind, tuple[Anchor, ...]]]:
+    """List the anchors of every site on one face of a slab: exposed atoms, edges, then polygons."""
+    exposed = exposed_atoms(host, face)
+    edges = face_edges(host, exposed)
+    tops: list[tuple[Kind, tuple[Anchor, ...]]] = [
+        ("top", ((int(i), 0, 0),)) for i in np.flatnonzero(exposed)
+    ]
+    bridges: list[tuple[Kind, tuple[Anchor, ...]]] = [
+        ("bridge", ((i, 0, 0), (j, a, b))) for i, j, a, b in sorted(edges) if (i, j, a, b) < (j, i, -a, -b)
+    ]
+    hollows: list[tuple[Kind, tuple[Anchor, ...]]] = [("hollow", ring) for ring in find_rings(edges)]
+    return tops + bridges + hollows
+
+
+def site_details(
+    host: Atoms, places: list[tuple[Kind, tuple[Anchor, ...]]], face: int
+) -> list[tuple[str, str, str]]:
+    """
+    Tell what sets a slab's sites apart that are over the same elements.
+
+    Returns
+    -------
+    list of tuple
+        For each place: the coordination numbers of its anchors (``"cn 7-9"``); the length of a bridge in A;
+        and what lies beneath a hollow along its normal: ``"hcp"`` or ``"fcc"`` under three like atoms at
+        equal distances, with and without an atom in the second layer, else ``"over O"`` or ``"open"``.
+    """
+    radii = _touching_radii(host)
+    coordination = _coordination(host, radii)
+    whole = np.column_stack([host.positions[:, :2], heights_A(host) * face])
+    details = []
+    for kind, anchors in places:
+        index = [i for i, _, _ in anchors]
+        corners = whole[index] + [(*(np.array(shift) @ host.cell.array[:2, :2]), 0) for _, *shift in anchors]
+        numbers = "-".join(str(number) for number in sorted(coordination[index]))
+        length = f"{np.linalg.norm(corners[1] - corners[0]):.3f}" if kind == "bridge" else ""
+        beneath = _beneath(host, whole, corners, index, 2 * radii[index].mean()) if kind == "hollow" else ""
+        details.append((f"cn {numbers}", length, beneath))
+    return details
+
+
+def told_apart(names: list[str], details: list[tuple[str, str, str]]) -> list[str]:
+    """
+    Add to each name the details in which sites of that name differ; lengths become short and long.
+
+    Examples
+    --------
+    >>> told_apart(["bridge K-K"] * 2, [("cn 8-8", "4.529", ""), ("cn 8-8", "5.230", "")])
+    ['bridge K-K short', 'bridge K-K long']
+    """
+    shortest: dict[str, float] = defaultdict(lambda: np.inf)
+    for name, (_, length, _) in zip(names, details, strict=True):
+        shortest[name] = min(shortest[name], float(length or np.inf))
+    worded = [
+        (beneath, length and ("long" if float(length) > _LONGER * shortest[name] else "short"), numbers)
+        for name, (numbers, length, beneath) in zip(names, details, strict=True)
+    ]
+    seen = defaultdict(set)
+    for name, words in zip(names, worded, strict=True):
+        for column, word in enumerate(words):
+            seen[name, column].add(word)
+    return [
+        " ".join([name, *(word for column, word in enumerate(words) if len(seen[name, column]) > 1 and word)])
+        for name, words in zip(names, worded, strict=True)
+    ]
+
+
+def _beneath(host: Atoms, whole: Floats, corners: Floats, index: list[int], touching_A: float) -> str:
+    """Name what is met first on the way down from a polygon's middle along its normal."""
+    middle = corners.mean(axis=0)
+    normal = np.cross(corners - middle, np.roll(corners, -1, axis=0) - middle).sum(axis=0)
+    if abs(normal[2]) < 1e-6:
+        return ""
+    slope = normal[:2] / normal[2]
+    fall = middle[2] - whole[:, 2]
+    off = find_mic(
+        np.column_stack([whole[:, :2] - middle[:2] + fall[:, None] * slope, np.zeros(len(whole))]),
+        host.cell,
+        pbc=(True, True, False),
+    )[1]
+    depths = np.where((off < _BENEATH_A) & (fall > _BENEATH_A), fall * np.sqrt(1 + slope @ slope), np.inf)
+    nearest = int(depths.argmin())
+    sides = np.linalg.norm(corners - np.roll(corners, -1, axis=0), axis=1)
+    if len(index) == 3 and len(set(host.numbers[index])) == 1 and np.ptp(sides) < 0.1 * sides.mean():
+        return "hcp" if depths[nearest] < _SECOND_LAYER * touching_A else "fcc"
+    return f"over {host.symbols[nearest]}" if depths[nearest] < _SECOND_LAYER * touching_A else "open"
+
+
+def _images(host: Atoms, chosen: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp], Floats]:
+    """Repeat atoms laterally as far as an empty circle can reach: index, cell and xy of each image."""
+    plane = host.cell.array[:2, :2]
+    reduced = minkowski_reduce(host.cell, pbc=(True, True, False))[0][:2]
+    reach = 1.5 * float(np.linalg.norm(reduced, axis=1).sum())
+    widths = abs(float(np.linalg.det(plane))) / np.linalg.norm(plane[::-1], axis=1)
+    n_a, n_b = np.ceil(reach / widths).astype(int)
+    scaled = host.positions[chosen, :2] @ np.linalg.inv(plane)
+    scaled -= np.floor(scaled + 1e-9)
+    shifts = np.array(list(product(range(-n_a, n_a + 1), range(-n_b, n_b + 1))))
+    points = (scaled + shifts[:, None]).reshape(-1, 2)
+    near = (np.abs(points - 0.5) < 0.5 + reach / widths).all(axis=1)
+    index = np.tile(chosen, len(shifts))
+    cells = np.repeat(shifts, len(chosen), axis=0)
+    return index[near], cells[near], points[near] @ plane
+
+
+def _touching_radii(host: Atoms) -> Floats:
+    """Scale covalent radii so that, in the median, an atom touches its nearest neighbour."""
+    radii = np.asarray(covalent_radii[host.numbers], dtype=float)
+    i, j, length = neighbor_list("ijd", host, 4.0 * float(radii.max()))
+    nearest = np.full(len(host), np.inf)
+    np.minimum.at(nearest, i, length / (radii[i] + radii[j]))
+    near = nearest[np.isfinite(nearest)]
+    return radii * (float(np.median(near)) if len(near) else 1.0)
+
+
+def _coordination(host: Atoms, radii: Floats) -> NDArray[np.int64]:
+    pairs = neighbor_list("i", host, (_NEIGHBOUR * radii).tolist())
+    return np.bincount(pairs, minlength=len(host))
+
+
+def _most_for_element(host: Atoms, radii: Floats) -> NDArray[np.int64]:
+    most = np.zeros(host.numbers.max() + 1, dtype=np.int64)
+    np.maximum.at(most, host.numbers, _coordination(host, radii))
+    return np.asarray(most[host.numbers])
+
+
+def _any_overlap(host: Atoms) -> bool:
+    flat = host.copy()
+    flat.set_constraint()
+    flat.positions[:, 2] = 0.0
+    flat.pbc = (True, True, False)
+    return bool(len(neighbor_list("i", flat, _OVERLAP_A)))
+
+
+def _any_crossing(host: Atoms, bonds: dict[Edge, Floats]) -> bool:
+    """Tell whether two bonds cross as seen along z, in any cell."""
+    once = [edge for edge in bonds if edge < (edge[1], edge[0], -edge[2], -edge[3])]
+    if not once:
+        return False
+    plane = host.cell.array[:2, :2]
+    start = host.positions[[edge[0] for edge in once], :2]
+    vector = np.array([bonds[edge][:2] for edge in once])
+    apart = (start + vector / 2) - (start + vector / 2)[:, None]
+    apart -= np.rint(apart @ np.linalg.inv(plane)) @ plane
+    between = apart + vector[:, None] / 2 - vector / 2
+    turn = _cross(vector[:, None], vector)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        along = _cross(between, np.broadcast_to(vector, between.shape)) / turn
+        across = _cross(between, np.broadcast_to(vector[:, None], between.shape)) / turn
+    inside = (along > 0.02) & (along < 0.98) & (across > 0.02) & (across < 0.98)
+    return bool((inside & (np.abs(turn) > 1e-6)).any())
+
+
+def _cross(one: Floats, other: Floats) -> Floats:
+    return np.asarray(one[..., 0] * other[..., 1] - one[..., 1] * other[..., 0])
