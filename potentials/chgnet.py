@@ -61,9 +61,7 @@ def _card(name: str) -> Card:
 
 @cache
 def _fingerprint(name: str) -> Fingerprint:
-    return Fingerprint(
-        name, sha256_of_file(_weights_file(name)), "float32", "none", "chgnet", version("chgnet")
-    )
+    return Fingerprint(name, sha256_of_file(_weights_file(name)), "float32", "none", "chgnet", version("chgnet"))
 
 
 def _weights_file(name: str) -> Path:
@@ -98,9 +96,7 @@ def _predict(model: Any, structures: Sequence[Atoms], stress: bool) -> list[Pred
             )
     with warnings.catch_warnings():
         # chgnet copies the volumes, which it does not use here, out of tensors with a gradient.
-        warnings.filterwarnings(
-            "ignore", message="Converting a tensor with requires_grad", category=UserWarning
-        )
+        warnings.filterwarnings("ignore", message="Converting a tensor with requires_grad", category=UserWarning)
         # graphs in this thread only: chgnet's converter suspends the garbage collector
         graphs = ((atoms, model.graph_converter(_pymatgen_structure(atoms))) for atoms in structures)
         return map_in_threads(partial(_predict_one, model, stress), graphs)

@@ -7,7 +7,16 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from ase import Atoms
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    ValidationInfo,
+    field_validator,
+)
 
 from ..potentials import Card, card, resolve
 from ..structures.adatoms import image_distance_A, spread_sites
@@ -139,17 +148,13 @@ def plan(parameters: Adsorption) -> Plan:
         pristine = _adsorbed(parameters, metal, clean[PRISTINE], hosts[PRISTINE])
         for name, host in hosts.items():
             adsorbed = pristine if name == PRISTINE else _adsorbed(parameters, metal, clean[name], host)
-            answers[metal, name] = [
-                _adsorption(parameters, step, clean, pristine, references) for step in adsorbed
-            ]
+            answers[metal, name] = [_adsorption(parameters, step, clean, pristine, references) for step in adsorbed]
     flow = Flow([*gates.values(), *(step for steps in answers.values() for step in steps)])
     return Plan(flow, answers, gates, _warnings(hosts, potential))
 
 
 def _host(parameters: Adsorption, name: str) -> Atoms:
-    return carbon_host(
-        name, parameters.size, lattice_constant_A=parameters.lattice_constant_A, vacuum_A=parameters.vacuum_A
-    )
+    return carbon_host(name, parameters.size, lattice_constant_A=parameters.lattice_constant_A, vacuum_A=parameters.vacuum_A)
 
 
 def _adsorbed(parameters: Adsorption, metal: str, clean: Step, host: Atoms) -> list[Step]:
@@ -166,7 +171,13 @@ def _on_site(parameters: Adsorption, metal: str, clean: Step, host: Atoms, site:
     anchors = spread_sites(host, site, parameters.adatoms)
     place = {"metal": metal, "anchors": anchors, "face": site.face}
     structure = Derived(clean, len(host) + parameters.adatoms, "place_adatoms", place)
-    about = {"metal": metal, **clean.about, "site": site.label, "kind": site.kind, "adatoms": parameters.adatoms}
+    about = {
+        "metal": metal,
+        **clean.about,
+        "site": site.label,
+        "kind": site.kind,
+        "adatoms": parameters.adatoms,
+    }
     return Step("relax", parameters.relaxation, structure, potential=clean.potential, about=about)
 
 

@@ -165,3 +165,5 @@ def _open(path: Path) -> Any:
         return Store(path)
 
 
+if __name__ == "__main__":
+    main()

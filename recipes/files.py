@@ -110,7 +110,7 @@ def _sentence(
     place = f"--set {key}" if key in overrides else f"{file}, line {_line(content, error['loc'])}"
     if error["type"] == "extra_forbidden":
         return f"{place}: `{key}` is not a key of this recipe; the keys are: {', '.join(model.model_fields)}"
-    if error["type"] == "missing":
+    if error["type"] == "missing" and len(error["loc"]) == 1:
         return f"{file}: `{key}` is missing: {model.model_fields[key].description}"
     if error["type"] == "value_error":
         return f"{place}: {error['ctx']['error']}"
@@ -122,7 +122,7 @@ def _line(content: Any, location: Sequence[Any]) -> int:
     line = 1
     for part in location:
         try:
-            position = content.lc.key(part) if isinstance(content, Mapping) else content.lc.item(part)
+            position = content.lc.item(part) if isinstance(part, int) else content.lc.key(part)
             line, content = position[0] + 1, content[part]
         except (KeyError, AttributeError, TypeError, IndexError):
             break

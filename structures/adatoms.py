@@ -35,8 +35,8 @@ class AdatomGeometry:
         That host atom's element.
     """
 
-    height_A: float  # noqa: N815
-    nearest_distance_A: float  # noqa: N815
+    height_A: float
+    nearest_distance_A: float
     nearest_element: str
 
 
@@ -141,7 +141,7 @@ def spread_sites(host: Atoms, site: Site, n: int) -> list[list[list[int]]]:
     return [[list(anchor) for anchor in anchors] for anchors in chosen]
 
 
-def image_distance_A(atoms: Atoms) -> float:  # noqa: N802
+def image_distance_A(atoms: Atoms) -> float:
     """Give the shortest in-plane lattice translation: how far an adatom is from its own image."""
     reduced = minkowski_reduce(atoms.cell, pbc=(True, True, False))[0]
     return float(np.linalg.norm(reduced[:2], axis=1).min())
@@ -165,14 +165,10 @@ def adatom_geometry(atoms: Atoms, n_metal: int) -> AdatomGeometry:
     """
     n_host = _host_size(atoms, n_metal)
     apart = atoms.positions[n_host:, None] - atoms.positions[:n_host]
-    vectors, distances = (
-        np.reshape(part, (n_metal, n_host, -1)) for part in find_mic(apart.reshape(-1, 3), atoms.cell)
-    )
+    vectors, distances = (np.reshape(part, (n_metal, n_host, -1)) for part in find_mic(apart.reshape(-1, 3), atoms.cell))
     lateral = lateral_distances_A(atoms, apart[:, :, :2])
     reach = np.maximum(_NEARBY_A, lateral.min(axis=1, keepdims=True))
-    heights = [
-        abs(rises[near].mean()) for rises, near in zip(vectors[:, :, 2], lateral <= reach, strict=True)
-    ]
+    heights = [abs(rises[near].mean()) for rises, near in zip(vectors[:, :, 2], lateral <= reach, strict=True)]
     nearest = int(distances.min(axis=(0, 2)).argmin())
     return AdatomGeometry(float(np.mean(heights)), float(distances.min()), str(atoms.symbols[nearest]))
 
@@ -207,7 +203,7 @@ def sites_reached(atoms: Atoms, n_metal: int) -> str:
     return ", ".join(dict.fromkeys(names))
 
 
-def lateral_shift_A(before: Atoms, after: Atoms, n_metal: int) -> float:  # noqa: N802
+def lateral_shift_A(before: Atoms, after: Atoms, n_metal: int) -> float:
     """
     Give the largest lateral displacement of an adatom, the host's mean lateral drift taken out.
 

@@ -49,7 +49,7 @@ class Site:
     anchors: Anchors
     label: str
     multiplicity: int
-    distance_A: float  # noqa: N815
+    distance_A: float
     face: int
 
 
@@ -106,17 +106,13 @@ def all_anchors(host: Atoms) -> list[tuple[Kind, Anchors]]:
     """
     tilt_A = float(np.abs(host.cell.array[:2, 2]).max())
     if tilt_A > 1e-3:
-        raise ValueError(
-            f"`host` has an a or b that rises by {tilt_A:.3g} A but both must lie in the xy plane"
-        )
+        raise ValueError(f"`host` has an a or b that rises by {tilt_A:.3g} A but both must lie in the xy plane")
     bonds = find_bonds(host)
     tops: list[tuple[Kind, Anchors]] = [("top", ((i, 0, 0),)) for i in range(len(host))]
     bridges: list[tuple[Kind, Anchors]] = [
         ("bridge", ((i, 0, 0), (j, a, b))) for i, j, a, b in bonds if (i, j, a, b) < (j, i, -a, -b)
     ]
-    hollows: list[tuple[Kind, Anchors]] = [
-        ("hollow", ring) for ring in find_rings(bonds) if _signed_area(host, ring) > 0
-    ]
+    hollows: list[tuple[Kind, Anchors]] = [("hollow", ring) for ring in find_rings(bonds) if _signed_area(host, ring) > 0]
     return tops + bridges + hollows
 
 
@@ -141,7 +137,7 @@ def lateral_position(host: Atoms, anchors: Anchors) -> Floats:
     return np.asarray(_corners(host, anchors).mean(axis=0))
 
 
-def lateral_distances_A(host: Atoms, vectors: Floats) -> Floats:  # noqa: N802
+def lateral_distances_A(host: Atoms, vectors: Floats) -> Floats:
     """Give the lateral lengths of vectors, shape ``(..., 2)``, to the nearest periodic image."""
     flat = np.zeros((vectors.size // 2, 3))
     flat[:, :2] = vectors.reshape(-1, 2)

@@ -63,7 +63,7 @@ def _analyse(store: Store, definition: Definition) -> Outcome:
     return _timed(outcome, start, cpu)
 
 
-def _compute(store: Store, definitions: dict[str, Definition]) -> None:
+def _compute(store: Store, definitions: Mapping[str, Definition]) -> None:
     """Run the steps of one pack together; whatever the function cannot finish is a crash of the rest."""
     structures: dict[str, Atoms] = {}
     for key, definition in definitions.items():
@@ -83,7 +83,7 @@ def _compute(store: Store, definitions: dict[str, Definition]) -> None:
             _commit(store, key, definitions[key], _crash(error))
 
 
-def _outcomes(definitions: dict[str, Definition], structures: dict[str, Atoms]) -> Iterator[tuple[str, Outcome]]:
+def _outcomes(definitions: Mapping[str, Definition], structures: dict[str, Atoms]) -> Iterator[tuple[str, Outcome]]:
     keys = list(structures)
     if not keys:
         return
@@ -160,4 +160,11 @@ def _commit(store: Store, key: str, definition: Definition, outcome: Outcome) ->
 def _say(event: str, key: str, definition: Definition, message: str = "") -> None:
     level = logging.DEBUG if event == "force call" else logging.INFO
     words = title(definition["function"], definition["about"])
-    LOG.log(level, "%s: %s %s", event, words, message, extra={"event": event, "key": key, "words": words, "sentence": message})
+    LOG.log(
+        level,
+        "%s: %s %s",
+        event,
+        words,
+        message,
+        extra={"event": event, "key": key, "words": words, "sentence": message},
+    )

@@ -43,9 +43,7 @@ CHECKS = {
 }
 
 
-def gate(
-    parents: Mapping[str, Result], *, cutoff_A: float, reference: Mapping[str, float], source: str
-) -> Outcome:
+def gate(parents: Mapping[str, Result], *, cutoff_A: float, reference: Mapping[str, float], source: str) -> Outcome:
     """Judge a potential for a metal.
 
     The cutoff must reach 1.25 nearest-neighbour distances, else the atoms of the metal hardly feel each other; lattice
@@ -110,7 +108,7 @@ def _measure(parents: Mapping[str, Result]) -> dict[str, float]:
     measured: dict[str, float] = {}
     if "bulk" not in usable:
         return measured
-    check_one_potential({role: usable[role] for role in usable if role != 'bulk_modulus'})
+    check_one_potential({role: usable[role] for role in usable if role != "bulk_modulus"})
     bulk = usable["bulk"].structures["final"]
     per_atom_eV = usable["bulk"].scalars["energy_eV"] / len(bulk)
     measured["lattice_constant_A"] = float(bulk.get_volume() ** (1 / 3))
@@ -143,4 +141,7 @@ def _judge_cutoff(cutoff_A: float, lattice_constant_A: float | None) -> tuple[st
     needed_A = CUTOFF_IN_NEIGHBOUR_DISTANCES * neighbour_A
     if cutoff_A >= needed_A:
         return "fit", ""
-    return "unfit", f"its cutoff of {cutoff_A:g} Å is below the {needed_A:.2f} Å that the metal's neighbours need"
+    return (
+        "unfit",
+        f"its cutoff of {cutoff_A:g} Å is below the {needed_A:.2f} Å that the metal's neighbours need",
+    )

@@ -41,8 +41,8 @@ def adsorption_from(adsorbed: Result, host: Result, bulk: Result, n_metal: int) 
         have different cells.
     """
     check_one_potential({"adsorbed": adsorbed, "host": host, "bulk": bulk})
-    cells = [result.structures["final"].cell.array for result in (adsorbed, host)]
-    if not np.allclose(*cells, atol=1e-6):
+    ours, theirs = (result.structures["final"].cell.array for result in (adsorbed, host))
+    if not np.allclose(ours, theirs, atol=1e-6):
         raise ValueError(
             f"{adsorbed.title} and {host.title} have different cells: their energies are never subtracted; "
             "relax both in the same cell"

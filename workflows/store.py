@@ -187,7 +187,14 @@ class Store:
         with self._engine.connect() as connection:
             rows = connection.execute(sa.select(_runs).order_by(_runs.c.id)).all()
         return [
-            Run(row.id, row.recipe, row.created, decode(row.parameters), decode(row.lock), decode(row._mapping["keys"]))
+            Run(
+                row.id,
+                row.recipe,
+                row.created,
+                decode(row.parameters),
+                decode(row.lock),
+                decode(row._mapping["keys"]),
+            )
             for row in rows
         ]
 

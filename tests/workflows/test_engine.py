@@ -56,7 +56,10 @@ ZOO = {
     "fan": (fan, [Status.CONVERGED] * 4),
     "chain": (chain, [Status.CONVERGED] * 3),
     "failure": (lambda: [overlapping(), copper(0)], [Status.FAILED, Status.CONVERGED]),
-    "child of a failure": (lambda: [then(overlapping()), copper(0)], [Status.FAILED, Status.FAILED, Status.CONVERGED]),
+    "child of a failure": (
+        lambda: [then(overlapping()), copper(0)],
+        [Status.FAILED, Status.FAILED, Status.CONVERGED],
+    ),
     "crash": (lambda: [unknown_element(), copper(0, fmax=0.04)], [Status.CRASHED, Status.CONVERGED]),
     "child of a crash": (lambda: [then(unknown_element())], [Status.CRASHED, Status.CRASHED]),
 }

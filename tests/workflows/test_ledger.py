@@ -87,7 +87,7 @@ def test_energies_of_different_potentials_are_never_subtracted(role, difference)
 
 def test_a_host_in_another_cell_is_refused():
     host = relaxed(graphene((3, 3), lattice_constant_A=2.47), -100.0, host="N")
-    with pytest.raises(ValueError, match="relax and relax N have different cells|have different cells"):
+    with pytest.raises(ValueError, match="relax pristine and relax N have different cells"):
         adsorption_from(parents()["adsorbed"], host, parents()["bulk"], 1)
 
 
@@ -121,7 +121,8 @@ def test_a_metal_that_moved_along_or_left_is_told():
 
     def outcome(final):
         return adsorption(
-            parents(adsorbed=relaxed(ON_SHEET, -104.0, structures={"initial": ON_SHEET, "final": final})), **SETTINGS
+            parents(adsorbed=relaxed(ON_SHEET, -104.0, structures={"initial": ON_SHEET, "final": final})),
+            **SETTINGS,
         )
 
     assert outcome(ON_SHEET).scalars["stayed"]
