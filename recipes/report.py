@@ -58,7 +58,7 @@ def ranking(rows: Sequence[Row], metal: str, gate: Result) -> RenderableType:
     ours = [row for row in rows if row.metal == metal]
     fit = gate.scalars.get("verdict") == "fit"
     table = Table(
-        title=f"{metal} on carbon: adsorption energy of the best site of each host (eV per {metal} atom, negative = bound)",
+        title=f"{metal} at the best site of each host: adsorption energy (eV per {metal} atom, negative = bound)",
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )

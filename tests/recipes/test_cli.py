@@ -140,7 +140,7 @@ def test_results_are_printed_filtered_and_exported(folder, tmp_path):
     listed = subprocess.run(
         [sys.executable, "-m", "ase", "db", "out.db"], cwd=tmp_path, capture_output=True, text=True, check=True
     )
-    assert "C18K" in listed.stdout
+    assert "KC18" in listed.stdout
     gates = philic("results", "--function", "gate", *store, cwd=tmp_path)
     assert "doubtful" in gates.stdout
 
