@@ -4,8 +4,9 @@ import doctest
 import importlib
 import pkgutil
 
-import philic
 import pytest
+
+import philic
 
 ROOMS = ("structures", "potentials", "workflows", "recipes")
 MODULES = [
