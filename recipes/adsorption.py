@@ -18,7 +18,7 @@ from pydantic import (
     field_validator,
 )
 
-from ..potentials import Card, card, resolve
+from ..potentials import card, resolve
 from ..structures.adatoms import image_distance_A, spread_sites
 from ..structures.carbon import carbon_host
 from ..structures.sites import Site, adsorption_sites
@@ -28,6 +28,8 @@ from .gate import MetalSteps, metal_steps
 
 METALS = ("Li", "Na", "K")
 PRISTINE = "pristine"
+ADATOM_HEIGHT_A = 4.0
+"""No bound Li, Na or K stands higher over a sheet."""
 KINDS = ("top", "bridge", "hollow")
 
 
@@ -150,7 +152,7 @@ def plan(parameters: Adsorption) -> Plan:
             adsorbed = pristine if name == PRISTINE else _adsorbed(parameters, metal, clean[name], host)
             answers[metal, name] = [_adsorption(parameters, step, clean, pristine, references) for step in adsorbed]
     flow = Flow([*gates.values(), *(step for steps in answers.values() for step in steps)])
-    return Plan(flow, answers, gates, _warnings(hosts, potential))
+    return Plan(flow, answers, gates, _warnings(parameters, image_distance_A(hosts[PRISTINE]), potential.cutoff_A))
 
 
 def _host(parameters: Adsorption, name: str) -> Atoms:
@@ -206,16 +208,20 @@ def _adsorption(
     return Step("adsorption", settings, parents=parents, about=adsorbed.about)
 
 
-def _warnings(hosts: Mapping[str, Atoms], potential: Card) -> list[str]:
-    """Say when an adatom feels its own periodic image."""
-    host = hosts[PRISTINE]
-    image_A = image_distance_A(host)
-    if image_A > potential.cutoff_A:
-        return []
-    return [
-        f"the sheet repeats every {image_A:.2f} Å, within the potential's cutoff of {potential.cutoff_A:g} Å: each adatom "
-        "feels its own image; take a larger `size`"
-    ]
+def _warnings(parameters: Adsorption, image_A: float, cutoff_A: float) -> list[str]:
+    """Say when an adatom feels its own periodic image, beside it or through the vacuum."""
+    sentences = []
+    if image_A <= cutoff_A:
+        sentences.append(
+            f"the sheet repeats every {image_A:.2f} Å, within the potential's cutoff of {cutoff_A:g} Å: each adatom feels "
+            "its own image; take a larger `size`"
+        )
+    if parameters.vacuum_A - ADATOM_HEIGHT_A <= cutoff_A:
+        sentences.append(
+            f"`vacuum_A` is {parameters.vacuum_A:g}, so an adatom is within the potential's cutoff of {cutoff_A:g} Å of "
+            f"the next sheet: take at least {cutoff_A + ADATOM_HEIGHT_A:g}"
+        )
+    return sentences
 
 
 @dataclass(frozen=True)

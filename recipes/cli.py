@@ -106,8 +106,12 @@ def run(
         return
     start = time.perf_counter()
     opened = _open(store)
-    with progress(prepared):
-        results = run_recipe(prepared, opened)
+    try:
+        with progress(prepared):
+            results = run_recipe(prepared, opened)
+    except RuntimeError as error:
+        print(f"error: the run stopped: {error}; what is finished is stored: run it again to go on", file=sys.stderr)
+        raise typer.Exit(1) from error
     rows = analyse(prepared.plan, results)
     for metal, gate in prepared.plan.gates.items():
         console.print(report.ranking(rows, metal, results[gate.key]))

@@ -69,6 +69,8 @@ def gate(parents: Mapping[str, Result], *, cutoff_A: float, reference: Mapping[s
     measured = _measure(parents)
     judged = [_judge(name, measured.get(name), value) for name, value in reference.items()]
     judged.append(_judge_cutoff(cutoff_A, measured.get("lattice_constant_A")))
+    late = [result.title for result in parents.values() if result.status is Status.UNCONVERGED]
+    judged += [("doubtful", f"{words} did not converge") for words in late]
     if not reference:
         judged.append(("doubtful", "there are no reference values for its functional"))
     verdict = max((verdict for verdict, _ in judged), key=VERDICTS.index)

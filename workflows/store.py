@@ -97,7 +97,7 @@ class Store:
     Raises
     ------
     StoreError
-        If the file is no SQLite database, another program's, or of a newer schema. It is left as it is.
+        If the file is no SQLite database, another program's, of a newer schema (it is left as it is), or cannot be written.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -105,6 +105,12 @@ class Store:
         _check_file(self.path)
         self._engine = sa.create_engine(f"sqlite:///{self.path}", connect_args={"timeout": WAIT_FOR_LOCK_S})
         sa.event.listen(self._engine, "connect", _configure)
+        try:
+            self._make_tables()
+        except sa.exc.OperationalError as error:
+            raise StoreError(f"`{self.path}` cannot be written: {error.orig}; give another file to --store") from error
+
+    def _make_tables(self) -> None:
         with self._engine.begin() as connection:
             for table in _metadata.sorted_tables:
                 connection.execute(CreateTable(table, if_not_exists=True))

@@ -59,6 +59,13 @@ def test_a_sheet_smaller_than_the_cutoff_is_warned_of():
     )
 
 
+def test_too_little_vacuum_is_warned_of():
+    (sentence,) = made(vacuum_A=9.5).warnings
+    assert sentence == (
+        "`vacuum_A` is 9.5, so an adatom is within the potential's cutoff of 6 Å of the next sheet: take at least 10"
+    )
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [

@@ -46,8 +46,8 @@ def chain():
     return [then(then(copper(1), 0.02), 0.005)]
 
 
-def unknown_element():
-    return Step("relax", {}, bulk("Fe", cubic=True), potential="emt", about={"host": "iron"})
+def unknown_element(**parameters):
+    return Step("relax", parameters, bulk("Fe", cubic=True), potential="emt", about={"host": "iron"})
 
 
 ZOO = {
@@ -61,6 +61,10 @@ ZOO = {
         [Status.FAILED, Status.FAILED, Status.CONVERGED],
     ),
     "crash": (lambda: [unknown_element(), copper(0, fmax=0.04)], [Status.CRASHED, Status.CONVERGED]),
+    "crash in company": (
+        lambda: [copper(0), unknown_element(fmax_eV_per_A=0.05), copper(1)],
+        [Status.CONVERGED, Status.CRASHED, Status.CONVERGED],
+    ),
     "child of a crash": (lambda: [then(unknown_element())], [Status.CRASHED, Status.CRASHED]),
 }
 

@@ -133,3 +133,8 @@ def test_a_store_of_a_newer_schema_is_refused_and_left_as_it_is(tmp_path):
 def test_a_folder_that_does_not_exist_is_refused(tmp_path):
     with pytest.raises(StoreError, match="cannot be a store: give the path of a file in a folder that exists"):
         Store(tmp_path / "nowhere" / "philic.db")
+
+
+def test_a_file_that_cannot_be_written_is_refused():
+    with pytest.raises(StoreError, match=r"`/proc/philic.db` cannot be written: unable to open database file; give another"):
+        Store("/proc/philic.db")
