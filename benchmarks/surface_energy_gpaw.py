@@ -1,17 +1,16 @@
 """PBE surface energies of bcc Li, Na and K (110) with GPAW: where the reference numbers of the gate come from.
 
 Unrelaxed slabs (one atom a layer) at the PBE lattice constants of ACWF. A frozen-core dataset with one electron an atom
-(Li, Na, K: ``1e``) does the dense k-points; the semicore electrons (``full``: Li 3, Na 7, K 9) add the difference of the
-two at fewer k-points, which is below 1 mJ/m². Prints the surface energy from the straight line through the slab energies
+(``1e``) does the dense k-points; the semicore electrons (``full``: Li 3, Na 7, K 9) add the difference of the two at fewer
+k-points (Li +1, Na -0.3, K -2 mJ/m²). Prints the surface energy from the straight line through the slab energies
 (Fiorentini, Methfessel 1996) and from a bulk cell of two (110) layers on the same k-points, plane waves and grid.
 
-Made with GPAW 26.7.0, gpaw-data 1.2.1, libxc 5.2.3, ASE 3.29.0, NumPy 2.4.6, Python 3.11: about TIME on one core.
+Made with GPAW 26.7.0, gpaw-data 1.2.1, libxc 5.2.3, ASE 3.29.0, NumPy 2.4.6, Python 3.11: 23 minutes on one (shared) core.
 GPAW is GPL-3 and no dependency of philic; install it in an environment of its own (needs libxc, a BLAS and g++):
 
-    CC=g++ pip install "gpaw==26.7.*" gpaw-data        # siteconfig.py: libraries = ["xc", "openblas"]; mpi = False
+    # siteconfig.py, named in GPAW_CONFIG: compiler = "g++"; libraries = ["xc", "openblas"]; mpi = False
+    CC=g++ pip install "gpaw==26.7.*" gpaw-data
     OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python surface_energy_gpaw.py Li Na K
-
-(Two threads are two to three times slower than one here.)
 """
 
 import math
