@@ -59,6 +59,8 @@ class Fingerprint:
         Dispersion correction added to the model: "none".
     package, version
         Python package that evaluates the model, and its installed version.
+    head
+        Which of a model's outputs is used; empty where it has one.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Fingerprint:
     dispersion: str
     package: str
     version: str
+    head: str = ""
 
     def asdict(self) -> dict[str, str]:
         """Return the fingerprint as plain JSON."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ase import Atoms
 
 _LOAD_SWITCH = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
-_DEFAULT_HEADS = {"mh-0": "omat_pbe", "mh-1": "omat_pbe"}  # from memory of the mh-1 release notes
+_DEFAULT_HEADS = {"mh-0": "omat_pbe", "mh-1": "omat_pbe"}  # not verified: the release notes could not be read
 
 # Functional, cohesive energies to use with it and training set, by the part of the name that says so; first
 # match wins. Source: github.com/ACEsuit/mace-foundations, README.md; the mh models are not in the one read.
@@ -112,7 +112,7 @@ def _fingerprint(name: str) -> Fingerprint:
     stat = path.stat()
     sha256, dtype = _content(path, stat.st_mtime_ns, stat.st_size)
     full_name = f"{PREFIX}{model}@{head}" if head else f"{PREFIX}{model}"
-    return Fingerprint(full_name, sha256, dtype, "none", "mace-torch", version("mace-torch"))
+    return Fingerprint(full_name, sha256, dtype, "none", "mace-torch", version("mace-torch"), head or "")
 
 
 @cache

@@ -100,6 +100,7 @@ def resolve(name: str) -> str:
     path, parts = weights_file(name), parse(name)
     if parts.is_foundation:
         return name
+    file_dtype(path)  # refuses what is no model before anything unpickles it
     return f"{PREFIX}{path.absolute()}" + (f"@{parts.head}" if parts.head else "")
 
 

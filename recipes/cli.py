@@ -94,6 +94,7 @@ def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan; compute and write nothing.")] = False,
 ) -> None:
     """Run a recipe. What the store has already is not computed again."""
+    from ..workflows.store import StoreError
     from . import report
     from .adsorption import analyse
     from .progress import progress
@@ -109,7 +110,7 @@ def run(
     try:
         with progress(prepared):
             results = run_recipe(prepared, opened)
-    except RuntimeError as error:
+    except (RuntimeError, StoreError) as error:
         print(f"error: the run stopped: {error}; what is finished is stored: run it again to go on", file=sys.stderr)
         raise typer.Exit(1) from error
     rows = analyse(prepared.plan, results)

@@ -165,8 +165,7 @@ def _converged(row: Row) -> str:
 
 def _verdict(row: Row) -> str:
     """Whether the host holds the metal better than the metal holds itself."""
-    energy = row.best.scalars.get("vs_bulk_eV")
-    return "" if energy is None else "philic" if energy < 0 else "phobic"
+    return "" if row.rank is None else "philic" if row.best.scalars["vs_bulk_eV"] < 0 else "phobic"
 
 
 def _notes(row: Row) -> list[str]:

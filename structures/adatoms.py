@@ -31,12 +31,15 @@ class AdatomGeometry:
         Mean distance along z from an adatom to the mean plane of the host atoms within 4 A of it laterally.
     nearest_distance_A
         Shortest distance from an adatom to a host atom.
+    loosest_distance_A
+        The same for the adatom that is farthest from the host.
     nearest_element
         That host atom's element.
     """
 
     height_A: float
     nearest_distance_A: float
+    loosest_distance_A: float
     nearest_element: str
 
 
@@ -170,37 +173,45 @@ def adatom_geometry(atoms: Atoms, n_metal: int) -> AdatomGeometry:
     reach = np.maximum(_NEARBY_A, lateral.min(axis=1, keepdims=True))
     heights = [abs(rises[near].mean()) for rises, near in zip(vectors[:, :, 2], lateral <= reach, strict=True)]
     nearest = int(distances.min(axis=(0, 2)).argmin())
-    return AdatomGeometry(float(np.mean(heights)), float(distances.min()), str(atoms.symbols[nearest]))
+    loosest_A = float(distances.min(axis=(1, 2)).max())
+    return AdatomGeometry(float(np.mean(heights)), float(distances.min()), loosest_A, str(atoms.symbols[nearest]))
 
 
-def sites_reached(atoms: Atoms, n_metal: int) -> str:
+def sites_reached(atoms: Atoms, host: Atoms) -> str:
     """
-    Name the site each adatom is over: the top, bridge or hollow of the host, as it is now, that is laterally nearest.
+    Name the site each adatom is over: the top, bridge or hollow that is laterally nearest.
 
     Several adatoms on sites of one name are named once; a name on the lower face ends in "below".
 
     Parameters
     ----------
     atoms
-        Host atoms first, metal atoms last.
-    n_metal
-        How many metal atoms.
+        The host's atoms, where they are now, followed by the metal atoms.
+    host
+        The clean host, whose bonds say what is a bridge and what a hollow.
 
     Examples
     --------
     >>> from philic.structures.carbon import graphene
-    >>> sites_reached(place_adatoms(graphene(), "K", [[[0, 0, 0]]]), 1)
+    >>> sites_reached(place_adatoms(graphene(), "K", [[[0, 0, 0]]]), graphene())
     'top C'
     """
-    host = atoms[: _host_size(atoms, n_metal)]
     places = all_anchors(host)
-    spots = np.array([lateral_position(host, anchors) for _, anchors in places])
+    now = atoms[: _host_size(atoms, len(atoms) - len(host))]
+    spots = np.array([lateral_position(now, anchors) for _, anchors in places])
     names = []
     for metal in atoms[len(host) :]:
-        nearest = int(lateral_distances_A(host, spots - metal.position[:2]).argmin())
-        rise = find_mic(metal.position - host.positions, host.cell)[0][:, 2].mean()
+        nearest = int(lateral_distances_A(now, spots - metal.position[:2]).argmin())
+        rise = find_mic(metal.position - now.positions, now.cell)[0][:, 2].mean()
         names.append(site_name(host, *places[nearest]) + (" below" if rise < 0 else ""))
     return ", ".join(dict.fromkeys(names))
+
+
+def adatom_spacing_A(atoms: Atoms, n_metal: int) -> float:
+    """Give the shortest lateral distance between two adatoms, or an adatom and its own image."""
+    spots = atoms.positions[_host_size(atoms, n_metal) :, :2]
+    apart = lateral_distances_A(atoms, spots[:, None] - spots)[~np.eye(n_metal, dtype=bool)]
+    return float(min([image_distance_A(atoms), *apart]))
 
 
 def lateral_shift_A(before: Atoms, after: Atoms, n_metal: int) -> float:

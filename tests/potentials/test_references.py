@@ -30,7 +30,7 @@ def test_bulk_agrees_with_wien2k_of_the_delta_project(metal: str, volume: float,
 
 
 def test_graphene_against_bulk() -> None:
-    # GPAW, PBE, plane waves: shared/potentials.md of the project.
+    # own GPAW calculations, PBE, plane waves, fixed height, 6x6x1 k-points
     assert [reference("PBE", m).graphene_hollow_vs_bulk_eV for m in ("Li", "Na", "K")] == [0.66, 0.72, 0.17]
 
 

@@ -54,9 +54,11 @@ def test_a_sheet_smaller_than_the_cutoff_is_warned_of():
     assert made().warnings == []
     (sentence,) = made(size=(2, 2)).warnings
     assert sentence == (
-        "the sheet repeats every 4.92 Å, within the potential's cutoff of 6 Å: each adatom feels its own image; "
-        "take a larger `size`"
+        "adatoms or their images are 4.92 Å apart, within the potential's cutoff of 6 Å, and feel each other; "
+        "take a larger `size` if that is not meant"
     )
+    (sentence,) = made(adatoms=4).warnings
+    assert "4.26 Å apart" in sentence or "4.92 Å apart" in sentence
 
 
 def test_too_little_vacuum_is_warned_of():
@@ -98,6 +100,31 @@ def test_hosts_are_ranked_by_their_best_converged_site():
     rows = analyse(recipe, results)
     assert [(row.rank, row.host) for row in rows] == [(1, "N"), (2, "B"), (3, "pristine"), (None, "P")]
     assert [row.best.scalars["vs_pristine_eV"] for row in rows] == [-0.3, -0.2, 0.0, -9.0]
+
+
+def test_of_several_starts_that_ended_in_one_minimum_the_one_that_moved_least_is_shown():
+    recipe = made(dopants=["N"])
+    first, second, third = recipe.answers["K", "pristine"]
+    results = {
+        first.key: Result(Status.CONVERGED, "", {"vs_pristine_eV": -0.0010, "shift_A": 2.8}),
+        second.key: Result(Status.CONVERGED, "", {"vs_pristine_eV": 0.0, "shift_A": 0.1}),
+        third.key: Result(Status.CONVERGED, "", {"vs_pristine_eV": 0.1, "shift_A": 0.0}),
+    }
+    (row,) = analyse(recipe, results)
+    assert row.best is results[second.key]
+
+
+def test_a_host_that_lost_bonds_has_no_rank():
+    recipe = made(dopants=["N"])
+    keys = {host: steps[0].key for (_, host), steps in recipe.answers.items()}
+    torn = {"vs_pristine_eV": -1.0, "host_kept_bonds": False}
+    rows = analyse(recipe, {keys["N"]: Result(Status.CONVERGED, "", torn), keys["pristine"]: answer(0.0)})
+    assert [(row.rank, row.host) for row in rows] == [(1, "pristine"), (None, "N")]
+
+
+def test_the_pristine_hollow_is_a_reference_whatever_the_sites():
+    kinds = {step.about["kind"] for step in made(sites="top").answers["K", "pristine"]}
+    assert kinds == {"top", "hollow"}
 
 
 @pytest.fixture(scope="module")

@@ -101,3 +101,21 @@ def test_what_is_no_recipe_file_is_refused(recipe):
     assert (
         refusal(recipe("recipe: adsorption\n")) == "mine.yaml: `metal` is missing: the alkali metal, or several to compare"
     )
+
+
+def test_what_is_no_value_or_no_text_is_refused_too(recipe, tmp_path):
+    path = recipe(GOOD)
+    assert refusal(path, size="[4") == "--set size: '[4' is not a value in YAML, such as 4, N, or [4, 4]"
+    assert refusal(path, metal="K: Na: x").startswith("--set metal: 'K: Na: x' is not a value in YAML")
+    assert refusal(path, potential="mace:").startswith("--set potential: '' is not a model mace-torch knows")
+    assert refusal(path, potential="mace:/etc/passwd").startswith("--set potential: '/etc/passwd' is not a PyTorch model")
+    assert refusal(path, vacuum_A=".inf").startswith("--set vacuum_A: `vacuum_A` is inf: input should be a finite number")
+    assert refusal(path, lattice_constant_A="10").startswith("--set lattice_constant_A: `lattice_constant_A` is 10: input")
+    assert refusal(recipe("recipe: [a]\n")) == "mine.yaml: `recipe` is ['a'] but must be one of: adsorption"
+    (tmp_path / "binary.yaml").write_bytes(bytes(range(256)))
+    assert refusal(str(tmp_path / "binary.yaml")).startswith("binary.yaml: this is not YAML")
+
+
+def test_one_host_written_twice_is_one_host(recipe):
+    assert read(recipe(GOOD), {"dopants": "O-B,B-O"}).parameters.dopants == ("O-B",)
+    assert read(recipe(GOOD), {"dopants": ""}).parameters.dopants == ()
