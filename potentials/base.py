@@ -59,6 +59,8 @@ class Fingerprint:
         Dispersion correction added to the model: "none".
     package, version
         Python package that evaluates the model, and its installed version.
+    head
+        Which of a model's outputs is used; empty where it has one.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Fingerprint:
     dispersion: str
     package: str
     version: str
+    head: str = ""
 
     def asdict(self) -> dict[str, str]:
         """Return the fingerprint as plain JSON."""
@@ -186,17 +189,13 @@ class Potential:
             A structure holds an element the potential does not know, or has no cell where it needs one.
         """
         self.card.check_elements({symbol for atoms in structures for symbol in atoms.symbols})
-        finite = [
-            bool(np.isfinite(a.positions).all() and np.isfinite(a.cell.array).all()) for a in structures
-        ]
+        finite = [bool(np.isfinite(a.positions).all() and np.isfinite(a.cell.array).all()) for a in structures]
         sound = [atoms for atoms, is_finite in zip(structures, finite, strict=True) if is_finite]
         predictions = iter(self.predict(sound, stress) if sound else [])
         return [
             _without_empty_stress(atoms, next(predictions))
             if is_finite
-            else nothing_known(
-                atoms, stress, "a position or cell vector is not finite: the geometry exploded"
-            )
+            else nothing_known(atoms, stress, "a position or cell vector is not finite: the geometry exploded")
             for atoms, is_finite in zip(structures, finite, strict=True)
         ]
 

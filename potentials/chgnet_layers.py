@@ -60,9 +60,7 @@ class AtomLayer(nn.Module):
     ) -> Tensor:
         """Return the new atom features."""
         center, neighbour = (column.contiguous() for column in atom_graph.T)
-        messages = self.messages(
-            [(atom_feas, center), (bond_feas, directed2undirected), (atom_feas, neighbour)]
-        )
+        messages = self.messages([(atom_feas, center), (bond_feas, directed2undirected), (atom_feas, neighbour)])
         messages = messages * bond_weights.index_select(0, directed2undirected)
         new: Tensor = self.mlp_out(_sum_rows(messages, center, len(atom_feas))) + atom_feas
         return new
@@ -85,9 +83,7 @@ class BondLayer(nn.Module):
     ) -> Tensor:
         """Return the new bond features."""
         atom, bond_i, bond_j = (column.contiguous() for column in bond_graph.T)
-        messages = self.messages(
-            [(bond_feas, bond_i), (bond_feas, bond_j), (angle_feas, None), (atom_feas, atom)]
-        )
+        messages = self.messages([(bond_feas, bond_i), (bond_feas, bond_j), (angle_feas, None), (atom_feas, atom)])
         messages = messages * bond_weights.index_select(0, bond_i) * bond_weights.index_select(0, bond_j)
         new: Tensor = self.mlp_out(_sum_rows(messages, bond_i, len(bond_feas))) + bond_feas
         return new

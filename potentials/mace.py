@@ -15,8 +15,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from .base import Card, Fingerprint, Kind, Predict, Prediction, sha256_of_file
 from .mace_files import PREFIX, file_dtype, foundation_urls, parse, resolve, weights_file
 from .torch_threads import import_torch, map_in_threads
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
     from ase import Atoms
 
 _LOAD_SWITCH = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
-_DEFAULT_HEADS = {"mh-0": "omat_pbe", "mh-1": "omat_pbe"}  # from memory of the mh-1 release notes
+_DEFAULT_HEADS = {"mh-0": "omat_pbe", "mh-1": "omat_pbe"}  # not verified: the release notes could not be read
 
 # Functional, cohesive energies to use with it and training set, by the part of the name that says so; first
 # match wins. Source: github.com/ACEsuit/mace-foundations, README.md; the mh models are not in the one read.
@@ -114,7 +112,7 @@ def _fingerprint(name: str) -> Fingerprint:
     stat = path.stat()
     sha256, dtype = _content(path, stat.st_mtime_ns, stat.st_size)
     full_name = f"{PREFIX}{model}@{head}" if head else f"{PREFIX}{model}"
-    return Fingerprint(full_name, sha256, dtype, "none", "mace-torch", version("mace-torch"))
+    return Fingerprint(full_name, sha256, dtype, "none", "mace-torch", version("mace-torch"), head or "")
 
 
 @cache
@@ -134,9 +132,7 @@ def _calculator(name: str) -> Any:
 
     with _old_torchscript():
         model = torch.load(path, map_location="cpu", weights_only=False)
-    head = _chosen_head(
-        name, getattr(model, "heads", ["Default"]), parts.head or _DEFAULT_HEADS.get(parts.model)
-    )
+    head = _chosen_head(name, getattr(model, "heads", ["Default"]), parts.head or _DEFAULT_HEADS.get(parts.model))
     # mace would convert a model silently to another dtype: give it the one the model has.
     return MACECalculator(models=[model], device="cpu", default_dtype=get_model_dtype(model), head=head)
 
@@ -147,9 +143,7 @@ def _chosen_head(name: str, heads: Sequence[str], head: str | None) -> str:
         return heads[0]
     if head is not None and head in heads:
         return head
-    raise ValueError(
-        f"{head!r} is not a head of {name!r}; choose one of {', '.join(heads)} and write mace:MODEL@HEAD"
-    )
+    raise ValueError(f"{head!r} is not a head of {name!r}; choose one of {', '.join(heads)} and write mace:MODEL@HEAD")
 
 
 def _predict(calculator: Any, structures: Sequence[Atoms], stress: bool) -> list[Prediction]:

@@ -78,9 +78,7 @@ def weights_file(name: str) -> Path:
         The file is missing, or the download failed.
     """
     if find_spec("mace") is None:
-        raise ModuleNotFoundError(
-            f"{name!r} needs mace-torch, which is not installed; run pip install 'philic[mace]'"
-        )
+        raise ModuleNotFoundError(f"{name!r} needs mace-torch, which is not installed; run pip install 'philic[mace]'")
     parts = parse(name)
     if parts.is_foundation:
         return _cached_or_downloaded(parts.model)
@@ -102,6 +100,7 @@ def resolve(name: str) -> str:
     path, parts = weights_file(name), parse(name)
     if parts.is_foundation:
         return name
+    file_dtype(path)  # refuses what is no model before anything unpickles it
     return f"{PREFIX}{path.absolute()}" + (f"@{parts.head}" if parts.head else "")
 
 
@@ -122,9 +121,7 @@ def file_dtype(path: Path) -> str:
                 reader = _StorageReader(file)
                 reader.load()
     except (zipfile.BadZipFile, pickle.UnpicklingError, ValueError) as error:
-        raise ValueError(
-            f"{str(path)!r} is not a PyTorch model but must be a MACE .model file; fetch it again"
-        ) from error
+        raise ValueError(f"{str(path)!r} is not a PyTorch model but must be a MACE .model file; fetch it again") from error
     ((storage, _),) = reader.sizes.most_common(1)
     return _DTYPES[storage]
 

@@ -2,28 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from itertools import count
+from typing import Annotated, Any, Literal, get_args
 
 from ase import Atoms
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    ValidationInfo,
+    field_validator,
+)
 
-from ..potentials import Card, card, resolve
-from ..structures.adatoms import image_distance_A, spread_sites
+from ..potentials import card, resolve
+from ..structures.adatoms import adatom_spacing_A, place_adatoms, spread_sites
 from ..structures.carbon import carbon_host
 from ..structures.sites import Site, adsorption_sites
+from ..structures.slab_sites import Kind
 from ..workflows.flow import Derived, Flow, Step
 from ..workflows.result import Result, Status
 from .gate import MetalSteps, metal_steps
 
 METALS = ("Li", "Na", "K")
+"""Metals of anodes, with reference values for the gate."""
 PRISTINE = "pristine"
-KINDS = ("top", "bridge", "hollow")
+SAME_MINIMUM_eV = 0.002
+"""Relaxations that end closer than this ended in the same minimum."""
+ADATOM_HEIGHT_A = 4.0
+"""No bound Li, Na or K stands higher over a sheet."""
+KINDS = get_args(Kind)
 
 
 def _as_list(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
+    return [] if value is None else [value] if isinstance(value, str) else value
 
 
 OneOrMore = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
@@ -32,7 +48,7 @@ OneOrMore = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
 class Adsorption(BaseModel):
     """Parameters of the recipe."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     metal: Annotated[OneOrMore, Field(min_length=1, description="the alkali metal, or several to compare")]
     potential: str = Field("chgnet", description="where energies and forces come from (`philic list`)")
@@ -42,8 +58,8 @@ class Adsorption(BaseModel):
     adatoms: PositiveInt = Field(1, description="metal atoms per sheet")
     sites: Annotated[OneOrMore, Field(min_length=1)] = Field(KINDS, description="kinds of sites: top, bridge, hollow")
     near_A: PositiveFloat | Literal["all"] = Field(2.0, description="sites up to this far from the defect, or `all`")
-    lattice_constant_A: PositiveFloat = Field(2.46, description="of graphene, fixed for every host")
-    vacuum_A: PositiveFloat = Field(15.0, description="cell height")
+    lattice_constant_A: float = Field(2.46, ge=2.3, le=2.6, description="of graphene, fixed for every host")
+    vacuum_A: float = Field(15.0, ge=8.0, description="cell height")
     fmax_eV_per_A: PositiveFloat = Field(0.02, description="largest force at the end of a relaxation")
     max_steps: PositiveInt = Field(300, description="optimiser steps after which a relaxation is given up")
     stayed_A: PositiveFloat = Field(0.6, description="a metal atom that moved less along the sheet stayed at its site")
@@ -76,12 +92,11 @@ class Adsorption(BaseModel):
     @field_validator("dopants", "hosts")
     @classmethod
     def _known_host(cls, names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        for name in names:
-            try:
-                carbon_host(name)
-            except ValueError as error:
-                raise ValueError(str(error).replace("`name`", f"`{info.field_name}`")) from error
-        return tuple(dict.fromkeys(names))
+        try:
+            canonical = [carbon_host(name).info["philic"]["host"] for name in names]
+        except ValueError as error:
+            raise ValueError(str(error).replace("`name`", f"`{info.field_name}`")) from error
+        return tuple(dict.fromkeys(canonical))
 
     @property
     def carbons(self) -> tuple[str, ...]:
@@ -136,29 +151,30 @@ def plan(parameters: Adsorption) -> Plan:
     for metal in parameters.metal:
         references = metal_steps(metal, parameters.potential)
         gates[metal] = references.gate
-        pristine = _adsorbed(parameters, metal, clean[PRISTINE], hosts[PRISTINE])
+        pristine = _adsorbed(parameters, metal, clean[PRISTINE], hosts[PRISTINE], {*parameters.sites, "hollow"})
         for name, host in hosts.items():
-            adsorbed = pristine if name == PRISTINE else _adsorbed(parameters, metal, clean[name], host)
-            answers[metal, name] = [
-                _adsorption(parameters, step, clean, pristine, references) for step in adsorbed
-            ]
+            here = {*parameters.sites}
+            adsorbed = pristine if name == PRISTINE else _adsorbed(parameters, metal, clean[name], host, here)
+            answers[metal, name] = [_adsorption(parameters, step, clean, pristine, references) for step in adsorbed]
     flow = Flow([*gates.values(), *(step for steps in answers.values() for step in steps)])
-    return Plan(flow, answers, gates, _warnings(hosts, potential))
+    return Plan(flow, answers, gates, _warnings(parameters, _spacing_A(parameters, hosts[PRISTINE]), potential.cutoff_A))
 
 
 def _host(parameters: Adsorption, name: str) -> Atoms:
-    return carbon_host(
-        name, parameters.size, lattice_constant_A=parameters.lattice_constant_A, vacuum_A=parameters.vacuum_A
-    )
+    return carbon_host(name, parameters.size, lattice_constant_A=parameters.lattice_constant_A, vacuum_A=parameters.vacuum_A)
 
 
-def _adsorbed(parameters: Adsorption, metal: str, clean: Step, host: Atoms) -> list[Step]:
-    """Relax the metal on every distinct site of the relaxed host."""
+def _adsorbed(parameters: Adsorption, metal: str, clean: Step, host: Atoms, kinds: Collection[str]) -> list[Step]:
+    """Relax the metal on every distinct site of the relaxed host.
+
+    The pristine sheet's hollow is always among them: a metal atom put exactly over an atom or a bond of it stays there by
+    symmetry, and no host must be ranked against a saddle point.
+    """
     near_A = None if parameters.near_A == "all" else parameters.near_A
-    sites = [site for site in adsorption_sites(host, near_A=near_A) if site.kind in parameters.sites]
+    sites = [site for site in adsorption_sites(host, near_A=near_A) if site.kind in kinds]
     if not sites:
-        kinds, name = " or ".join(parameters.sites), clean.about["host"]
-        raise ValueError(f"`near_A` is {near_A} but {name} has no {kinds} site that near: raise it, or give `all`")
+        words, name = " or ".join(parameters.sites), clean.about["host"]
+        raise ValueError(f"`near_A` is {near_A} but {name} has no {words} site that near: raise it, or give `all`")
     return [_on_site(parameters, metal, clean, host, site) for site in sites]
 
 
@@ -166,7 +182,14 @@ def _on_site(parameters: Adsorption, metal: str, clean: Step, host: Atoms, site:
     anchors = spread_sites(host, site, parameters.adatoms)
     place = {"metal": metal, "anchors": anchors, "face": site.face}
     structure = Derived(clean, len(host) + parameters.adatoms, "place_adatoms", place)
-    about = {"metal": metal, **clean.about, "site": site.label, "kind": site.kind, "adatoms": parameters.adatoms}
+    about = {
+        "metal": metal,
+        **clean.about,
+        "site": site.label,
+        "kind": site.kind,
+        "adatoms": parameters.adatoms,
+        "size": "x".join(map(str, parameters.size)),
+    }
     return Step("relax", parameters.relaxation, structure, potential=clean.potential, about=about)
 
 
@@ -195,21 +218,32 @@ def _adsorption(
     return Step("adsorption", settings, parents=parents, about=adsorbed.about)
 
 
-def _warnings(hosts: Mapping[str, Atoms], potential: Card) -> list[str]:
-    """Say when an adatom feels its own periodic image."""
-    host = hosts[PRISTINE]
-    image_A = image_distance_A(host)
-    if image_A > potential.cutoff_A:
-        return []
-    return [
-        f"the sheet repeats every {image_A:.2f} Å, within the potential's cutoff of {potential.cutoff_A:g} Å: each adatom "
-        "feels its own image; take a larger `size`"
-    ]
+def _spacing_A(parameters: Adsorption, sheet: Atoms) -> float:
+    """Shortest distance between adatoms, their images included."""
+    site = next(site for site in adsorption_sites(sheet) if site.kind == "hollow")
+    anchors = spread_sites(sheet, site, parameters.adatoms)
+    return adatom_spacing_A(place_adatoms(sheet, parameters.metal[0], anchors), parameters.adatoms)
+
+
+def _warnings(parameters: Adsorption, spacing_A: float, cutoff_A: float) -> list[str]:
+    """Say when an adatom feels another or its own periodic image, beside it or through the vacuum."""
+    sentences = []
+    if spacing_A <= cutoff_A:
+        sentences.append(
+            f"adatoms or their images are {spacing_A:.2f} Å apart, within the potential's cutoff of {cutoff_A:g} Å, and "
+            "feel each other; take a larger `size` if that is not meant"
+        )
+    if parameters.vacuum_A - ADATOM_HEIGHT_A <= cutoff_A:
+        sentences.append(
+            f"`vacuum_A` is {parameters.vacuum_A:g}, so an adatom is within the potential's cutoff of {cutoff_A:g} Å of "
+            f"the next sheet: take at least {cutoff_A + ADATOM_HEIGHT_A:g}"
+        )
+    return sentences
 
 
 @dataclass(frozen=True)
 class Row:
-    """One host in the ranked table: its best site and how that ended."""
+    """One host in the ranked table: its best site and how that ended; no rank if unconverged or no longer the same host."""
 
     rank: int | None
     metal: str
@@ -220,7 +254,8 @@ class Row:
 def analyse(plan: Plan, results: Mapping[str, Result]) -> list[Row]:
     """Pick each host's best site and rank the hosts of each metal, strongest adsorption first.
 
-    A host's best site is the lowest in energy among the converged ones; a host with none is listed last, unranked.
+    A host's best site is the lowest in energy among the converged ones where the host kept its bonds; a host with none is
+    listed last, unranked.
 
     Parameters
     ----------
@@ -231,17 +266,28 @@ def analyse(plan: Plan, results: Mapping[str, Result]) -> list[Row]:
     """
     rows = []
     for metal in plan.gates:
-        best = [
-            (host, min((results[step.key] for step in steps if step.key in results), key=_order))
+        found = [
+            (host, _best([results[step.key] for step in steps if step.key in results]))
             for (of_metal, host), steps in plan.answers.items()
             if of_metal == metal and any(step.key in results for step in steps)
         ]
-        best.sort(key=lambda pair: _order(pair[1]))
-        for rank, (host, result) in enumerate(best, start=1):
-            rows.append(Row(rank if result.status is Status.CONVERGED else None, metal, host, result))
+        found.sort(key=lambda pair: _order(pair[1]))
+        ranks = count(1)
+        rows += [Row(next(ranks) if _sound(best) else None, metal, host, best) for host, best in found]
     return rows
+
+
+def _best(results: Sequence[Result]) -> Result:
+    """The lowest of a host's sites; of several starts that ended in its minimum, the one that moved least."""
+    unsound, lowest_eV = min(map(_order, results))
+    same = [r for r in results if _order(r) <= (unsound, lowest_eV + SAME_MINIMUM_eV)]
+    return min(same, key=lambda result: result.scalars.get("shift_A", 0.0))
 
 
 def _order(result: Result) -> tuple[bool, float]:
     energy = result.scalars.get("vs_pristine_eV")
-    return result.status is not Status.CONVERGED, float("inf") if energy is None else energy
+    return not _sound(result), float("inf") if energy is None else energy
+
+
+def _sound(result: Result) -> bool:
+    return result.status is Status.CONVERGED and bool(result.scalars.get("host_kept_bonds", True))

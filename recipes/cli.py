@@ -97,6 +97,7 @@ def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan; compute and write nothing.")] = False,
 ) -> None:
     """Run a recipe. What the store has already is not computed again."""
+    from ..workflows.store import StoreError
     from . import report
     from .adsorption import analyse
     from .progress import progress
@@ -109,8 +110,12 @@ def run(
         return
     start = time.perf_counter()
     opened = _open(store)
-    with progress(prepared):
-        results = run_recipe(prepared, opened)
+    try:
+        with progress(prepared):
+            results = run_recipe(prepared, opened)
+    except (RuntimeError, StoreError) as error:
+        print(f"error: the run stopped: {error}; what is finished is stored: run it again to go on", file=sys.stderr)
+        raise typer.Exit(1) from error
     rows = analyse(prepared.plan, results)
     for metal, gate in prepared.plan.gates.items():
         console.print(report.ranking(rows, metal, results[gate.key]))
@@ -168,3 +173,5 @@ def _open(path: Path) -> Any:
         return Store(path)
 
 
+if __name__ == "__main__":
+    main()

@@ -172,9 +172,7 @@ def _paint(panel: Axes, view: _Scene) -> None:
     for i, half in _half_bonds(atoms):
         tone = 0.35 + 0.4 * (1 - near[i])
         start = atoms.positions[i]
-        panel.plot(
-            *np.array([start, start + half])[:, :2].T, color=(tone,) * 3, linewidth=1.6, zorder=2 + near[i]
-        )
+        panel.plot(*np.array([start, start + half])[:, :2].T, color=(tone,) * 3, linewidth=1.6, zorder=2 + near[i])
     for i, number in enumerate(atoms.numbers):
         colour = 1 - (1 - jmol_colors[number]) * (1 - _FADE * (1 - near[i]))
         rim = (0.15 + 0.5 * (1 - near[i]),) * 3
@@ -193,11 +191,7 @@ def _half_bonds(atoms: Atoms) -> list[tuple[int, Floats]]:
     loose = Atoms(atoms.numbers, positions=atoms.positions)
     first, second, vectors = neighbor_list("ijD", loose, natural_cutoffs(loose, mult=_BOND_SCALE))
     light = np.isin(atoms.numbers, _NONMETALS)
-    return [
-        (int(i), vector / 2)
-        for i, j, vector in zip(first, second, vectors, strict=True)
-        if light[i] or light[j]
-    ]
+    return [(int(i), vector / 2) for i, j, vector in zip(first, second, vectors, strict=True) if light[i] or light[j]]
 
 
 def _legend(figure: Figure, atoms: Atoms) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from .adsorption import Adsorption
 
@@ -65,9 +65,9 @@ def read(name: str, overrides: Mapping[str, str] | None = None) -> RecipeFile:
     path = _find(name)
     content = _parse(path)
     values = {key: value for key, value in content.items() if key not in ("recipe", "question")}
-    values |= {key: _override(value) for key, value in (overrides or {}).items()}
+    values |= {key: _override(key, value) for key, value in (overrides or {}).items()}
     recipe = content.get("recipe")
-    if recipe not in RECIPES:
+    if not isinstance(recipe, str) or recipe not in RECIPES:
         raise ValueError(f"{path.name}: `recipe` is {recipe!r} but must be one of: {', '.join(RECIPES)}")
     try:
         parameters = RECIPES[recipe].model_validate(values)
@@ -93,13 +93,19 @@ def _parse(path: Path) -> Any:
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ValueError(f"{path.name}, line {line}: this is not YAML: {error.problem}") from error
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path.name}: this is not YAML: it is no text in UTF-8") from error
     if not isinstance(content, Mapping):
         raise ValueError(f"{path.name}, line 1: a recipe file is a mapping of keys to values, such as `metal: K`")
     return content
 
 
-def _override(text: str) -> Any:
-    return YAML(typ="safe").load(f"[{text}]" if "," in text and not text.startswith(("[", "{")) else text)
+def _override(key: str, text: str) -> Any:
+    try:
+        value = YAML(typ="safe").load(f"[{text}]" if "," in text and not text.startswith(("[", "{")) else text)
+    except YAMLError as error:
+        raise ValueError(f"--set {key}: {text!r} is not a value in YAML, such as 4, N, or [4, 4]") from error
+    return text if isinstance(value, Mapping) else value  # mace:medium reads as a mapping, and none is asked for
 
 
 def _sentence(
@@ -110,7 +116,7 @@ def _sentence(
     place = f"--set {key}" if key in overrides else f"{file}, line {_line(content, error['loc'])}"
     if error["type"] == "extra_forbidden":
         return f"{place}: `{key}` is not a key of this recipe; the keys are: {', '.join(model.model_fields)}"
-    if error["type"] == "missing":
+    if error["type"] == "missing" and len(error["loc"]) == 1:
         return f"{file}: `{key}` is missing: {model.model_fields[key].description}"
     if error["type"] == "value_error":
         return f"{place}: {error['ctx']['error']}"
@@ -122,7 +128,7 @@ def _line(content: Any, location: Sequence[Any]) -> int:
     line = 1
     for part in location:
         try:
-            position = content.lc.key(part) if isinstance(content, Mapping) else content.lc.item(part)
+            position = content.lc.item(part) if isinstance(part, int) else content.lc.key(part)
             line, content = position[0] + 1, content[part]
         except (KeyError, AttributeError, TypeError, IndexError):
             break

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..potentials import card, cohesive_energy_eV, reference
+from ..structures.adatoms import spread_sites
 from ..structures.carbon import graphene
 from ..structures.metals import bulk_metal
-from ..structures.adatoms import spread_sites
 from ..structures.sites import adsorption_sites
 from ..workflows.flow import Derived, Step
 

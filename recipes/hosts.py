@@ -49,17 +49,13 @@ def read_host(path: Path) -> Atoms:
         If there is no such file, ASE cannot read it, or its atoms are partial or overlap.
     """
     if not path.is_file():
-        raise ValueError(
-            f"`{path}` does not exist: give a structure file, or a name from `philic structures list`"
-        )
+        raise ValueError(f"`{path}` does not exist: give a structure file, or a name from `philic structures list`")
     from ase.io import read
 
     try:
         atoms = read(path)
     except Exception as error:  # ASE's readers raise whatever they stumble on
-        raise ValueError(
-            f"`{path}` cannot be read as a structure: {str(error) or type(error).__name__}"
-        ) from error
+        raise ValueError(f"`{path}` cannot be read as a structure: {str(error) or type(error).__name__}") from error
     if not isinstance(atoms, Atoms) or not len(atoms):
         raise ValueError(f"`{path}` holds no atoms")
     _check_whole(atoms, path)
@@ -97,9 +93,7 @@ def _check_whole(atoms: Atoms, path: Path) -> None:
     for site, shares in sites.items():
         if len(shares) > 1 or any(share < 0.999 for share in shares.values()):
             shown = ", ".join(f"{element} {share:g}" for element, share in shares.items())
-            raise ValueError(
-                f"`{path}` has a partly filled site ({site}: {shown}) but all must be full: order it first"
-            )
+            raise ValueError(f"`{path}` has a partly filled site ({site}: {shown}) but all must be full: order it first")
 
 
 def write_structure(atoms: Atoms, path: Path) -> None:

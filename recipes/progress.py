@@ -60,7 +60,9 @@ class _Bar(logging.Handler):
             self.done += 1
             self.bar.update(self.task, done=self.done)
             if not self.bar.console.is_terminal:
-                self.bar.console.print(f"{self.done}/{len(self.work)} {words}: {record.__dict__['sentence']}", highlight=False)
+                self.bar.console.print(
+                    f"{self.done}/{len(self.work)} {words}: {record.__dict__['sentence']}", highlight=False
+                )
 
     def _spend(self, key: str, until: float) -> None:
         self.bar.advance(self.task, until - self.spent[key])

@@ -9,14 +9,29 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ..workflows.export import columns_of, row
+from ..workflows.export import columns_of, flat
 from ..workflows.result import Result, Status
 from .adsorption import Row
 from .run import Prepared
 
 HIDDEN = frozenset(
-    "function kind adatoms shift_A n_metal nearest_element atom_reference force_calls wall_s created cutoff_A source "
-    "n_atoms gate host_kept_bonds".split()
+    [
+        "function",
+        "kind",
+        "adatoms",
+        "shift_A",
+        "n_metal",
+        "nearest_element",
+        "atom_reference",
+        "force_calls",
+        "wall_s",
+        "created",
+        "cutoff_A",
+        "source",
+        "n_atoms",
+        "gate",
+        "host_kept_bonds",
+    ]
 )
 """Columns that are exported, but too many for a screen."""
 
@@ -31,8 +46,7 @@ def plan_lines(prepared: Prepared) -> list[str]:
     metals = ", ".join(prepared.recipe.parameters.metal)
     return [
         f"{prepared.recipe.question}",
-        f"{metals} on {hosts} hosts, {sites} sites; potential {prepared.potential.name} "
-        f"({prepared.potential.functional})",
+        f"{metals} on {hosts} hosts, {sites} sites; potential {prepared.potential.name} ({prepared.potential.functional})",
         f"{structures} structures in {len(flow)} steps, {len(prepared.finished)} already stored; "
         + (f"about {max(minutes, 0.1):.1f} min on 2 cores" if prepared.missing else "nothing to compute"),
         *(f"warning: {sentence}" for sentence in prepared.plan.warnings),
@@ -44,7 +58,7 @@ def ranking(rows: Sequence[Row], metal: str, gate: Result) -> RenderableType:
     ours = [row for row in rows if row.metal == metal]
     fit = gate.scalars.get("verdict") == "fit"
     table = Table(
-        title=f"{metal} on carbon: adsorption energy of the best site of each host (eV per {metal} atom, negative = bound)",
+        title=f"{metal} at the best site of each host: adsorption energy (eV per {metal} atom, negative = bound)",
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )
@@ -110,7 +124,7 @@ def results_table(results: Sequence[Result]) -> Table:
     smooth = {"message"} if all(result.status is Status.CONVERGED for result in results) else set()
     columns = [name for name in columns_of(results) if name not in HIDDEN | smooth]
     table = Table(*columns, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for values in map(row, results):
+    for values in map(flat, results):
         table.add_row(*(_plain(values.get(name))[: 8 if name == "key" else None] for name in columns))
     return table
 
@@ -151,8 +165,7 @@ def _converged(row: Row) -> str:
 
 def _verdict(row: Row) -> str:
     """Whether the host holds the metal better than the metal holds itself."""
-    energy = row.best.scalars.get("vs_bulk_eV")
-    return "" if energy is None else "philic" if energy < 0 else "phobic"
+    return "" if row.rank is None else "philic" if row.best.scalars["vs_bulk_eV"] < 0 else "phobic"
 
 
 def _notes(row: Row) -> list[str]:

@@ -17,7 +17,18 @@ from ..workflows.store import Store
 from .adsorption import Plan, plan
 from .files import RecipeFile
 
-LOCKED = ("philic", "ase", "numpy", "spglib", "pymatgen", "torch", "chgnet", "mace-torch", "fireworks", "mongomock")
+LOCKED = (
+    "philic",
+    "ase",
+    "numpy",
+    "spglib",
+    "pymatgen",
+    "torch",
+    "chgnet",
+    "mace-torch",
+    "fireworks",
+    "mongomock",
+)
 
 
 @dataclass(frozen=True)

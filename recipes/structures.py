@@ -15,9 +15,7 @@ app = typer.Typer(help="The structure library: list, show, build and draw hosts.
 WIDE = 170
 """Characters the list needs."""
 
-NameArgument = Annotated[
-    str, typer.Argument(help="A name from `philic structures list`, or a file: CIF, POSCAR, extxyz …")
-]
+NameArgument = Annotated[str, typer.Argument(help="A name from `philic structures list`, or a file: CIF, POSCAR, extxyz …")]
 MetalOption = Annotated[str | None, typer.Option("--metal", help="Li, Na or K, for names with M.")]
 MillerOption = Annotated[
     tuple[int, int, int] | None,
@@ -48,8 +46,7 @@ def list_(
     chosen = [
         entry
         for entry in entries()
-        if (family is None or entry.family == family)
-        and (metal is None or not entry.metals or metal in entry.metals)
+        if (family is None or entry.family == family) and (metal is None or not entry.metals or metal in entry.metals)
     ]
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for column in ("name", "family", "metal", "formula", "space group"):
@@ -137,9 +134,7 @@ def draw(
     print(f"{_title(atoms, name)} drawn to {to}")
 
 
-def _atoms(
-    name: str, metal: str | None, miller: tuple[int, int, int] | None, layers: int, vacuum: float
-) -> Atoms:
+def _atoms(name: str, metal: str | None, miller: tuple[int, int, int] | None, layers: int, vacuum: float) -> Atoms:
     """Build or read what a command is about."""
     from .hosts import host_atoms
 
@@ -184,9 +179,7 @@ def _described(atoms: Atoms, name: str, metal: str | None) -> dict[str, Any]:
         if gap > VACUUM_A:
             rows["vacuum"] = f"{gap:.2f} Å"
         else:
-            rows["density"] = (
-                f"{atomic_masses[atoms.numbers].sum() / atoms.cell.volume / units.mol * 1e24:.3f} g/cm³"
-            )
+            rows["density"] = f"{atomic_masses[atoms.numbers].sum() / atoms.cell.volume / units.mol * 1e24:.3f} g/cm³"
     rows["shortest distances"] = _shortest(atoms)
     others = {key: value for key, value in about.items() if key not in ("family", "host", "source", "metal")}
     return rows | {key: str(value) for key, value in others.items()}

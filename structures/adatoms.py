@@ -34,12 +34,15 @@ class AdatomGeometry:
         exposed ones of that face) within 4 A of it laterally.
     nearest_distance_A
         Shortest distance from an adatom to a host atom.
+    loosest_distance_A
+        The same for the adatom that is farthest from the host.
     nearest_element
         That host atom's element.
     """
 
     height_A: float
     nearest_distance_A: float
+    loosest_distance_A: float
     nearest_element: str
 
 
@@ -187,38 +190,45 @@ def adatom_geometry(atoms: Atoms, n_metal: int) -> AdatomGeometry:
     reach = np.maximum(_NEARBY_A, lateral.min(axis=1, keepdims=True))
     heights = [abs(row[close].mean()) for row, close in zip(rises, lateral <= reach, strict=True)]
     nearest = int(distances.min(axis=0).argmin())
-    return AdatomGeometry(float(np.mean(heights)), float(distances.min()), str(atoms.symbols[nearest]))
+    loosest_A = float(distances.min(axis=1).max())
+    return AdatomGeometry(float(np.mean(heights)), float(distances.min()), loosest_A, str(atoms.symbols[nearest]))
 
 
-def sites_reached(atoms: Atoms, n_metal: int) -> str:
+def sites_reached(atoms: Atoms, host: Atoms) -> str:
     """
-    Name the site each adatom is over: the laterally nearest of the host as it is now.
+    Name the site each adatom is over: the top, bridge or hollow that is laterally nearest.
 
     Several adatoms on sites of one name are named once; a name on the lower face ends in "below".
 
     Parameters
     ----------
     atoms
-        Host atoms first, metal atoms last.
-    n_metal
-        How many metal atoms.
+        The host's atoms, where they are now, followed by the metal atoms.
+    host
+        The clean host, whose bonds say what is a bridge and what a hollow.
 
     Examples
     --------
     >>> from philic.structures.carbon import graphene
-    >>> sites_reached(place_adatoms(graphene(), "K", [[[0, 0, 0]]]), 1)
+    >>> sites_reached(place_adatoms(graphene(), "K", [[[0, 0, 0]]]), graphene())
     'top C'
     """
-    n_host = _host_size(atoms, n_metal)
-    host, levels = atoms[:n_host], heights_A(atoms)
+    now, levels = atoms[: _host_size(atoms, len(atoms) - len(host))], heights_A(atoms)
     names = []
-    for at in range(n_host, len(atoms)):
-        face = 1 if levels[at] >= levels[:n_host].mean() else -1
+    for at in range(len(host), len(atoms)):
+        face = 1 if levels[at] >= levels[: len(host)].mean() else -1
         places = all_anchors(host, face=face)
-        spots = np.array([lateral_position(host, anchors) for _, anchors in places])
-        nearest = int(lateral_distances_A(host, spots - atoms.positions[at, :2]).argmin())
+        spots = np.array([lateral_position(now, anchors) for _, anchors in places])
+        nearest = int(lateral_distances_A(now, spots - atoms.positions[at, :2]).argmin())
         names.append(site_names(host, places, face=face)[nearest] + (" below" if face < 0 else ""))
     return ", ".join(dict.fromkeys(names))
+
+
+def adatom_spacing_A(atoms: Atoms, n_metal: int) -> float:
+    """Give the shortest lateral distance between two adatoms, or an adatom and its own image."""
+    spots = atoms.positions[_host_size(atoms, n_metal) :, :2]
+    apart = lateral_distances_A(atoms, spots[:, None] - spots)[~np.eye(n_metal, dtype=bool)]
+    return float(min([image_distance_A(atoms), *apart]))
 
 
 def lateral_shift_A(before: Atoms, after: Atoms, n_metal: int) -> float:

@@ -18,6 +18,7 @@ Edge = tuple[int, int, int, int]
 Vector = NDArray[np.float64]
 
 _BOND_SCALE = 1.18  # a bond is at most this many times the sum of covalent radii
+_BROKEN = 1.3  # a bond this many times longer than it was is broken
 _SHADOW = 1.15  # a bond this many times longer than both legs of a detour over a third atom is none
 
 
@@ -42,9 +43,25 @@ def find_bonds(host: Atoms) -> dict[Edge, Vector]:
     }
 
 
-def bonded_pairs(host: Atoms) -> set[tuple[int, int]]:
-    """Give the pairs of atoms, lower index first, that `find_bonds` bonds through any cell."""
-    return {(i, j) for i, j, _, _ in find_bonds(host) if i <= j}
+def bonds_changed(before: Atoms, after: Atoms) -> bool:
+    """
+    Tell whether a bond broke or formed: one that became longer, or had been longer, by more than 30 %.
+
+    A bond that is merely stretched across the limit of `find_bonds` did neither.
+
+    Parameters
+    ----------
+    before, after
+        The same atoms in the same order.
+    """
+    first, second = _bond_lengths_A(before), _bond_lengths_A(after)
+    broken = any(after.get_distance(*pair, mic=True) > _BROKEN * length for pair, length in first.items())
+    formed = any(before.get_distance(*pair, mic=True) > _BROKEN * length for pair, length in second.items())
+    return broken or formed
+
+
+def _bond_lengths_A(host: Atoms) -> dict[tuple[int, int], float]:
+    return {(i, j): float(np.linalg.norm(vector)) for (i, j, _, _), vector in find_bonds(host).items() if i < j}
 
 
 def _detours(near: dict[int, dict[Edge, tuple[float, Vector]]], edge: Edge) -> Iterator[float]:

@@ -16,9 +16,7 @@ from .interfaces import Miller, stacked, touching_gap_A
 from .orbits import SYMMETRY_TOLERANCE_A, symmetry
 from .sites import Floats
 
-_CLOSEST = (
-    0.8  # across a boundary, no pair is nearer than this many times its shortest distance in the crystal
-)
+_CLOSEST = 0.8  # across a boundary, no pair is nearer than this many times its shortest distance in the crystal
 _LARGEST_SIGMA = 49
 _LARGEST_STEP = 8  # lattice constants: how long the vectors of the common cell may be
 _GRID_A = 0.6  # how finely rigid shifts are tried
@@ -32,9 +30,7 @@ class _Cubic(NamedTuple):
     constant_A: float
 
 
-def grain_boundary(
-    crystal: Atoms, sigma: int, axis: Miller, plane: Miller, *, min_grain_A: float = 12.0
-) -> Atoms:
+def grain_boundary(crystal: Atoms, sigma: int, axis: Miller, plane: Miller, *, min_grain_A: float = 12.0) -> Atoms:
     """
     Join two grains of a cubic crystal, one turned about an axis by a coincidence angle.
 
@@ -136,9 +132,7 @@ def _named(crystal: Atoms, sigma: int, axis: Miller, plane: Miller, rotation: Fl
 def _check(sigma: int, axis: Miller, plane: Miller, min_grain_A: float) -> None:
     known = sigmas(axis)
     if sigma not in known:
-        raise ValueError(
-            f"`sigma` is {sigma} but around {_shown(axis, '[]')} must be one of: {', '.join(map(str, known))}"
-        )
+        raise ValueError(f"`sigma` is {sigma} but around {_shown(axis, '[]')} must be one of: {', '.join(map(str, known))}")
     if not any(plane):
         raise ValueError(f"`plane` is {tuple(plane)} but at least one index must differ from 0")
     if min_grain_A <= 0:
@@ -148,9 +142,7 @@ def _check(sigma: int, axis: Miller, plane: Miller, min_grain_A: float) -> None:
 def _cubic(crystal: Atoms) -> _Cubic:
     dataset = symmetry(crystal)
     if dataset.number < 195:
-        raise ValueError(
-            f"`crystal` is {crystal_name(crystal)} with space group {dataset.international} but must be cubic"
-        )
+        raise ValueError(f"`crystal` is {crystal_name(crystal)} with space group {dataset.international} but must be cubic")
     cell = (crystal.cell.array, crystal.get_scaled_positions(), crystal.numbers)
     with warnings.catch_warnings():  # spglib 2.7 and 2.8 announce their new error handling at every call
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -163,12 +155,8 @@ def _cubic(crystal: Atoms) -> _Cubic:
 
 def _rotation(sigma: int, axis: Miller, plane: Miller) -> tuple[float, Floats]:
     """Give the angle in degrees and the matrix that turns the upper grain."""
-    turns = [
-        (angle, _turn(sign * np.array(axis), angle)) for angle in sigmas(axis)[sigma] for sign in (1, -1)
-    ]
-    mirrored = [
-        turn for turn in turns if _kind(axis, plane, _whole(turn[1].T @ np.array(plane))) == "symmetric tilt"
-    ]
+    turns = [(angle, _turn(sign * np.array(axis), angle)) for angle in sigmas(axis)[sigma] for sign in (1, -1)]
+    mirrored = [turn for turn in turns if _kind(axis, plane, _whole(turn[1].T @ np.array(plane))) == "symmetric tilt"]
     return (mirrored or turns)[0]
 
 
@@ -261,9 +249,7 @@ def _least_distances(crystal: Atoms, lower: Atoms, upper: Atoms) -> Floats:
         for i, j, distance in zip(*neighbor_list("ijd", crystal, cutoff), strict=True):
             pair = int(crystal.numbers[i]), int(crystal.numbers[j])
             shortest[pair] = min(shortest.get(pair, np.inf), float(distance))
-    return np.array(
-        [[_CLOSEST * shortest[int(one), int(two)] for two in upper.numbers] for one in lower.numbers]
-    )
+    return np.array([[_CLOSEST * shortest[int(one), int(two)] for two in upper.numbers] for one in lower.numbers])
 
 
 def _best_shift(

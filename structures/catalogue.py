@@ -120,14 +120,10 @@ def find(name: str, metal: str | None = None) -> tuple[Entry, str]:
     if entry is None:
         raise ValueError(_unknown(name, [*by_name, *spoken]))
     if implied and metal and implied != metal:
-        raise ValueError(
-            f"`metal` is {metal!r} but {name!r} names {implied}: write {entry.name!r}, or leave the metal out"
-        )
+        raise ValueError(f"`metal` is {metal!r} but {name!r} names {implied}: write {entry.name!r}, or leave the metal out")
     chosen = metal or implied or ("K" if "K" in entry.metals or not entry.metals else entry.metals[0])
     if entry.metals and chosen not in entry.metals:
-        raise ValueError(
-            f"`metal` is {chosen!r} but {entry.name!r} must be with one of: {', '.join(entry.metals)}"
-        )
+        raise ValueError(f"`metal` is {chosen!r} but {entry.name!r} must be with one of: {', '.join(entry.metals)}")
     return entry, chosen
 
 
@@ -198,9 +194,7 @@ def _facts(entry: Entry, metal: str) -> Facts:
         return entry.stated[metal if entry.metals else ""]
     atoms = entry.build(metal)
     group = NO_SPACE_GROUP if entry.family == "molecule" else space_group(atoms)
-    formula = (
-        atoms.symbols.formula if entry.family in ("carbon", "molecule") else atoms.symbols.formula.reduce()[0]
-    )
+    formula = atoms.symbols.formula if entry.family in ("carbon", "molecule") else atoms.symbols.formula.reduce()[0]
     return Facts(formula.format("metal"), group, len(atoms), entry.source)
 
 
@@ -312,11 +306,7 @@ def _mxene(sheet: str, termination: str, defect: str = "") -> Entry:
     if sheet == "Ti3CN":
         source = f"mean of Ti3C2 and Ti3N2 of {source}"
     if termination == "N":
-        source = (
-            f"as O-terminated, Ti-N from radii; {source}"
-            if sheet.startswith("Ti")
-            else f"as O-terminated; {source}"
-        )
+        source = f"as O-terminated, Ti-N from radii; {source}" if sheet.startswith("Ti") else f"as O-terminated; {source}"
     name = mxenes.mxene_name(sheet, termination, defect)
     return Entry(name, "mxene", (), source, lambda _: mxenes.mxene(sheet, termination, defect=defect))
 
@@ -328,19 +318,12 @@ def _crystals() -> Iterator[Entry]:
         rows.setdefault(row.name, []).append(row)
     for name, found in rows.items():
         metals = tuple(row.metal for row in found if row.metal)
-        stated = {
-            row.metal or "": Facts(row.formula, _symbols()[row.spacegroup], row.n_atoms, row.source)
-            for row in found
-        }
+        stated = {row.metal or "": Facts(row.formula, _symbols()[row.spacegroup], row.n_atoms, row.source) for row in found}
         disordered = {row.metal for row in found if row.disordered}
-        yield Entry(
-            name, found[0].family, metals, found[0].source, _crystal(name, metals, disordered), stated
-        )
+        yield Entry(name, found[0].family, metals, found[0].source, _crystal(name, metals, disordered), stated)
 
 
-def _crystal(
-    name: str, metals: tuple[str, ...], disordered: Collection[str | None]
-) -> Callable[[str], Atoms]:
+def _crystal(name: str, metals: tuple[str, ...], disordered: Collection[str | None]) -> Callable[[str], Atoms]:
     def build(metal: str) -> Atoms:
         chosen = metal if metals else None
         if chosen not in disordered:

@@ -226,9 +226,7 @@ def _is_disordered(record: dict[str, Any]) -> bool:
 
 
 def _row(record: dict[str, Any]) -> Crystal:
-    plain: dict[str, Any] = {
-        key: record.get(key) for key in Crystal.__dataclass_fields__ if key != "disordered"
-    }
+    plain: dict[str, Any] = {key: record.get(key) for key in Crystal.__dataclass_fields__ if key != "disordered"}
     return Crystal(**plain, disordered=_is_disordered(record))
 
 

@@ -201,8 +201,7 @@ def vacancy(crystal: Atoms, site: DefectSite, *, min_image_A: float = 10.0) -> A
     index = atom_at(atoms, site.position_A, site.element)
     if list(atoms.symbols).count(site.element) == 1:
         raise ValueError(
-            f"`min_image_A` is {min_image_A} but its supercell {atoms.symbols} has only one {site.element}:"
-            " raise it"
+            f"`min_image_A` is {min_image_A} but its supercell {atoms.symbols} has only one {site.element}: raise it"
         )
     del atoms[index]
     return _described(atoms, crystal, "vacancy", site.element, [site])
@@ -305,8 +304,7 @@ def atom_at(atoms: Atoms, position: Position | Floats, element: str) -> int:
     if apart[index] > _SAME_ATOM_A:
         shown = ", ".join(f"{x:.2f}" for x in position)
         raise ValueError(
-            f"`crystal` is {crystal_name(atoms)} with no {element} at ({shown})"
-            " but must be the one the site was found in"
+            f"`crystal` is {crystal_name(atoms)} with no {element} at ({shown}) but must be the one the site was found in"
         )
     return index
 
@@ -360,9 +358,7 @@ def as_position(vector: Floats) -> Position:
     return x, y, z
 
 
-def _distinct(
-    crystal: Atoms, cell: Atoms, operations: Operations, spots: Floats, elements: list[Any]
-) -> list[DefectSite]:
+def _distinct(crystal: Atoms, cell: Atoms, operations: Operations, spots: Floats, elements: list[Any]) -> list[DefectSite]:
     """Keep one of each orbit of fractional positions, in the order given."""
     waiting = np.ones(len(spots), dtype=bool)
     per_cell = len(crystal) // len(cell)
@@ -378,11 +374,7 @@ def _distinct(
         away = np.sort(distances_to_atoms(cell, position, reach=1))
         kind: Literal["lattice", "void"] = "void" if element is None else "lattice"
         nearest = float(away[away > 1e-3][0])
-        sites.append(
-            DefectSite(
-                kind, element, as_position(position), len(images) * per_cell, nearest, element or "void"
-            )
-        )
+        sites.append(DefectSite(kind, element, as_position(position), len(images) * per_cell, nearest, element or "void"))
     return sites
 
 

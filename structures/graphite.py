@@ -236,9 +236,7 @@ def ribbon(
     if vacuum_A <= 0:
         raise ValueError(f"`vacuum_A` is {vacuum_A} but must be above 0")
     flat = graphene_nanoribbon(width, length, type=edge, saturated=True, C_H=_CH_BOND_A, C_C=_BOND_A)
-    atoms = Atoms(
-        flat.symbols, positions=flat.positions[:, [2, 0, 1]], cell=[flat.cell[2, 2], 0, 0], pbc=True
-    )
+    atoms = Atoms(flat.symbols, positions=flat.positions[:, [2, 0, 1]], cell=[flat.cell[2, 2], 0, 0], pbc=True)
     defect = _oxidise(atoms, group) if group != "H" else []
     atoms.center(vacuum=vacuum_A / 2, axis=(1, 2))
     atoms.info["philic"] = {
@@ -297,8 +295,7 @@ def _mc8(metal: str, a: float) -> Atoms:
     spacing = INTERLAYER_A[metal]
     along = np.array([[a, 0, 0], [-a / 2, a * np.sqrt(3) / 2, 0]])
     layers = [
-        Atoms(metal, positions=[level * along[0] + (0, 0, level * spacing)])
-        + _sheet(a, (0, 0), (level + 0.5) * spacing, 2)
+        Atoms(metal, positions=[level * along[0] + (0, 0, level * spacing)]) + _sheet(a, (0, 0), (level + 0.5) * spacing, 2)
         for level in (0, 1)
     ]
     atoms: Atoms = layers[0] + layers[1]

@@ -69,9 +69,7 @@ def carbonyl(sheet: Atoms) -> tuple[Atoms, list[int]]:
     inwards = sheet.get_distance(edge[0], centre, mic=True, vector=True)
     inwards /= np.linalg.norm(inwards)
     tilt = np.radians(_CARBONYL_TILT_DEG)
-    oxygen = sheet.positions[edge[0]] + CARBONYL_BOND_A * (
-        np.cos(tilt) * inwards + np.sin(tilt) * np.array([0, 0, 1])
-    )
+    oxygen = sheet.positions[edge[0]] + CARBONYL_BOND_A * (np.cos(tilt) * inwards + np.sin(tilt) * np.array([0, 0, 1]))
     host = sheet + Atoms("O", positions=[oxygen])
     del host[centre]
     return host, [*(i - (i > centre) for i in edge), len(host) - 1]

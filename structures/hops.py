@@ -245,8 +245,7 @@ def _lattice(crystal: Atoms, metal: str, mechanism: Mechanism) -> _Lattice:
         voids = interstitial_sites(crystal, metal)
         if not voids:
             raise ValueError(
-                f"`mechanism` is {mechanism!r} but {crystal_name(crystal)} has no void for {metal}:"
-                " take vacancy"
+                f"`mechanism` is {mechanism!r} but {crystal_name(crystal)} has no void for {metal}: take vacancy"
             )
         for void in voids:
             spots += list(all_images(cell, operations, np.linalg.solve(cell.cell.array.T, void.position_A)))
@@ -258,10 +257,7 @@ def _links(lattice: _Lattice, cutoff_A: float) -> list[tuple[int, Spot]]:
     """List each pair of spots up to a distance: a spot of the cell, and another anywhere."""
     spots = Atoms(f"H{len(lattice.spots)}", scaled_positions=lattice.spots, cell=lattice.cell, pbc=True)
     i, j, shifts = neighbor_list("ijS", spots, cutoff_A + 1e-6)
-    return [
-        (int(one), (int(two), int(a), int(b), int(c)))
-        for one, two, (a, b, c) in zip(i, j, shifts, strict=True)
-    ]
+    return [(int(one), (int(two), int(a), int(b), int(c))) for one, two, (a, b, c) in zip(i, j, shifts, strict=True)]
 
 
 def _paths(lattice: _Lattice, mechanism: Mechanism, cutoff_A: float) -> set[tuple[Spot, ...]]:
@@ -319,9 +315,7 @@ def _images_of_spots(
     return sorted(images, key=lambda image: not (image[0] == -np.eye(3)).all())
 
 
-def _moved(
-    path: tuple[Spot, ...], image: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
-) -> list[Spot]:
+def _moved(path: tuple[Spot, ...], image: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]) -> list[Spot]:
     turn, to, cells = image
     moved = []
     for i, *shift in path:
@@ -350,11 +344,7 @@ def _orbits(lattice: _Lattice, paths: set[tuple[Spot, ...]]) -> list[_Orbit]:
         forward = {_homed(spots) for spots, _ in moved}
         backward = {_homed(tuple(spots)[::-1]) for spots, _ in moved}
         operation = next(
-            (
-                _operation(lattice, path, spots, image[0])
-                for spots, image in moved
-                if _homed(spots) == reverse
-            ),
+            (_operation(lattice, path, spots, image[0]) for spots, image in moved if _homed(spots) == reverse),
             None,
         )
         around = {way[0]: sum(spots[0] == way[0] for spots in forward | backward) for way in (path, reverse)}
@@ -365,9 +355,7 @@ def _orbits(lattice: _Lattice, paths: set[tuple[Spot, ...]]) -> list[_Orbit]:
     return orbits
 
 
-def _operation(
-    lattice: _Lattice, path: tuple[Spot, ...], spots: list[Spot], turn: NDArray[np.int64]
-) -> Operation:
+def _operation(lattice: _Lattice, path: tuple[Spot, ...], spots: list[Spot], turn: NDArray[np.int64]) -> Operation:
     """Give the operation that reverses a path, in A; the lattice translation to its end included."""
     rotation = lattice.cell.T @ turn @ np.linalg.inv(lattice.cell.T)
     here = _positions(lattice, path)
@@ -399,10 +387,7 @@ def _span_A(hop: Hop) -> float:
 def _labelled(found: list[Hop]) -> list[Hop]:
     """Name each hop by mechanism and length, a knock-off by its turn too, and number the rest."""
     names = [f"{hop.mechanism} {hop.length_A:.2f} A{_turn(hop)}" for hop in found]
-    numbered = [
-        f"{name} #{names[: at + 1].count(name)}" if names.count(name) > 1 else name
-        for at, name in enumerate(names)
-    ]
+    numbered = [f"{name} #{names[: at + 1].count(name)}" if names.count(name) > 1 else name for at, name in enumerate(names)]
     return [Hop(**{**vars(hop), "label": label}) for hop, label in zip(found, numbered, strict=True)]
 
 

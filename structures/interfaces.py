@@ -364,9 +364,7 @@ def _no_match(film: Atoms, substrate: Atoms, max_area_A2: float, max_strain: flo
     """Say which limit to relax, and to what."""
     cells = _plane(film), _plane(substrate)
     ways = []
-    strained = [
-        match.strain for match in all_matches(*cells, max_area_A2, FAR_STRAIN) if match.strain <= FAR_STRAIN
-    ]
+    strained = [match.strain for match in all_matches(*cells, max_area_A2, FAR_STRAIN) if match.strain <= FAR_STRAIN]
     if strained:
         ways.append(f"raise `max_strain` to {np.ceil(min(strained) * 1000) / 1000:.3f}")
     if max_strain > 0 and (wide := smallest_area_A2(*cells, max_area_A2, max_strain)):
@@ -408,10 +406,7 @@ def _planes(slab: Atoms) -> list[tuple[float, list[str]]]:
     order = np.argsort(slab.positions[:, 2])
     heights = slab.positions[order, 2]
     cuts = np.flatnonzero(np.diff(heights) > _PLANE_A) + 1
-    return [
-        (float(slab.positions[plane, 2].mean()), sorted(slab.symbols[plane]))
-        for plane in np.split(order, cuts)
-    ]
+    return [(float(slab.positions[plane, 2].mean()), sorted(slab.symbols[plane])) for plane in np.split(order, cuts)]
 
 
 def _termination(slab: Atoms) -> str:
@@ -425,6 +420,4 @@ def _profile(slab: Atoms) -> str:
 
 
 def _shown(miller: Miller) -> str:
-    return (
-        "".join(map(str, miller)) if all(0 <= index <= 9 for index in miller) else " ".join(map(str, miller))
-    )
+    return "".join(map(str, miller)) if all(0 <= index <= 9 for index in miller) else " ".join(map(str, miller))

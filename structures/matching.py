@@ -45,9 +45,7 @@ def all_matches(film: Floats, substrate: Floats, max_area_A2: float, max_strain:
     areas = [abs(float(np.linalg.det(cell))) for cell in (film, substrate)]
     counts = [int(max_area_A2 * (1 + 1e-9) // area) for area in areas]
     matches = []
-    for n_film, n_substrate in product(
-        range(1, int(counts[0] * (1 + max_strain) ** 2) + 2), range(1, counts[1] + 1)
-    ):
+    for n_film, n_substrate in product(range(1, int(counts[0] * (1 + max_strain) ** 2) + 2), range(1, counts[1] + 1)):
         stretch = n_substrate * areas[1] / (n_film * areas[0])
         if (1 - max_strain) ** 2 - 1e-9 <= stretch <= (1 + max_strain) ** 2 + 1e-9:
             matches.append(_best_match(film, substrate, n_film, n_substrate))
@@ -59,11 +57,7 @@ def smallest_area_A2(film: Floats, substrate: Floats, max_area_A2: float, max_st
     wider = max(max_area_A2, *(abs(float(np.linalg.det(cell))) for cell in (film, substrate)))
     while wider < _WIDER * max(max_area_A2, _SMALL_A2):
         wider *= 1.3
-        areas = [
-            match.area_A2
-            for match in all_matches(film, substrate, wider, max_strain)
-            if match.strain <= max_strain
-        ]
+        areas = [match.area_A2 for match in all_matches(film, substrate, wider, max_strain) if match.strain <= max_strain]
         if areas:
             return min(areas)
     return None

@@ -122,13 +122,9 @@ def slab_from_bulk(
     return cut
 
 
-def _check_slab(
-    bulk: Atoms, miller: tuple[int, int, int], layers: int, vacuum_A: float, size: tuple[int, int]
-) -> None:
+def _check_slab(bulk: Atoms, miller: tuple[int, int, int], layers: int, vacuum_A: float, size: tuple[int, int]) -> None:
     if not _is_bcc(bulk):
-        raise ValueError(
-            f"`bulk` is {bulk.symbols} but must be a 2-atom bcc cell: build it with `bulk_metal`"
-        )
+        raise ValueError(f"`bulk` is {bulk.symbols} but must be a 2-atom bcc cell: build it with `bulk_metal`")
     if not any(miller):
         raise ValueError(f"`miller` is {tuple(miller)} but at least one index must differ from 0")
     if layers < 1:

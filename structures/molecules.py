@@ -182,9 +182,7 @@ def _side_on(length: float, metals: int) -> Callable[[str], Atoms]:
     def build(metal: str) -> Atoms:
         reach = np.sqrt(_bond_A(metal, "O") ** 2 - length**2 / 4)
         oxygens = [(0, -length / 2, 0), (0, length / 2, 0)]
-        return Atoms(
-            f"{metal}{metals}O2", positions=[*((side * reach, 0, 0) for side in (1, -1)[:metals]), *oxygens]
-        )
+        return Atoms(f"{metal}{metals}O2", positions=[*((side * reach, 0, 0) for side in (1, -1)[:metals]), *oxygens])
 
     return build
 
@@ -243,11 +241,7 @@ def _bridged(chain: Floats, bond: float) -> tuple[float, Floats]:
     ring = np.outer(np.cos(turns), side) + np.outer(np.sin(turns), np.cross(axis, side))
     spots = (chain[0] + chain[-1]) / 2 + np.sqrt(bond**2 - length**2 / 4) * ring
     others = chain[1:-1]
-    free = (
-        np.linalg.norm(spots[:, None] - others, axis=2).min(axis=1)
-        if len(others)
-        else np.full(len(spots), np.inf)
-    )
+    free = np.linalg.norm(spots[:, None] - others, axis=2).min(axis=1) if len(others) else np.full(len(spots), np.inf)
     between = np.linalg.norm(spots[:, None] - spots, axis=2)
     gaps = np.minimum(np.minimum(free[:, None], free), between / 1.2)
     first, second = np.unravel_index(gaps.round(6).argmax(), gaps.shape)

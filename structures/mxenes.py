@@ -158,9 +158,7 @@ def _geometry(sheet: str, termination: str) -> list[float]:
     return [*rest, round(float(metal + np.sqrt(bond**2 - a**2 / 3)), 3)]
 
 
-def _layers(
-    sheet: str, termination: str, a: float, heights: list[float]
-) -> list[tuple[str, tuple[float, float, float]]]:
+def _layers(sheet: str, termination: str, a: float, heights: list[float]) -> list[tuple[str, tuple[float, float, float]]]:
     """List symbol and position of the unit cell's atoms from bottom to top, the middle plane at z = 0."""
     metal = sheet[:2].rstrip("0123456789C") if sheet[0] == "V" else sheet[:2]
     n = int(sheet[len(metal)]) - 1
@@ -173,10 +171,7 @@ def _layers(
     levels = [*(-z for z in reversed(faces)), *stack, *faces]
     turns = [-1] * len(termination) + list(range(len(core))) + [len(core)] * len(termination)
     thirds = [(0.0, 0.0), (a / 2, a / (2 * np.sqrt(3))), (0.0, a / np.sqrt(3))]
-    return [
-        (symbol, (*thirds[-turn % 3], level))
-        for symbol, turn, level in zip(symbols, turns, levels, strict=True)
-    ]
+    return [(symbol, (*thirds[-turn % 3], level)) for symbol, turn, level in zip(symbols, turns, levels, strict=True)]
 
 
 def _damage(host: Atoms, defect: str) -> list[int]:

@@ -63,8 +63,7 @@ def symmetry(atoms: Atoms) -> spglib.SpglibDataset:
     """
     if not atoms.pbc.all():
         raise ValueError(
-            f"`crystal` is {atoms.symbols} with pbc {atoms.pbc.tolist()}"
-            " but must be periodic in all three directions"
+            f"`crystal` is {atoms.symbols} with pbc {atoms.pbc.tolist()} but must be periodic in all three directions"
         )
     with warnings.catch_warnings():  # spglib 2.7 and 2.8 announce their new error handling at every call
         warnings.simplefilter("ignore", DeprecationWarning)

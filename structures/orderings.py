@@ -38,9 +38,7 @@ _RESTARTS = 20
 _GAIN_EV = 1e-6  # a swap that gains less is none
 
 
-def ordered(
-    name: str, metal: str | None = None, *, repeats: Sequence[int] | None = None, seed: int = 0
-) -> Atoms:
+def ordered(name: str, metal: str | None = None, *, repeats: Sequence[int] | None = None, seed: int = 0) -> Atoms:
     """
     Put whole atoms on the partly occupied sites of a crystal, where point charges repel each other least.
 
@@ -183,9 +181,7 @@ def halogenated(
     units = reduce(gcd, Formula(host.get_chemical_formula()).count().values())
     n = round(x * units)
     if n < 1 or abs(x * units - n) > 1e-6:
-        raise ValueError(
-            f"`x` is {x}, {x * units:g} {halogen} in {units} formula units, but must be whole and 1 or more"
-        )
+        raise ValueError(f"`x` is {x}, {x * units:g} {halogen} in {units} formula units, but must be whole and 1 or more")
     atoms = doped(host, replace={"S": {halogen: n}}, vacancies={metal: n}, seed=seed)
     atoms.info["philic"]["ordering"] |= {
         "x": float(x),
@@ -238,9 +234,7 @@ def _primitive(cell: Atoms) -> Atoms:
     return atoms
 
 
-def _shares(
-    cell: Atoms, occupants: Sequence[Mapping[str, float]]
-) -> dict[tuple[str, ...], dict[str, Fraction]]:
+def _shares(cell: Atoms, occupants: Sequence[Mapping[str, float]]) -> dict[tuple[str, ...], dict[str, Fraction]]:
     """Give, for each set of elements that share sites, how many atoms of each the cell holds."""
     shares: dict[tuple[str, ...], dict[str, Fraction]] = {}
     for orbit, size in Counter(cell.arrays["site"].tolist()).items():
@@ -258,9 +252,7 @@ def _enough(cell: Atoms, occupants: Sequence[Mapping[str, float]]) -> tuple[int,
     return (1, 1, lcm(*(part.denominator for part in parts)))
 
 
-def _checked_repeats(
-    cell: Atoms, occupants: Sequence[Mapping[str, float]], repeats: Sequence[int]
-) -> tuple[int, int, int]:
+def _checked_repeats(cell: Atoms, occupants: Sequence[Mapping[str, float]], repeats: Sequence[int]) -> tuple[int, int, int]:
     a, b, c = (int(n) for n in repeats)
     if min(a, b, c) < 1:
         raise ValueError(f"`repeats` is {(a, b, c)} but each must be at least 1")
@@ -286,9 +278,7 @@ def _partial_pools(atoms: Atoms, occupants: Sequence[Mapping[str, float]]) -> li
     return pools
 
 
-def _all_states(
-    host: Atoms, replace: Mapping[str, Mapping[str, int]], given: Mapping[str, float]
-) -> dict[str, float]:
+def _all_states(host: Atoms, replace: Mapping[str, Mapping[str, int]], given: Mapping[str, float]) -> dict[str, float]:
     """Give the oxidation state of every element there is and will be."""
     known = host.info.get("philic", {}).get("oxidation")
     if known is None:
@@ -328,10 +318,7 @@ def _check_neutral(
     charges = {**states, VACANCY: 0}
     total = sum(states[symbol] for symbol in atoms.symbols)
     for sites, counts in pools:
-        total += (
-            sum(n * charges[what] for what, n in counts.items())
-            - len(sites) * states[atoms.symbols[sites[0]]]
-        )
+        total += sum(n * charges[what] for what, n in counts.items()) - len(sites) * states[atoms.symbols[sites[0]]]
     if abs(total) > 1e-6:
         raise ValueError(
             f"`replace` is {dict(replace)} and `vacancies` is {dict(vacancies)}, a charge of {total:+g} "

@@ -18,9 +18,7 @@ _RANDOM_CLOSE = 0.64  # the part of space spheres fill at most when packed at ra
 _MARGIN = 1.002  # aim a little past the closest distance
 
 
-def random_packing(
-    composition: Mapping[str, int], *, density_g_cm3: float, closest: float = 0.8, seed: int = 0
-) -> Atoms:
+def random_packing(composition: Mapping[str, int], *, density_g_cm3: float, closest: float = 0.8, seed: int = 0) -> Atoms:
     """
     Throw atoms into a cubic box and push those apart that are closer than a fraction of their radii.
 
@@ -71,9 +69,7 @@ def random_packing(
     return atoms
 
 
-def oxynitride_glass(
-    metal: str, *, density_g_cm3: float, phosphorus: int = 16, nitrogen: int = 4, seed: int = 0
-) -> Atoms:
+def oxynitride_glass(metal: str, *, density_g_cm3: float, phosphorus: int = 16, nitrogen: int = 4, seed: int = 0) -> Atoms:
     """
     Pack a phosphorus oxynitride like LiPON or KPON: M3PO4 in which two N3- stand for three O2-.
 
@@ -104,8 +100,7 @@ def oxynitride_glass(
     check_metal(metal)
     if nitrogen < 0 or nitrogen % 2 or 3 * nitrogen > 8 * phosphorus:
         raise ValueError(
-            f"`nitrogen` is {nitrogen} but must be even and from 0 to {8 * phosphorus // 3}: "
-            "two N3- replace three O2-"
+            f"`nitrogen` is {nitrogen} but must be even and from 0 to {8 * phosphorus // 3}: two N3- replace three O2-"
         )
     composition = {
         metal: 3 * phosphorus,
@@ -113,9 +108,7 @@ def oxynitride_glass(
         "O": 4 * phosphorus - 3 * nitrogen // 2,
         "N": nitrogen,
     }
-    atoms = random_packing(
-        {element: n for element, n in composition.items() if n}, density_g_cm3=density_g_cm3, seed=seed
-    )
+    atoms = random_packing({element: n for element, n in composition.items() if n}, density_g_cm3=density_g_cm3, seed=seed)
     atoms.info["philic"] |= {"metal": metal, "oxidation": {metal: 1, "P": 5, "O": -2, "N": -3}}
     return atoms
 

@@ -121,9 +121,7 @@ def monolayer(host: Atoms, metal: str, kind: Literal["top", "bridge", "hollow"] 
     check_metal(metal)
     spacing = _SPACING_SHARE * float(bulk_metal(metal).cell[0, 0]) * np.sqrt(3) / 2
     if image_distance_A(host) < spacing:
-        raise ValueError(
-            f"`host` repeats every {image_distance_A(host):.2f} A but {metal} needs {spacing:.2f}: enlarge it"
-        )
+        raise ValueError(f"`host` repeats every {image_distance_A(host):.2f} A but {metal} needs {spacing:.2f}: enlarge it")
     upper = np.where(host.positions[:, 2] > host.positions[:, 2].max() - _LAYER_A)[0]
     spots = [anchors for found, anchors in all_anchors(host[upper]) if found == kind]
     if not spots:
@@ -228,12 +226,8 @@ def _check_room(atoms: Atoms, n_host: int, guest: Atoms) -> None:
     between = (firsts >= n_host) & (seconds >= n_host) & other_cell
     if between.any():
         every = image_distance_A(atoms)
-        raise ValueError(
-            f"`host` repeats every {every:.2f} A but then the guest touches its image: enlarge it"
-        )
+        raise ValueError(f"`host` repeats every {every:.2f} A but then the guest touches its image: enlarge it")
     across = (firsts >= n_host) & (seconds < n_host) & (images[:, 2] != 0)
     if across.any():
         high = atoms.cell[2, 2]
-        raise ValueError(
-            f"`host` is {high:.1f} A high but then the guest touches the next slab: give it more vacuum"
-        )
+        raise ValueError(f"`host` is {high:.1f} A high but then the guest touches the next slab: give it more vacuum")

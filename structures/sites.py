@@ -110,9 +110,7 @@ def all_anchors(host: Atoms, *, face: int = 1) -> list[Place]:
     """
     tilt_A = float(np.abs(host.cell.array[:2, 2]).max())
     if tilt_A > 1e-3:
-        raise ValueError(
-            f"`host` has an a or b that rises by {tilt_A:.3g} A but both must lie in the xy plane"
-        )
+        raise ValueError(f"`host` has an a or b that rises by {tilt_A:.3g} A but both must lie in the xy plane")
     return _sheet_anchors(host) if is_sheet(host) else slab_anchors(host, face)
 
 
@@ -165,9 +163,7 @@ def lateral_distances_A(host: Atoms, vectors: Floats) -> Floats:
 def _sheet_anchors(host: Atoms) -> list[Place]:
     bonds = find_bonds(host)
     tops: list[Place] = [("top", ((i, 0, 0),)) for i in range(len(host))]
-    bridges: list[Place] = [
-        ("bridge", ((i, 0, 0), (j, a, b))) for i, j, a, b in bonds if (i, j, a, b) < (j, i, -a, -b)
-    ]
+    bridges: list[Place] = [("bridge", ((i, 0, 0), (j, a, b))) for i, j, a, b in bonds if (i, j, a, b) < (j, i, -a, -b)]
     hollows: list[Place] = [("hollow", ring) for ring in find_rings(bonds) if _signed_area(host, ring) > 0]
     return tops + bridges + hollows
 
@@ -222,9 +218,7 @@ def _operations(host: Atoms) -> _Operations:
     )
 
 
-def _orbits(
-    host: Atoms, operations: _Operations, kinds: list[Kind], spots: Floats
-) -> Iterator[tuple[int, int]]:
+def _orbits(host: Atoms, operations: _Operations, kinds: list[Kind], spots: Floats) -> Iterator[tuple[int, int]]:
     """Give one place of each orbit on a face, and the orbit's size."""
     plane = host.cell.array[:2, :2]
     upright = operations.flips == 1

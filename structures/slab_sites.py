@@ -17,12 +17,8 @@ Kind = Literal["top", "bridge", "hollow"]
 Floats = NDArray[np.float64]
 
 _SEEN_A = 0.15  # by how much an exposed atom is met first: a tie hides the second row of fcc(110)
-_AT_FOOT = (
-    0.7  # by how much, in touching distances, an atom of low coordination may be met late: a step's foot
-)
-_LOW_COORDINATION = (
-    0.85  # of the most for the element: 10 of 12 at the foot of fcc(211), 11 in the row below fcc(110)
-)
+_AT_FOOT = 0.7  # by how much, in touching distances, an atom of low coordination may be met late: a step's foot
+_LOW_COORDINATION = 0.85  # of the most for the element: 10 of 12 at the foot of fcc(211), 11 in the row below fcc(110)
 _RIGHT_ANGLE = 1.05  # an atom this close, in half lengths, to the middle of two others parts them
 _NOISE_A = 1e-6
 _TIGHT = 1.15  # a hole this many times too wide, as a hexagon of graphite, stops the sphere at its rim
@@ -121,9 +117,7 @@ def slab_anchors(host: Atoms, face: int) -> list[tuple[Kind, tuple[Anchor, ...]]
     """List the anchors of every site on one face of a slab: exposed atoms, edges, then polygons."""
     exposed = exposed_atoms(host, face)
     edges = face_edges(host, exposed)
-    tops: list[tuple[Kind, tuple[Anchor, ...]]] = [
-        ("top", ((int(i), 0, 0),)) for i in np.flatnonzero(exposed)
-    ]
+    tops: list[tuple[Kind, tuple[Anchor, ...]]] = [("top", ((int(i), 0, 0),)) for i in np.flatnonzero(exposed)]
     bridges: list[tuple[Kind, tuple[Anchor, ...]]] = [
         ("bridge", ((i, 0, 0), (j, a, b))) for i, j, a, b in sorted(edges) if (i, j, a, b) < (j, i, -a, -b)
     ]
@@ -131,9 +125,7 @@ def slab_anchors(host: Atoms, face: int) -> list[tuple[Kind, tuple[Anchor, ...]]
     return tops + bridges + hollows
 
 
-def site_details(
-    host: Atoms, places: list[tuple[Kind, tuple[Anchor, ...]]], face: int
-) -> list[tuple[str, str, str]]:
+def site_details(host: Atoms, places: list[tuple[Kind, tuple[Anchor, ...]]], face: int) -> list[tuple[str, str, str]]:
     """
     Tell what sets a slab's sites apart that are over the same elements.
 

@@ -209,9 +209,7 @@ def _check_numbers(
     size: tuple[int, int],
 ) -> None:
     if (layers is None) == (thickness_A is None):
-        raise ValueError(
-            f"`layers` is {layers} and `thickness_A` is {thickness_A} but one of the two must be given"
-        )
+        raise ValueError(f"`layers` is {layers} and `thickness_A` is {thickness_A} but one of the two must be given")
     if layers is not None and layers < 1:
         raise ValueError(f"`layers` is {layers} but must be at least 1")
     if thickness_A is not None and not thickness_A > 0:

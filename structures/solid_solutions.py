@@ -18,9 +18,7 @@ _SAME_SHELL_A = 0.1
 _REACH_A = 6.0
 
 
-def solid_solution(
-    one: str, other: str, x: float, *, repeats: Sequence[int] = (3, 3, 1), seed: int = 0
-) -> Atoms:
+def solid_solution(one: str, other: str, x: float, *, repeats: Sequence[int] = (3, 3, 1), seed: int = 0) -> Atoms:
     """
     Mix two isostructural elements at random as far as a small cell can: a special quasirandom structure.
 
@@ -88,14 +86,8 @@ def _vegard(one: str, other: str, x: float) -> Atoms:
         raise ValueError(f"`x` is {x} but must be above 0 and below 1")
     ends = [crystal(name) for name in (one, other)]
     groups = [atoms.info["philic"]["spacegroup"] for atoms in ends]
-    if (
-        groups[0] != groups[1]
-        or len(ends[0]) != len(ends[1])
-        or max(len(set(atoms.symbols)) for atoms in ends) > 1
-    ):
-        raise ValueError(
-            f"`one` is {one!r} and `other` is {other!r} but both must be elements of one structure type"
-        )
+    if groups[0] != groups[1] or len(ends[0]) != len(ends[1]) or max(len(set(atoms.symbols)) for atoms in ends) > 1:
+        raise ValueError(f"`one` is {one!r} and `other` is {other!r} but both must be elements of one structure type")
     lattice = (1 - x) * ends[0].cell.array + x * ends[1].cell.array
     first, second = (atoms.get_scaled_positions(wrap=False) for atoms in ends)
     second = first + (second - first - np.round(second - first))
@@ -120,9 +112,7 @@ def _correlations(spins: Floats, shells: Sequence[Floats]) -> list[float]:
     return [float(spins @ shell @ spins / shell.sum()) for shell in shells]
 
 
-def _quasirandom(
-    spins: Floats, shells: Sequence[Floats], target: float, random: np.random.Generator
-) -> Floats:
+def _quasirandom(spins: Floats, shells: Sequence[Floats], target: float, random: np.random.Generator) -> Floats:
     """Swap atoms while that brings the pair correlations nearer to the random alloy's."""
     error = sum(abs(value - target) for value in _correlations(spins, shells))
     for _ in range(_SWAPS):

@@ -143,9 +143,7 @@ def _unimodular(indices: Integers) -> Integers:
 def _molecules(atoms: Atoms) -> list[tuple[Integers, Floats]]:
     """Part the atoms into whole finite molecules and single atoms: indices and positions of each."""
     neighbours = defaultdict(list)
-    for i, j, shift in zip(
-        *neighbor_list("ijS", atoms, natural_cutoffs(atoms, mult=_BOND_SCALE)), strict=True
-    ):
+    for i, j, shift in zip(*neighbor_list("ijS", atoms, natural_cutoffs(atoms, mult=_BOND_SCALE)), strict=True):
         if _MOLECULAR.issuperset(atoms.symbols[[i, j]]):
             neighbours[int(i)].append((int(j), shift))
     units, seen = [], set[int]()

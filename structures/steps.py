@@ -159,9 +159,7 @@ def _planes(crystal: Atoms, terrace: str, step: str) -> tuple[_Vicinal, Atoms]:
     lattice, cube = _cube(crystal)
     known = [f"{t}/{s}" for kind, t, s in _VICINALS if kind == lattice]
     if f"{terrace}/{step}" not in known:
-        raise ValueError(
-            f"`terrace`/`step` is {terrace}/{step} but for {lattice} must be one of: {', '.join(known)}"
-        )
+        raise ValueError(f"`terrace`/`step` is {terrace}/{step} but for {lattice} must be one of: {', '.join(known)}")
     return _VICINALS[lattice, terrace, step], cube
 
 
@@ -206,9 +204,7 @@ def _cut(
     )
 
 
-def _about(
-    cube: Atoms, vicinal: _Vicinal, terrace: str, step: str, rows: int, layers: int
-) -> dict[str, str | int | float]:
+def _about(cube: Atoms, vicinal: _Vicinal, terrace: str, step: str, rows: int, layers: int) -> dict[str, str | int | float]:
     """Tell what was built."""
     edge_A = cube.cell.lengths()[0]
     return {

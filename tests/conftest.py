@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from philic.potentials import mace as philic_mace
 
 MACE_ELEMENTS = (6, 9, 19)

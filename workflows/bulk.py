@@ -54,7 +54,7 @@ def bulk_modulus(
 
 
 def _strained(crystal: Atoms, stretch: float) -> Atoms:
-    atoms = crystal.copy()
+    atoms: Atoms = crystal.copy()
     atoms.set_cell(crystal.cell * stretch, scale_atoms=True)
     return atoms
 

@@ -42,9 +42,10 @@ def execute(store: Store, keys: Sequence[str]) -> None:
     done = store.finished(keys)
     definitions = {key: store.definition(key) for key in keys if key not in done}
     computing = {key: d for key, d in definitions.items() if d["structure"]}
-    for key in definitions.keys() - computing.keys():
-        _say("start", key, definitions[key])
-        _commit(store, key, definitions[key], _analyse(store, definitions[key]))
+    for key, definition in definitions.items():
+        if key not in computing:
+            _say("start", key, definition)
+            _commit(store, key, definition, _analyse(store, definition))
     if computing:
         _compute(store, computing)
 
@@ -63,8 +64,8 @@ def _analyse(store: Store, definition: Definition) -> Outcome:
     return _timed(outcome, start, cpu)
 
 
-def _compute(store: Store, definitions: dict[str, Definition]) -> None:
-    """Run the steps of one pack together; whatever the function cannot finish is a crash of the rest."""
+def _compute(store: Store, definitions: Mapping[str, Definition]) -> None:
+    """Run the steps of one pack together; if that breaks, those that are left run alone: one cannot stop the others."""
     structures: dict[str, Atoms] = {}
     for key, definition in definitions.items():
         built = _build(store, definition)
@@ -73,25 +74,29 @@ def _compute(store: Store, definitions: dict[str, Definition]) -> None:
         else:
             structures[key] = built
             _say("start", key, definition)
-    left = dict.fromkeys(structures)
-    try:
-        for key, outcome in _outcomes(definitions, structures):
-            _commit(store, key, definitions[key], outcome)
-            del left[key]
-    except Exception as error:
-        for key in left:
-            _commit(store, key, definitions[key], _crash(error))
+    left = list(structures)
+    outcomes = _outcomes(definitions, structures)
+    while left:
+        try:
+            key, outcome = next(outcomes)
+        except Exception as error:
+            if len(structures) == 1:
+                _commit(store, left[0], definitions[left[0]], _crash(error))
+            else:
+                for key in left:
+                    _compute(store, {key: definitions[key]})
+            return
+        _commit(store, key, definitions[key], outcome)
+        left.remove(key)
 
 
-def _outcomes(definitions: dict[str, Definition], structures: dict[str, Atoms]) -> Iterator[tuple[str, Outcome]]:
+def _outcomes(definitions: Mapping[str, Definition], structures: dict[str, Atoms]) -> Iterator[tuple[str, Outcome]]:
     keys = list(structures)
-    if not keys:
-        return
     pack = definitions[keys[0]]
     potential = load(pack["potential"])
-    loaded = potential.fingerprint.asdict()
-    if loaded != pack["fingerprint"]:
-        raise ValueError(f"the step asks for the potential {pack['fingerprint']} but this machine has {loaded}")
+    asked, loaded = pack["fingerprint"], potential.fingerprint.asdict()
+    if {**asked, "name": ""} != {**loaded, "name": ""}:
+        raise ValueError(f"the step asks for the potential {asked} but this machine has {loaded}")
 
     def watch(index: int) -> None:
         _say("force call", keys[index], definitions[keys[index]])
@@ -160,4 +165,11 @@ def _commit(store: Store, key: str, definition: Definition, outcome: Outcome) ->
 def _say(event: str, key: str, definition: Definition, message: str = "") -> None:
     level = logging.DEBUG if event == "force call" else logging.INFO
     words = title(definition["function"], definition["about"])
-    LOG.log(level, "%s: %s %s", event, words, message, extra={"event": event, "key": key, "words": words, "sentence": message})
+    LOG.log(
+        level,
+        "%s: %s %s",
+        event,
+        words,
+        message,
+        extra={"event": event, "key": key, "words": words, "sentence": message},
+    )

@@ -29,7 +29,7 @@ OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
 }
 
 
-def row(result: Result) -> Row:
+def flat(result: Result) -> Row:
     """Flatten a result into plain values: key, function, status, what it is about, scalars, message, cost."""
     fingerprint = result.provenance.get("fingerprint") or {}
     return {
@@ -68,19 +68,19 @@ def select(store: Store, function: str, where: Sequence[str] = (), sort: str = "
     results = list(store.results(function))
     columns = columns_of(results)
     conditions = [_condition(text, columns) for text in where]
-    chosen = [result for result in results if all(meets(row(result)) for meets in conditions)]
+    chosen = [result for result in results if all(meets(flat(result)) for meets in conditions)]
     if sort:
         name = _known(sort.removeprefix("-"), columns)
-        with_value = [result for result in chosen if row(result).get(name) is not None]
-        without = [result for result in chosen if row(result).get(name) is None]
-        with_value.sort(key=lambda result: row(result)[name], reverse=sort.startswith("-"))
+        with_value = [result for result in chosen if flat(result).get(name) is not None]
+        without = [result for result in chosen if flat(result).get(name) is None]
+        with_value.sort(key=lambda result: flat(result)[name], reverse=sort.startswith("-"))
         chosen = with_value + without
     return chosen
 
 
 def columns_of(results: Sequence[Result]) -> list[str]:
     """Return every column that the rows of these results have, in order."""
-    return list(dict.fromkeys(name for result in results for name in row(result)))
+    return list(dict.fromkeys(name for result in results for name in flat(result)))
 
 
 def write(results: Sequence[Result], path: Path) -> None:
@@ -107,11 +107,11 @@ def _write_csv(results: Sequence[Result], path: Path) -> None:
     with path.open("x", newline="") as file:
         writer = csv.DictWriter(file, columns_of(results))
         writer.writeheader()
-        writer.writerows(row(result) for result in results)
+        writer.writerows(flat(result) for result in results)
 
 
 def _write_json(results: Sequence[Result], path: Path) -> None:
-    path.write_text(json.dumps([row(result) for result in results], indent=1) + "\n")
+    path.write_text(json.dumps([flat(result) for result in results], indent=1) + "\n")
 
 
 def _write_parquet(results: Sequence[Result], path: Path) -> None:
@@ -121,7 +121,7 @@ def _write_parquet(results: Sequence[Result], path: Path) -> None:
     except ImportError as error:
         raise ValueError("Parquet needs pyarrow: pip install 'philic[parquet]'") from error
     columns = columns_of(results)
-    rows = [{name: row(result).get(name) for name in columns} for result in results]
+    rows = [{name: flat(result).get(name) for name in columns} for result in results]
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), path)
 
 
@@ -130,7 +130,7 @@ def _write_xyz(results: Sequence[Result], path: Path) -> None:
     for result in results:
         if "final" in result.structures:
             atoms = _labelled(result)
-            atoms.info = {name: value for name, value in row(result).items() if value is not None}
+            atoms.info = {name: value for name, value in flat(result).items() if value is not None}
             frames.append(atoms)
     ase.io.write(path, frames, format="extxyz")
 
@@ -140,9 +140,9 @@ def _write_ase(results: Sequence[Result], path: Path) -> None:
     with ase.db.connect(str(path)) as database:
         for result in results:
             if "final" in result.structures:
-                pairs = {f"philic_{k}" if k in reserved else k: v for k, v in row(result).items()}
+                pairs = {f"philic_{k}" if k in reserved else k: v for k, v in flat(result).items()}
                 plain = {k: v for k, v in pairs.items() if isinstance(v, (int, float, bool)) or _word(v)}
-                database.write(_labelled(result), key_value_pairs=plain, data=row(result))
+                database.write(_labelled(result), key_value_pairs=plain, data=flat(result))
 
 
 WRITERS: dict[str, Callable[[Sequence[Result], Path], None]] = {
@@ -156,7 +156,7 @@ WRITERS: dict[str, Callable[[Sequence[Result], Path], None]] = {
 
 def _labelled(result: Result) -> Atoms:
     """Return the final structure with the energy and forces it was given, where the result has them."""
-    atoms = result.structures["final"].copy()
+    atoms: Atoms = result.structures["final"].copy()
     atoms.info = {}
     if "forces_eV_per_A" in result.arrays:
         forces = result.arrays["forces_eV_per_A"]

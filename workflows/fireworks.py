@@ -8,7 +8,7 @@ import tempfile
 from typing import Any
 
 import mongomock
-from fireworks import Firework, FiretaskBase, FWAction, FWorker, LaunchPad, Workflow
+from fireworks import FiretaskBase, Firework, FWAction, FWorker, LaunchPad, Workflow
 from fireworks.core import launchpad as fireworks_launchpad
 from fireworks.core import rocket
 from fireworks.core.rocket_launcher import launch_rocket

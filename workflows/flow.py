@@ -191,7 +191,10 @@ def _structure_identity(structure: Atoms | Derived | None) -> Any:
     if isinstance(structure, Derived):
         version = BUILDERS[structure.builder].version if structure.builder else 0
         return [structure.parent.key, structure.builder, version, dict(structure.parameters)]
-    fixed = sorted(i for c in structure.constraints if isinstance(c, FixAtoms) for i in c.get_indices())
+    for constraint in structure.constraints:
+        if not isinstance(constraint, FixAtoms):
+            raise ValueError(f"`{type(constraint).__name__}` is a constraint that no key can tell: use FixAtoms alone")
+    fixed = sorted(i for constraint in structure.constraints for i in constraint.get_indices())
     return {
         "numbers": structure.numbers.tolist(),
         "positions_A": _rounded(structure.positions),

@@ -43,9 +43,7 @@ CHECKS = {
 }
 
 
-def gate(
-    parents: Mapping[str, Result], *, cutoff_A: float, reference: Mapping[str, float], source: str
-) -> Outcome:
+def gate(parents: Mapping[str, Result], *, cutoff_A: float, reference: Mapping[str, float], source: str) -> Outcome:
     """Judge a potential for a metal.
 
     The cutoff must reach 1.25 nearest-neighbour distances, else the atoms of the metal hardly feel each other; lattice
@@ -71,6 +69,8 @@ def gate(
     measured = _measure(parents)
     judged = [_judge(name, measured.get(name), value) for name, value in reference.items()]
     judged.append(_judge_cutoff(cutoff_A, measured.get("lattice_constant_A")))
+    late = [result.title for result in parents.values() if result.status is Status.UNCONVERGED]
+    judged += [("doubtful", f"{words} did not converge") for words in late]
     if not reference:
         judged.append(("doubtful", "there are no reference values for its functional"))
     verdict = max((verdict for verdict, _ in judged), key=VERDICTS.index)
@@ -110,7 +110,7 @@ def _measure(parents: Mapping[str, Result]) -> dict[str, float]:
     measured: dict[str, float] = {}
     if "bulk" not in usable:
         return measured
-    check_one_potential({role: usable[role] for role in usable if role != 'bulk_modulus'})
+    check_one_potential({role: usable[role] for role in usable if role != "bulk_modulus"})
     bulk = usable["bulk"].structures["final"]
     per_atom_eV = usable["bulk"].scalars["energy_eV"] / len(bulk)
     measured["lattice_constant_A"] = float(bulk.get_volume() ** (1 / 3))
@@ -143,4 +143,7 @@ def _judge_cutoff(cutoff_A: float, lattice_constant_A: float | None) -> tuple[st
     needed_A = CUTOFF_IN_NEIGHBOUR_DISTANCES * neighbour_A
     if cutoff_A >= needed_A:
         return "fit", ""
-    return "unfit", f"its cutoff of {cutoff_A:g} Å is below the {needed_A:.2f} Å that the metal's neighbours need"
+    return (
+        "unfit",
+        f"its cutoff of {cutoff_A:g} Å is below the {needed_A:.2f} Å that the metal's neighbours need",
+    )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from ..structures.adatoms import adatom_geometry, lateral_shift_A, sites_reached
-from ..structures.bonds import bonded_pairs
+from ..structures.bonds import bonds_changed
 from .result import Outcome, Result, Status
 
 
@@ -41,8 +42,8 @@ def adsorption_from(adsorbed: Result, host: Result, bulk: Result, n_metal: int) 
         have different cells.
     """
     check_one_potential({"adsorbed": adsorbed, "host": host, "bulk": bulk})
-    cells = [result.structures["final"].cell.array for result in (adsorbed, host)]
-    if not np.allclose(*cells, atol=1e-6):
+    ours, theirs = (result.structures["final"].cell.array for result in (adsorbed, host))
+    if not np.allclose(ours, theirs, atol=1e-6):
         raise ValueError(
             f"{adsorbed.title} and {host.title} have different cells: their energies are never subtracted; "
             "relax both in the same cell"
@@ -112,48 +113,56 @@ def adsorption(
     Outcome
         ``vs_pristine_eV``, ``vs_bulk_eV``, ``vs_atom_eV`` (per metal atom, negative is bound), ``height_A``, ``nearest_A``,
         ``nearest_element``, where the metal ``ended_at``, ``shift_A``, whether it ``stayed`` and ``host_kept_bonds``,
-        ``gate``, ``potential`` and what the energies are measured against.
+        the coverage (``area_per_metal_A2``), ``gate``, ``potential`` and what the energies are measured against.
     """
     problem = _unusable(parents)
     if problem:
         return Outcome(Status.FAILED, problem)
-    energies = {role: result for role, result in parents.items() if role != "gate" and result.status.usable}
-    adsorbed, bulk = parents["adsorbed"], parents["bulk"]
-    geometry = adatom_geometry(adsorbed.structures["final"], n_metal)
-    shift_A = lateral_shift_A(adsorbed.structures["initial"], adsorbed.structures["final"], n_metal)
-    vs_bulk = adsorption_from(adsorbed, parents["host"], bulk, n_metal)
+    adsorbed, host, bulk, bare = (parents[role] for role in ("adsorbed", "host", "bulk", "pristine_host"))
+    vs_bulk = adsorption_from(adsorbed, host, bulk, n_metal)
     pristine = [
-        adsorption_from(energies[role], parents["pristine_host"], bulk, n_metal)
-        for role in energies
-        if role.startswith("pristine.")
+        (adsorption_from(result, bare, bulk, n_metal), role, result)
+        for role, result in parents.items()
+        if role.startswith("pristine.") and result.status.usable
     ]
-    n_host = len(parents["host"].structures["final"])
-    kept = bonded_pairs(parents["host"].structures["final"]) == bonded_pairs(adsorbed.structures["final"][:n_host])
+    best_pristine = min(pristine, default=None)
     scalars = {
-        "ended_at": sites_reached(adsorbed.structures["final"], n_metal),
-        "vs_pristine_eV": vs_bulk - min(pristine) if pristine else None,
+        "vs_pristine_eV": vs_bulk - best_pristine[0] if best_pristine else None,
         "vs_bulk_eV": vs_bulk,
         "vs_atom_eV": None if cohesive_energy_eV is None else vs_bulk - cohesive_energy_eV,
-        "height_A": geometry.height_A,
-        "nearest_A": geometry.nearest_distance_A,
-        "nearest_element": geometry.nearest_element,
-        "shift_A": shift_A,
-        "stayed": shift_A < stayed_A,
-        "host_kept_bonds": kept,
-        "n_metal": n_metal,
+        **_geometry(adsorbed, host, n_metal, stayed_A),
         "potential": adsorbed.provenance["fingerprint"]["name"],
         "gate": parents["gate"].scalars["verdict"],
         "atom_reference": f"bulk metal + tabulated cohesive energy ({cohesive_source})",
     }
     structures = {"final": adsorbed.structures["final"]}
-    if geometry.nearest_distance_A > desorbed_A:
-        message = f"desorbed: the nearest host atom is {geometry.nearest_distance_A:.2f} Å away"
+    if scalars["loosest_A"] > desorbed_A:
+        message = f"desorbed: a metal atom is {scalars['loosest_A']:.2f} Å from the nearest host atom"
         return Outcome(Status.FAILED, message, scalars, structures)
-    late = [role for role, result in energies.items() if result.status is Status.UNCONVERGED]
+    used = [adsorbed, host, bulk, *([bare, best_pristine[2]] if best_pristine else [])]
+    late = [result for result in used if result.status is Status.UNCONVERGED]
     if late:
-        message = f"{late[0]}: {energies[late[0]].message}"
-        return Outcome(Status.UNCONVERGED, message, scalars, structures)
+        return Outcome(Status.UNCONVERGED, f"{late[0].title}: {late[0].message}", scalars, structures)
     return Outcome(Status.CONVERGED, "converged", scalars, structures)
+
+
+def _geometry(adsorbed: Result, host: Result, n_metal: int, stayed_A: float) -> dict[str, Any]:
+    """Where the metal ended, how far it came, and whether the host is still the same."""
+    before, after, clean = adsorbed.structures["initial"], adsorbed.structures["final"], host.structures["final"]
+    geometry = adatom_geometry(after, n_metal)
+    shift_A = lateral_shift_A(before, after, n_metal)
+    return {
+        "ended_at": sites_reached(after, clean),
+        "height_A": geometry.height_A,
+        "nearest_A": geometry.nearest_distance_A,
+        "nearest_element": geometry.nearest_element,
+        "loosest_A": geometry.loosest_distance_A,
+        "shift_A": shift_A,
+        "stayed": shift_A < stayed_A,
+        "host_kept_bonds": not bonds_changed(clean, after[: len(clean)]),
+        "n_metal": n_metal,
+        "area_per_metal_A2": float(np.linalg.norm(np.cross(after.cell[0], after.cell[1]))) / n_metal,
+    }
 
 
 def _unusable(parents: Mapping[str, Result]) -> str:

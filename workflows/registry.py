@@ -38,7 +38,7 @@ class Registered:
 
 
 STEPS = {
-    "relax": Registered(relax, 1, expected_force_calls=25),
+    "relax": Registered(relax, 1, expected_force_calls=32),
     "bulk_modulus": Registered(bulk_modulus, 1, expected_force_calls=7),
     "adsorption": Registered(adsorption, 1),
     "gate": Registered(gate, 1),

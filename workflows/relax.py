@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -77,14 +79,20 @@ def relax(
             index, atoms = waiting.popleft()
             problem = _misplaced(atoms, potential.card.cutoff_A)
             if problem:
-                yield index, Outcome(Status.FAILED, f"the start geometry is no good: {problem}", {}, {"initial": atoms})
+                yield (
+                    index,
+                    Outcome(Status.FAILED, f"the start geometry is no good: {problem}", {}, {"initial": atoms}),
+                )
             else:
                 active[index] = _start(atoms, relax_cell)
         if not active:
             continue
         wall, cpu = time.perf_counter(), time.process_time()
         predictions = potential.evaluate([r.atoms for r in active.values()], stress=relax_cell)
-        share = (time.perf_counter() - wall) / len(predictions), (time.process_time() - cpu) / len(predictions)
+        share = (
+            (time.perf_counter() - wall) / len(predictions),
+            (time.process_time() - cpu) / len(predictions),
+        )
         for (index, relaxation), prediction in zip(list(active.items()), predictions, strict=True):
             outcome = _advance(relaxation, prediction, share, fmax_eV_per_A, max_steps, potential.card.cutoff_A)
             watch(index)
@@ -97,7 +105,7 @@ def relax(
 class _Relaxation:
     initial: Atoms
     atoms: Atoms
-    target: Atoms | FrechetCellFilter
+    target: Any  # the atoms, or ASE's filter of atoms and cell
     step: Callable[[], None]
     force_calls: int = 0
     wall_s: float = 0.0
@@ -106,9 +114,9 @@ class _Relaxation:
 
 def _start(structure: Atoms, relax_cell: bool) -> _Relaxation:
     atoms = structure.copy()
-    target = FrechetCellFilter(atoms) if relax_cell else atoms
+    target: Any = FrechetCellFilter(atoms) if relax_cell else atoms
     if len(atoms) > LARGE:
-        return _Relaxation(structure, atoms, target, LBFGS(target, logfile=None).step)
+        return _Relaxation(structure, atoms, target, LBFGS(target, logfile=os.devnull).step)
     optimiser = BFGS(target, logfile=None, alpha=STIFF_eV_PER_A2)
     curvature = np.full(len(target), STIFF_eV_PER_A2)
     curvature[: len(atoms)][np.isin(atoms.numbers, list(ALKALI))] = SOFT_eV_PER_A2
@@ -131,11 +139,18 @@ def _advance(
     n = relaxation.force_calls
     atoms = relaxation.atoms
     atoms.calc = SinglePointCalculator(
-        atoms, energy=prediction.energy_eV, forces=prediction.forces_eV_per_A, stress=prediction.stress_eV_per_A3
+        atoms,
+        energy=prediction.energy_eV,
+        forces=prediction.forces_eV_per_A,
+        stress=prediction.stress_eV_per_A3,
     )
     if not (np.isfinite(prediction.energy_eV) and np.isfinite(prediction.forces_eV_per_A).all()):
         why = f": {prediction.reason}" if prediction.reason else ""
-        return _end(relaxation, Status.FAILED, f"the potential gave a NaN or infinite energy or force at step {n}{why}")
+        return _end(
+            relaxation,
+            Status.FAILED,
+            f"the potential gave a NaN or infinite energy or force at step {n}{why}",
+        )
     largest = float(np.linalg.norm(relaxation.target.get_forces(), axis=1).max())
     if largest > EXPLODED_eV_PER_A:
         return _end(relaxation, Status.FAILED, f"it exploded: a force of {largest:.3g} eV/Å at step {n}", largest)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import datetime
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from ase.io.jsonio import decode, encode
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.schema import CreateIndex, CreateTable
 
@@ -97,31 +98,41 @@ class Store:
     Raises
     ------
     StoreError
-        If the file is no SQLite database, another program's, or of a newer schema. It is left as it is.
+        If the file is no SQLite database, another program's, of a newer schema (it is left as it is), or cannot be written.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path).absolute()
-        _check_file(self.path)
-        self._engine = sa.create_engine(f"sqlite:///{self.path}", connect_args={"timeout": WAIT_FOR_LOCK_S})
+        if not _check_file(self.path):
+            _make_tables(self.path)
+        url = sa.URL.create("sqlite", database=str(self.path))
+        self._engine = sa.create_engine(url, connect_args={"timeout": WAIT_FOR_LOCK_S})
         sa.event.listen(self._engine, "connect", _configure)
-        with self._engine.begin() as connection:
-            for table in _metadata.sorted_tables:
-                connection.execute(CreateTable(table, if_not_exists=True))
-                for index in table.indexes:
-                    connection.execute(CreateIndex(index, if_not_exists=True))
-            connection.execute(insert(_schema).values(version=SCHEMA).on_conflict_do_nothing())
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sa.Connection]:
+        """One transaction; a full disk, a lock that is not given up or a file that broke is a `StoreError`."""
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except sa.exc.DBAPIError as error:
+            raise StoreError(f"`{self.path}` cannot be used: {error.orig}") from error
 
     def close(self) -> None:
         """Close every connection; the store can still be used, and opens new ones."""
         self._engine.dispose()
 
     def add_definitions(self, definitions: Mapping[str, Mapping[str, Any]]) -> None:
-        """Write down what the steps are, by key, so that any worker can run them."""
+        """Write down what the steps are, by key, so that any worker can run them.
+
+        A newer definition of a key replaces an older one: the calculation is the same, a potential's file may have moved.
+        """
         rows = [{"key": key, "definition": encode(definition)} for key, definition in definitions.items()]
-        with self._engine.begin() as connection:
+        statement = insert(_definitions)
+        new = {"definition": statement.excluded.definition}
+        with self._transaction() as connection:
             for some in _batches(rows):
-                connection.execute(insert(_definitions).on_conflict_do_nothing(), some)
+                connection.execute(statement.on_conflict_do_update(index_elements=["key"], set_=new), some)
 
     def definition(self, key: str) -> dict[str, Any]:
         """Return what a step is.
@@ -131,7 +142,7 @@ class Store:
         KeyError
             If no step of that key was written down.
         """
-        with self._engine.connect() as connection:
+        with self._transaction() as connection:
             text = connection.execute(sa.select(_definitions.c.definition).where(_definitions.c.key == key)).scalar()
         if text is None:
             raise KeyError(f"no step {key} is written down in `{self.path}`")
@@ -145,13 +156,13 @@ class Store:
         statement = insert(_results).values(status=result.status.value, **row)
         values = {name: statement.excluded[name] for name in (*row, "status") if name != "key"}
         crashed = _results.c.status == Status.CRASHED.value
-        with self._engine.begin() as connection:
+        with self._transaction() as connection:
             connection.execute(statement.on_conflict_do_update(index_elements=["key"], set_=values, where=crashed))
 
     def get(self, keys: Iterable[str]) -> dict[str, Result]:
         """Return the results that are stored, by key."""
         found = {}
-        with self._engine.connect() as connection:
+        with self._transaction() as connection:
             for some in _batches(list(keys)):
                 for row in connection.execute(sa.select(_results).where(_results.c.key.in_(some))):
                     found[row.key] = _result(row)
@@ -161,7 +172,7 @@ class Store:
         """Return which of the keys have a result that a rerun takes as it is."""
         final = [status.value for status in Status if status.final]
         found: set[str] = set()
-        with self._engine.connect() as connection:
+        with self._transaction() as connection:
             for some in _batches(list(keys)):
                 query = sa.select(_results.c.key).where(_results.c.key.in_(some), _results.c.status.in_(final))
                 found.update(connection.execute(query).scalars())
@@ -169,7 +180,7 @@ class Store:
 
     def results(self, function: str) -> Iterator[Result]:
         """Yield every stored result of a step function."""
-        with self._engine.connect() as connection:
+        with self._transaction() as connection:
             for row in connection.execute(sa.select(_results).where(_results.c.function == function)):
                 yield _result(row)
 
@@ -177,43 +188,67 @@ class Store:
         """Record an execution of a recipe and return its id."""
         created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         row = {"parameters": encode(parameters), "lock": encode(lock), "keys": encode(list(keys))}
-        with self._engine.begin() as connection:
+        with self._transaction() as connection:
             inserted = connection.execute(insert(_runs).values(recipe=recipe, created=created, **row))
             (identity,) = inserted.inserted_primary_key or (0,)
         return int(identity)
 
     def runs(self) -> list[Run]:
         """Return every run, oldest first."""
-        with self._engine.connect() as connection:
+        with self._transaction() as connection:
             rows = connection.execute(sa.select(_runs).order_by(_runs.c.id)).all()
         return [
-            Run(row.id, row.recipe, row.created, decode(row.parameters), decode(row.lock), decode(row._mapping["keys"]))
+            Run(
+                row.id,
+                row.recipe,
+                row.created,
+                decode(row.parameters),
+                decode(row.lock),
+                decode(row._mapping["keys"]),
+            )
             for row in rows
         ]
 
 
-def _check_file(path: Path) -> None:
-    """Refuse a file that is not ours, without changing a byte of it."""
+def _check_file(path: Path) -> bool:
+    """Tell whether the file is a store already; refuse one that is not ours, without changing a byte of it."""
     if path.is_dir() or not path.parent.is_dir():
         raise StoreError(f"`{path}` cannot be a store: give the path of a file in a folder that exists")
     if not path.exists() or path.stat().st_size == 0:
-        return
+        return False
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=WAIT_FOR_LOCK_S)) as connection:
             tables = sorted(name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type='table'"))
-            newest = _schema.name in tables and connection.execute(f"SELECT max(version) FROM {_schema.name}").fetchone()
+            ours = _schema.name in tables
+            newest = connection.execute(f"SELECT max(version) FROM {_schema.name}").fetchone()[0] if ours else None
     except sqlite3.Error as error:
         raise StoreError(f"`{path}` cannot be read as a store: {error}; give another file to --store") from error
-    if tables and not newest:
+    if tables and not ours:
         raise StoreError(
             f"`{path}` is a database of another program (it has the tables {', '.join(tables[:3])}): "
             "give another file to --store"
         )
-    if newest and (newest[0] or 0) > SCHEMA:
+    if newest is not None and newest > SCHEMA:
         raise StoreError(
-            f"`{path}` has schema {newest[0]} but this philic knows up to {SCHEMA}, so a newer philic wrote it: "
+            f"`{path}` has schema {newest} but this philic knows up to {SCHEMA}, so a newer philic wrote it: "
             "update philic or give another file to --store"
         )
+    return ours
+
+
+def _make_tables(path: Path) -> None:
+    """Make every table or none: killed half-way, the file is as empty as it was."""
+    made: list[sa.schema.ExecutableDDLElement] = []
+    for table in _metadata.sorted_tables:
+        made += [CreateTable(table, if_not_exists=True), *(CreateIndex(i, if_not_exists=True) for i in table.indexes)]
+    statements = [str(statement.compile(dialect=sqlite.dialect())) for statement in made]
+    statements.append(f"INSERT OR IGNORE INTO {_schema.name} VALUES ({SCHEMA})")
+    try:
+        with closing(sqlite3.connect(path, timeout=WAIT_FOR_LOCK_S)) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.executescript(";\n".join(["BEGIN IMMEDIATE", *statements, "COMMIT"]))
+    except sqlite3.Error as error:
+        raise StoreError(f"`{path}` cannot be written: {error}; give another file to --store") from error
 
 
 def _configure(connection: Any, _record: Any) -> None:

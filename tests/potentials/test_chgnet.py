@@ -11,6 +11,7 @@ import pytest
 from ase import Atoms
 from ase.build import bulk, graphene
 from ase.stress import full_3x3_to_voigt_6_stress
+
 from philic import potentials
 from philic.potentials import Potential
 
@@ -66,9 +67,7 @@ def test_a_free_atom_is_not_given_a_number() -> None:
 
 
 def test_a_cell_without_volume_is_refused() -> None:
-    with pytest.raises(
-        ValueError, match=r"^the cell of K2 has no volume but CHGNet needs three cell vectors; give"
-    ):
+    with pytest.raises(ValueError, match=r"^the cell of K2 has no volume but CHGNet needs three cell vectors; give"):
         potentials.load("chgnet").evaluate([Atoms("K2", positions=[[0, 0, 0], [0, 0, 4]])])
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk, make_supercell
+
 from philic import potentials
 from philic.potentials import Potential
 
@@ -105,9 +106,7 @@ def test_rotation(case: Case, potential: Potential) -> None:
     here, there = potential.evaluate([atoms, turned])
     rotation = np.linalg.solve(atoms.cell.array, turned.cell.array)
     assert there.energy_eV == pytest.approx(here.energy_eV, abs=case.rounding * len(atoms))
-    np.testing.assert_allclose(
-        there.forces_eV_per_A, here.forces_eV_per_A @ rotation, atol=10 * case.rounding
-    )
+    np.testing.assert_allclose(there.forces_eV_per_A, here.forces_eV_per_A @ rotation, atol=10 * case.rounding)
 
 
 def test_permutation(case: Case, potential: Potential) -> None:
@@ -137,9 +136,7 @@ def test_force_is_minus_the_slope(case: Case, potential: Potential) -> None:
 
 
 @pytest.mark.parametrize(("voigt", "row", "column"), [(0, 0, 0), (2, 2, 2), (3, 1, 2), (5, 0, 1)])
-def test_stress_is_the_strain_derivative(
-    case: Case, potential: Potential, voigt: int, row: int, column: int
-) -> None:
+def test_stress_is_the_strain_derivative(case: Case, potential: Potential, voigt: int, row: int, column: int) -> None:
     atoms = case.make()
     strain = np.zeros((3, 3))
     strain[row, column] += 0.5

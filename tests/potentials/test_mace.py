@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ase.build import bulk
+
 from philic import potentials
 from philic.potentials import mace as philic_mace
 from philic.potentials.mace_files import file_dtype, foundation_urls
@@ -69,9 +70,7 @@ def test_the_switch_that_makes_loading_unsafe_is_off_again(tiny_mace: Callable[.
 
 def test_a_head_must_be_chosen(tiny_mace: Callable[..., Path]) -> None:
     path = tiny_mace(heads=("pbe", "r2scan"))
-    with pytest.raises(
-        ValueError, match=r"^None is not a head of 'mace:.*'; choose one of pbe, r2scan and write"
-    ):
+    with pytest.raises(ValueError, match=r"^None is not a head of 'mace:.*'; choose one of pbe, r2scan and write"):
         potentials.load(f"mace:{path}")
     chosen = potentials.load(f"mace:{path}@r2scan")
     assert chosen.fingerprint.name == f"mace:{path.name}@r2scan"
@@ -92,9 +91,7 @@ def test_weights_that_cannot_be_downloaded(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     for proxy in ("https_proxy", "HTTPS_PROXY"):
         monkeypatch.setenv(proxy, "http://127.0.0.1:9")  # nobody listens there
-    with pytest.raises(
-        FileNotFoundError, match=r"^the weights of mace:small are not at '.*' and could not"
-    ) as error:
+    with pytest.raises(FileNotFoundError, match=r"^the weights of mace:small are not at '.*' and could not") as error:
         potentials.fingerprint("mace:small")
     assert str(tmp_path / "mace" / "20231210mace128L0_energy_epoch249model") in str(error.value)
     assert foundation_urls()["small"] in str(error.value)
@@ -132,7 +129,5 @@ def test_wrong_names(name: str, error: type[Exception], sentence: str) -> None:
 def test_a_file_that_is_no_model(tmp_path: Path) -> None:
     path = tmp_path / "broken.model"
     path.write_text("<html>")
-    with pytest.raises(
-        ValueError, match=r"^'.*broken.model' is not a PyTorch model but must be a MACE .model file;"
-    ):
+    with pytest.raises(ValueError, match=r"^'.*broken.model' is not a PyTorch model but must be a MACE .model file;"):
         potentials.fingerprint(f"mace:{path}")

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+
 from philic import potentials
 
 HEAVY = "{'torch', 'mace', 'chgnet', 'pymatgen', 'ase'} & set(sys.modules)"
@@ -53,18 +54,14 @@ def test_chgnet_knows_94_elements() -> None:
 
 def test_elements_are_checked_by_name() -> None:
     potentials.check_elements("emt", ["Cu", "Al"])
-    sentence = (
-        r"^K, Li is unknown to the potential 'emt'; choose another or one of its elements: Ag, Al, Au, C, Cu"
-    )
+    sentence = r"^K, Li is unknown to the potential 'emt'; choose another or one of its elements: Ag, Al, Au, C, Cu"
     with pytest.raises(ValueError, match=sentence):
         potentials.check_elements("emt", ["Li", "K", "Cu"])
 
 
 @pytest.mark.parametrize("name", ["chgnt", "chgnet:0.1", "lj:sigma=3", ""])
 def test_an_unknown_name_lists_the_known_ones(name: str) -> None:
-    sentence = (
-        f"^'{name}' is not a known potential; choose one of chgnet, chgnet:r2scan, mace:small,.* lj, or mace"
-    )
+    sentence = f"^'{name}' is not a known potential; choose one of chgnet, chgnet:r2scan, mace:small,.* lj, or mace"
     for ask in (potentials.load, potentials.fingerprint, potentials.card):
         with pytest.raises(ValueError, match=sentence):
             ask(name)

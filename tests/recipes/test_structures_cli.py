@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.io import read, write
+from typer.testing import CliRunner
+
 from philic.recipes.cli import app
 from philic.recipes.draw import draw, gaps_A
 from philic.recipes.hosts import host_atoms, read_host
 from philic.structures.catalogue import entries
-from typer.testing import CliRunner
 
 
 def run(*arguments: object) -> tuple[int, str, str]:

@@ -9,6 +9,7 @@ from ase.data import atomic_numbers, covalent_radii
 from ase.geometry import get_distances
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from philic.structures.adatoms import (
     adatom_geometry,
     image_distance_A,
@@ -75,9 +76,7 @@ def test_an_adatom_follows_its_anchors_when_they_move() -> None:
     anchors = anchors_of(host, "hollow C6")
     moved = host.copy()
     moved.translate((0.3, 0.2, 0.1))
-    shift = (
-        place_adatoms(moved, "K", [anchors]).positions[-1] - place_adatoms(host, "K", [anchors]).positions[-1]
-    )
+    shift = place_adatoms(moved, "K", [anchors]).positions[-1] - place_adatoms(host, "K", [anchors]).positions[-1]
     assert shift == pytest.approx([0.3, 0.2, 0.1])
 
 
@@ -166,12 +165,8 @@ def test_geometry_does_not_mind_the_boundary() -> None:
 
 
 @few
-@given(
-    shift=st.tuples(st.floats(-1.5, 1.5), st.floats(-1.5, 1.5)), drift=st.floats(-1, 1), wrap=st.booleans()
-)
-def test_lateral_shift_ignores_drift_height_and_wrapping(
-    shift: tuple[float, float], drift: float, wrap: bool
-) -> None:
+@given(shift=st.tuples(st.floats(-1.5, 1.5), st.floats(-1.5, 1.5)), drift=st.floats(-1, 1), wrap=st.booleans())
+def test_lateral_shift_ignores_drift_height_and_wrapping(shift: tuple[float, float], drift: float, wrap: bool) -> None:
     before = place_adatoms(graphene(), "K", [[[0, 0, 0]]])
     after = before.copy()
     after.positions[-1] += (*shift, 0.7)
@@ -192,9 +187,7 @@ def test_lateral_shift_ignores_drift_height_and_wrapping(
         ("K", [[[0, 0, 0]]], 0, "`face` is 0 but must be 1 (above) or -1 (below)"),
     ],
 )
-def test_an_impossible_placement_is_refused(
-    metal: str, anchors: list[list[list[int]]], face: int, message: str
-) -> None:
+def test_an_impossible_placement_is_refused(metal: str, anchors: list[list[list[int]]], face: int, message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
         place_adatoms(graphene(), metal, anchors, face=face)
 

@@ -9,6 +9,7 @@ from ase import Atoms
 from ase.build import bulk
 from ase.geometry import find_mic
 from ase.spacegroup import crystal as spaced
+
 from philic.structures.boundaries import grain_boundary, sigmas
 from philic.structures.metals import bulk_metal
 

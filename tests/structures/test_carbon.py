@@ -7,6 +7,7 @@ import pytest
 from ase.data import covalent_radii
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from philic.structures.carbon import CARBON_FORMS, DOPANTS, TRANSITION_METALS, carbon_host, graphene
 
 NAMES = [
@@ -41,14 +42,9 @@ def test_a_host_has_the_formula_its_name_says(name: str, formula: str) -> None:
 
 @few
 @given(size=st.tuples(st.integers(1, 6), st.integers(1, 6)), a=st.floats(2.3, 2.6))
-def test_every_carbon_of_graphene_has_a_neighbour_at_a_over_root_three(
-    size: tuple[int, int], a: float
-) -> None:
+def test_every_carbon_of_graphene_has_a_neighbour_at_a_over_root_three(size: tuple[int, int], a: float) -> None:
     sheet = graphene(size, lattice_constant_A=a, vacuum_A=12.0)
-    bond = min(
-        np.linalg.norm(sheet.positions[1] - sheet.positions[0] + s @ sheet.cell[:])
-        for s in np.ndindex(2, 2, 1)
-    )
+    bond = min(np.linalg.norm(sheet.positions[1] - sheet.positions[0] + s @ sheet.cell[:]) for s in np.ndindex(2, 2, 1))
     assert len(sheet) == 2 * size[0] * size[1]
     assert sheet.pbc.all()
     assert sheet.positions[:, 2] == pytest.approx(6.0)
@@ -103,9 +99,7 @@ def test_an_atom_too_large_for_the_sheet_starts_above_it_with_covalent_bonds(nam
     assert np.unique(host.positions[:, 2].round(6)).size == 2
 
 
-@pytest.mark.parametrize(
-    "name", ["N", "B", "O", "N-B", "pyridinic-3N", "pyrrolic-N", "Fe-N4", "Co-N4", "Zn-N4"]
-)
+@pytest.mark.parametrize("name", ["N", "B", "O", "N-B", "pyridinic-3N", "pyrrolic-N", "Fe-N4", "Co-N4", "Zn-N4"])
 def test_an_atom_that_fits_stays_in_the_sheet(name: str) -> None:
     assert np.ptp(carbon_host(name).positions[:, 2]) == 0
 
@@ -137,13 +131,9 @@ def test_a_metal_centre_has_four_nitrogens_at_one_distance() -> None:
     assert distances == pytest.approx(1.879, abs=1e-3)
 
 
-@pytest.mark.parametrize(
-    "name", ["", "O-O", "O-C-O", "Xx", "pyridinic-5N", "K-N4", "N-", "vacancies", "O-N-B"]
-)
+@pytest.mark.parametrize("name", ["", "O-O", "O-C-O", "Xx", "pyridinic-5N", "K-N4", "N-", "vacancies", "O-N-B"])
 def test_an_unknown_name_is_refused_with_the_known_forms(name: str) -> None:
-    with pytest.raises(
-        ValueError, match=re.escape(f"`name` is {name!r} but must be one of: pristine; vacancy; ")
-    ):
+    with pytest.raises(ValueError, match=re.escape(f"`name` is {name!r} but must be one of: pristine; vacancy; ")):
         carbon_host(name)
     with pytest.raises(ValueError, match=re.escape(list(CARBON_FORMS)[-1])):
         carbon_host(name)

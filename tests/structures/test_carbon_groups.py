@@ -4,6 +4,7 @@ import re
 import numpy as np
 import pytest
 from ase.neighborlist import natural_cutoffs, neighbor_list
+
 from philic.structures.bonds import find_bonds, find_rings
 from philic.structures.carbon import carbon_host
 from philic.structures.graphite import bilayer, graphite, intercalated, nanotube, ribbon
@@ -27,9 +28,7 @@ def test_a_turned_bond_makes_two_five_rings_and_two_seven_rings() -> None:
     assert {size: rings.count(size) for size in set(rings)} == {5: 2, 6: 12, 7: 2}
 
 
-@pytest.mark.parametrize(
-    ("name", "length", "bonded"), [("epoxy", 1.42, 2), ("hydroxyl", 1.42, 1), ("carbonyl", 1.22, 1)]
-)
+@pytest.mark.parametrize(("name", "length", "bonded"), [("epoxy", 1.42, 2), ("hydroxyl", 1.42, 1), ("carbonyl", 1.22, 1)])
 def test_an_oxygen_group_stands_over_the_sheet_with_as_many_bonds_as_it_should(
     name: str, length: float, bonded: int
 ) -> None:
@@ -70,12 +69,7 @@ def test_an_intercalation_compound_has_its_composition_symmetry_and_a_metal_over
 
 
 def test_what_nobody_has_made_says_so() -> None:
-    real = {
-        (metal, n)
-        for metal in METALS
-        for n in (6, 8)
-        if not intercalated(metal, n).info["philic"]["hypothetical"]
-    }
+    real = {(metal, n) for metal in METALS for n in (6, 8) if not intercalated(metal, n).info["philic"]["hypothetical"]}
     assert real == {("Li", 6), ("K", 8), ("Rb", 8), ("Cs", 8)}
 
 

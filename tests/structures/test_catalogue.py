@@ -5,6 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 from ase.neighborlist import natural_cutoffs, neighbor_list
+
 from philic.structures.catalogue import Entry, entries, facts, families, find, host, space_group
 from philic.structures.metals import METALS
 
@@ -30,9 +31,7 @@ def test_every_entry_builds_whole_atoms_well_apart_that_say_what_they_are(entry:
     assert entry.source
 
 
-@pytest.mark.parametrize(
-    "entry", [entry for entry in entries() if entry.metals], ids=lambda entry: entry.name
-)
+@pytest.mark.parametrize("entry", [entry for entry in entries() if entry.metals], ids=lambda entry: entry.name)
 def test_an_entry_with_metals_holds_the_one_it_is_asked_for(entry: Entry) -> None:
     for metal in entry.metals:
         found = facts(entry, metal)
@@ -42,9 +41,7 @@ def test_an_entry_with_metals_holds_the_one_it_is_asked_for(entry: Entry) -> Non
 
 def test_names_are_unique_and_families_cover_the_field() -> None:
     assert max(Counter(entry.name for entry in entries()).values()) == 1
-    assert {"carbon", "graphite", "mxene", "metals", "sei", "alloys", "electrolytes", "molecule"} == set(
-        families()
-    )
+    assert {"carbon", "graphite", "mxene", "metals", "sei", "alloys", "electrolytes", "molecule"} == set(families())
 
 
 @pytest.mark.parametrize(
@@ -62,9 +59,7 @@ def test_names_are_unique_and_families_cover_the_field() -> None:
         ("molecule:K2S4", None, "molecule:M2S4", "K"),
     ],
 )
-def test_a_host_is_found_by_the_names_a_person_types(
-    name: str, metal: str | None, entry: str, chosen: str
-) -> None:
+def test_a_host_is_found_by_the_names_a_person_types(name: str, metal: str | None, entry: str, chosen: str) -> None:
     found, with_metal = find(name, metal)
     assert (found.name, with_metal) == (entry, chosen)
 

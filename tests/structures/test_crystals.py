@@ -11,6 +11,7 @@ from ase import Atoms, units
 from ase.data import covalent_radii
 from ase.formula import Formula
 from ase.neighborlist import natural_cutoffs, neighbor_list
+
 from philic.potentials import load
 from philic.structures.crystals import FAMILIES, Crystal, average_cell, crystal, crystals, metals_of
 
@@ -84,9 +85,7 @@ def test_the_library_holds_what_the_field_asks_for() -> None:
     } <= names
 
 
-@pytest.mark.parametrize(
-    "name", ["MF", "MCl", "MH", "M2O", "M2O2", "MO2", "M2S", "M2Se", "MOH", "M2CO3", "M2SO4"]
-)
+@pytest.mark.parametrize("name", ["MF", "MCl", "MH", "M2O", "M2O2", "MO2", "M2S", "M2Se", "MOH", "M2CO3", "M2SO4"])
 def test_a_salt_is_known_for_every_metal(name: str) -> None:
     assert metals_of(name) == ("Li", "Na", "K")
 
@@ -98,9 +97,7 @@ def test_a_name_and_a_metal_are_given_once_with_a_source() -> None:
         assert row.verified
         assert row.family in FAMILIES
         assert row.data in ("experiment", "computed")
-        assert (row.metal is None) == (
-            not {"Li", "Na", "K"} & set(Formula(row.formula.split(".")[0]).count())
-        )
+        assert (row.metal is None) == (not {"Li", "Na", "K"} & set(Formula(row.formula.split(".")[0]).count()))
 
 
 @pytest.mark.parametrize("row", ROWS, ids=label)
@@ -131,9 +128,7 @@ def test_site_multiplicities_fill_the_cell(family: str) -> None:
 def test_oxidation_states_add_up_to_nothing(row: Crystal) -> None:
     atoms, occupants = average_cell(row.name, row.metal)
     states = atoms.info["philic"]["oxidation"]
-    charges = [
-        sum(n * states[element] for element, n in occupants[site].items()) for site in atoms.arrays["site"]
-    ]
+    charges = [sum(n * states[element] for element, n in occupants[site].items()) for site in atoms.arrays["site"]]
     assert sum(charges) == pytest.approx(0, abs=1e-6)
 
 
@@ -163,9 +158,7 @@ def test_no_two_atoms_touch(row: Crystal) -> None:
         ("M-bcc", "Li", {"Li"}, 3.5093 * 3**0.5 / 2),
     ],
 )
-def test_nearest_neighbours_are_where_they_belong(
-    name: str, metal: str | None, pair: set[str], distance_A: float
-) -> None:
+def test_nearest_neighbours_are_where_they_belong(name: str, metal: str | None, pair: set[str], distance_A: float) -> None:
     atoms = crystal(name, metal)
     i, j, d = neighbor_list("ijd", atoms, 4.0)
     nearest = min(r for a, b, r in zip(i, j, d, strict=True) if {atoms.symbols[a], atoms.symbols[b]} == pair)
@@ -229,7 +222,5 @@ def test_what_is_not_known_is_refused_in_a_sentence(name: str, metal: str | None
 
 
 def test_an_unknown_family_is_refused() -> None:
-    with pytest.raises(
-        ValueError, match="`family` is 'salt' but must be one of metals, sei, alloys, electrolytes"
-    ):
+    with pytest.raises(ValueError, match="`family` is 'salt' but must be one of metals, sei, alloys, electrolytes"):
         crystals("salt")

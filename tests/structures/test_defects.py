@@ -9,6 +9,7 @@ from ase.formula import Formula
 from ase.spacegroup import crystal as spaced
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from philic.structures.defects import (
     formal_charge,
     frenkel_pair,
@@ -241,9 +242,7 @@ def test_a_slab_or_overlapping_atoms_are_no_crystal() -> None:
     slab.pbc = (True, True, False)
     with pytest.raises(
         ValueError,
-        match=re.escape(
-            "`crystal` is KF with pbc [True, True, False] but must be periodic in all three directions"
-        ),
+        match=re.escape("`crystal` is KF with pbc [True, True, False] but must be periodic in all three directions"),
     ):
         vacancy_sites(slab)
     double = KF + Atoms("K", positions=[(0.01, 0, 0)])

@@ -8,8 +8,9 @@ from ase import Atoms
 from ase.build import bulk, make_supercell
 from ase.geometry import find_mic
 from ase.spacegroup import crystal as spaced
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
+
 from philic.structures.hops import MECHANISMS, Hop, end_points, hops, maps_onto
 
 KF = bulk("KF", "rocksalt", a=5.34)
@@ -165,6 +166,7 @@ def test_the_closest_approach_of_a_rock_salt_hop_is_between_two_anions() -> None
 
 
 @settings(max_examples=8, deadline=None)
+@example(name="Li3N", seed=0)
 @given(name=st.sampled_from(sorted(CASES)), seed=st.integers(0, 999))
 def test_hops_do_not_depend_on_origin_supercell_orientation_or_order(name: str, seed: int) -> None:
     crystal, metal, longest = CASES[name]
@@ -178,19 +180,15 @@ def test_hops_do_not_depend_on_origin_supercell_orientation_or_order(name: str, 
     told, lengths = summary(found)
     expected, expected_lengths = summary([hop for hop, *_ in every_hop(name)])
     assert told == expected
-    assert lengths == pytest.approx(expected_lengths, abs=1e-2)
+    assert lengths == pytest.approx(expected_lengths, abs=0.05)  # within which the space group is found
     hop = found[int(random.integers(len(found)))]
     start, end = end_points(other, hop)
-    assert np.allclose(
-        find_mic(end.positions - start.positions, start.cell)[0], end.positions - start.positions
-    )
+    assert np.allclose(find_mic(end.positions - start.positions, start.cell)[0], end.positions - start.positions)
 
 
 @settings(max_examples=20, deadline=None)
 @given(name=st.sampled_from(["KF", "LiF", "Li2O", "bcc K"]), reach=st.floats(1.0, 1.9))
-def test_vacancy_hops_count_every_neighbour_of_a_lattice_with_one_kind_of_site(
-    name: str, reach: float
-) -> None:
+def test_vacancy_hops_count_every_neighbour_of_a_lattice_with_one_kind_of_site(name: str, reach: float) -> None:
     crystal, metal, longest = CASES[name]
     cutoff = longest * reach
     wide = crystal * (5, 5, 5) if len(crystal) < 3 else crystal * (3, 3, 3)

@@ -10,6 +10,7 @@ from ase.geometry import find_mic
 from ase.spacegroup import crystal as spaced
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from philic.structures.carbon import graphene
 from philic.structures.interfaces import coherent, film_gap_A, halves, interfaces, shift_film, terminations
 from philic.structures.matching import all_matches, best_matches, biot_strain
@@ -64,9 +65,7 @@ def test_the_strain_said_is_the_strain_of_the_films_cell(name: str) -> None:
     # with the strain undone, the film's atoms have the distances of its crystal again
     crystal = film * (4, 4, 4)
     shortest = {
-        tuple(sorted(pair)): crystal.get_distances(0, range(len(crystal)), mic=True)[
-            crystal.symbols == pair[1]
-        ]
+        tuple(sorted(pair)): crystal.get_distances(0, range(len(crystal)), mic=True)[crystal.symbols == pair[1]]
         for pair in [(str(film.symbols[0]), symbol) for symbol in set(film.symbols)]
     }
     free = unstrained(top)
@@ -135,17 +134,13 @@ def test_every_match_of_zur_and_mcgill_in_pymatgen_is_matched_as_well() -> None:
     assert theirs
     for match in theirs:
         area = np.linalg.norm(np.cross(*match.substrate_sl_vectors))
-        strain = biot_strain(
-            np.array(match.film_sl_vectors)[:, :2], np.array(match.substrate_sl_vectors)[:, :2]
-        )
+        strain = biot_strain(np.array(match.film_sl_vectors)[:, :2], np.array(match.substrate_sl_vectors)[:, :2])
         largest = np.abs(np.linalg.eigvalsh(strain)).max()
         assert any(one.area_A2 <= area + 1e-6 and one.strain <= largest + 1e-6 for one in ours)
 
 
 @settings(max_examples=30, deadline=None)
-@given(
-    numbers=st.tuples(*[st.floats(2.5, 5)] * 4, *[st.floats(-1.5, 1.5)] * 2), angle=st.floats(0, 2 * np.pi)
-)
+@given(numbers=st.tuples(*[st.floats(2.5, 5)] * 4, *[st.floats(-1.5, 1.5)] * 2), angle=st.floats(0, 2 * np.pi))
 def test_a_match_strains_one_cell_onto_the_other(numbers: tuple[float, ...], angle: float) -> None:
     film = np.array([[numbers[0], 0], [numbers[4], numbers[1]]])
     substrate = np.array([[numbers[2], 0], [numbers[5], numbers[3]]])
@@ -218,9 +213,7 @@ def test_polar_cuts_come_both_ways_up_and_non_polar_ones_once() -> None:
     miller=st.tuples(*[st.integers(-2, 2)] * 3).filter(any),
     crystal=st.sampled_from([KF, K, LI3N, bulk("Mg")]),
 )
-def test_a_slab_is_as_dense_and_stoichiometric_as_its_crystal(
-    miller: tuple[int, int, int], crystal: Atoms
-) -> None:
+def test_a_slab_is_as_dense_and_stoichiometric_as_its_crystal(miller: tuple[int, int, int], crystal: Atoms) -> None:
     for slab in terminations(crystal, miller, 7.0):
         area = np.linalg.norm(np.cross(*slab.cell.array[:2]))
         assert slab.symbols.formula.reduce()[0] == crystal.symbols.formula.reduce()[0]

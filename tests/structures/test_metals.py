@@ -6,15 +6,14 @@ import pytest
 from ase import Atoms
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+
 from philic.structures.metals import METALS, bulk_metal, slab_from_bulk
 
 index = st.integers(-3, 3)
 millers = st.tuples(index, index, index).filter(any)
 
 
-@pytest.mark.parametrize(
-    ("metal", "a"), [("Li", 3.49), ("Na", 4.23), ("K", 5.23), ("Rb", 5.59), ("Cs", 6.05)]
-)
+@pytest.mark.parametrize(("metal", "a"), [("Li", 3.49), ("Na", 4.23), ("K", 5.23), ("Rb", 5.59), ("Cs", 6.05)])
 def test_bulk_has_two_atoms_in_a_cube_of_the_tabulated_edge(metal: str, a: float) -> None:
     # Ashcroft & Mermin, Solid State Physics, table 4.1
     bulk = bulk_metal(metal)
@@ -99,9 +98,7 @@ def test_an_impossible_slab_is_refused(argument: dict[str, object], message: str
 def test_what_is_no_bcc_cell_is_refused() -> None:
     off_centre = Atoms("K2", scaled_positions=[(0, 0, 0), (0.4, 0.5, 0.5)], cell=[5, 5, 5], pbc=True)
     for bulk in (Atoms("K", cell=[5, 5, 5], pbc=True), off_centre):
-        with pytest.raises(
-            ValueError, match=r"`bulk` is K2? but must be a 2-atom bcc cell: build it with `bulk_metal`"
-        ):
+        with pytest.raises(ValueError, match=r"`bulk` is K2? but must be a 2-atom bcc cell: build it with `bulk_metal`"):
             slab_from_bulk(bulk)
 
 

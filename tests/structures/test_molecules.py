@@ -7,6 +7,7 @@ from ase.constraints import FixAtoms
 from ase.neighborlist import natural_cutoffs, neighbor_list
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from philic.structures.carbon import carbon_host, graphene
 from philic.structures.metals import bulk_metal, slab_from_bulk
 from philic.structures.molecules import MOLECULES, metal_cluster, molecule
@@ -76,9 +77,7 @@ def test_a_cluster_is_one_piece_with_the_metals_own_distance(n: int) -> None:
 
 def test_thirteen_atoms_make_an_icosahedron() -> None:
     cluster = metal_cluster("Na", 13)
-    distances = np.sort(
-        cluster.get_distances(int(np.linalg.norm(cluster.positions, axis=1).argmin()), range(13))
-    )[1:]
+    distances = np.sort(cluster.get_distances(int(np.linalg.norm(cluster.positions, axis=1).argmin()), range(13)))[1:]
     assert distances == pytest.approx(distances[0])
 
 
@@ -99,14 +98,10 @@ def test_a_guest_touches_its_host_once_and_overlaps_nothing(
     both = place(host, guest, [[at % len(host), 0, 0]], turn_deg=turn, face=face)
     assert host == before
     assert (both[: len(host)].positions == host.positions).all()
-    contacts = {
-        (one, other): contact_A(one, other) + 1e-6 for one in {*host.symbols} for other in {*guest.symbols}
-    }
+    contacts = {(one, other): contact_A(one, other) + 1e-6 for one in {*host.symbols} for other in {*guest.symbols}}
     first, second, distances = neighbor_list("ijd", both, contacts)
     across = (first < len(host)) & (second >= len(host))
-    limits = np.array(
-        [contact_A(str(both.symbols[i]), str(both.symbols[j])) for i, j in zip(first, second, strict=True)]
-    )
+    limits = np.array([contact_A(str(both.symbols[i]), str(both.symbols[j])) for i, j in zip(first, second, strict=True)])
     assert across.any()
     assert (distances[across] > limits[across] - 1e-3).all()
     beside = face * (both.positions[len(host) :, 2].mean() - host.positions[:, 2].mean())
@@ -134,9 +129,7 @@ def test_a_placed_guest_is_written_down_and_constraints_are_kept() -> None:
 
 
 @pytest.mark.parametrize(("size", "atoms"), [((4, 4), 4), ((6, 6), 12)])
-def test_a_monolayer_of_potassium_fills_every_fourth_or_third_hexagon(
-    size: tuple[int, int], atoms: int
-) -> None:
+def test_a_monolayer_of_potassium_fills_every_fourth_or_third_hexagon(size: tuple[int, int], atoms: int) -> None:
     layer = monolayer(graphene(size), "K")
     metals = layer[layer.symbols == "K"]
     apart = metals.get_all_distances(mic=True)[~np.eye(len(metals), dtype=bool)]

@@ -6,6 +6,7 @@ from ase.data import covalent_radii
 from ase.neighborlist import neighbor_list
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from philic.structures.catalogue import space_group
 from philic.structures.mxenes import SHEETS, TERMINATIONS, mxene
 
@@ -26,9 +27,7 @@ def test_a_mxene_is_its_own_mirror_image_but_for_the_mixed_one(sheet: str, over:
 
 
 @pytest.mark.parametrize(("sheet", "over"), every)
-def test_every_carbon_or_nitrogen_inside_has_six_metal_neighbours_at_bond_lengths(
-    sheet: str, over: str
-) -> None:
+def test_every_carbon_or_nitrogen_inside_has_six_metal_neighbours_at_bond_lengths(sheet: str, over: str) -> None:
     cell = mxene(sheet, over, size=(2, 2))
     metals = ~np.isin(cell.symbols, ["C", "N", "O", "F", "H", "S"])
     first, second, distances = neighbor_list("ijd", cell, 2.8)
@@ -78,14 +77,10 @@ def test_size_and_vacuum_are_as_asked(size: tuple[int, int], sheet: str, over: s
         ("O", "N-C", {"C": 1, "N": -1}, 1),
     ],
 )
-def test_a_defect_takes_what_it_says_from_the_upper_half(
-    over: str, defect: str, lost: dict[str, int], near: int
-) -> None:
+def test_a_defect_takes_what_it_says_from_the_upper_half(over: str, defect: str, lost: dict[str, int], near: int) -> None:
     whole, broken = mxene("Ti3C2", over).symbols.formula.count(), mxene("Ti3C2", over, defect=defect)
     left = broken.symbols.formula.count()
-    assert {
-        e: whole.get(e, 0) - left.get(e, 0) for e in {*whole, *left} if whole.get(e, 0) != left.get(e, 0)
-    } == lost
+    assert {e: whole.get(e, 0) - left.get(e, 0) for e in {*whole, *left} if whole.get(e, 0) != left.get(e, 0)} == lost
     about = broken.info["philic"]
     assert len(about["defect"]) == near
     assert (broken.positions[about["defect"], 2] > broken.cell[2, 2] / 2 - 0.1).all()

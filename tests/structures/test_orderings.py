@@ -7,6 +7,7 @@ import pytest
 from ase import Atoms
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from philic.structures.crystals import crystal
 from philic.structures.orderings import doped, electrostatic_energy_eV, halogenated, ordered
 
@@ -37,9 +38,7 @@ def test_the_energy_of_rock_salt_is_madelungs() -> None:
         ("Na3.4Zr2Si2.4P0.6O12", 10, {"Na": 3.4, "Zr": 2, "Si": 2.4, "P": 0.6, "O": 12}),
     ],
 )
-def test_an_ordered_crystal_has_its_formula_and_no_charge(
-    name: str, units: int, counts: dict[str, float]
-) -> None:
+def test_an_ordered_crystal_has_its_formula_and_no_charge(name: str, units: int, counts: dict[str, float]) -> None:
     atoms = ordered(name)
     assert atoms.symbols.formula.count() == {e: round(n * units) for e, n in counts.items()}
     assert charge(atoms) == 0
@@ -82,9 +81,7 @@ def test_a_seed_gives_the_same_crystal_and_is_noted(build: Callable[[int], Atoms
     assert json.loads(json.dumps(first.info["philic"])) == first.info["philic"]
 
 
-@pytest.mark.parametrize(
-    ("name", "metal"), [("M3SbS4", "Li"), ("M3SbS4-cubic", "Na"), ("M3SbS4", "K"), ("M3PS4", "Na")]
-)
+@pytest.mark.parametrize(("name", "metal"), [("M3SbS4", "Li"), ("M3SbS4-cubic", "Na"), ("M3SbS4", "K"), ("M3PS4", "Na")])
 def test_each_halogen_leaves_one_vacancy(name: str, metal: str) -> None:
     perfect = crystal(name, metal) * (2, 2, 2)
     units = perfect.symbols.formula.count()["S"] // 4

@@ -6,6 +6,7 @@ from ase import Atoms, units
 from ase.data import covalent_radii
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from philic.structures.packing import oxynitride_glass, random_packing
 
 

@@ -7,6 +7,7 @@ import pytest
 from ase import Atoms
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from philic.structures.bonds import find_bonds, find_rings
 from philic.structures.carbon import carbon_host, graphene
 from philic.structures.sites import Site, adsorption_sites, all_anchors
@@ -68,9 +69,7 @@ def test_the_sites_next_to_a_nitrogen_are_named_for_it() -> None:
 
 @few
 @given(name=st.sampled_from(NAMES), size=st.tuples(st.integers(3, 5), st.integers(3, 5)))
-def test_multiplicities_add_up_to_the_atoms_bonds_and_rings_of_the_sheet(
-    name: str, size: tuple[int, int]
-) -> None:
+def test_multiplicities_add_up_to_the_atoms_bonds_and_rings_of_the_sheet(name: str, size: tuple[int, int]) -> None:
     host = carbon_host(name, size)
     sites = adsorption_sites(host)
     faces = len({site.face for site in sites})
@@ -166,9 +165,7 @@ def test_sites_of_a_large_doped_sheet_are_found_in_a_second() -> None:
 def test_a_sheet_that_does_not_lie_in_the_xy_plane_is_refused() -> None:
     host = graphene()
     host.rotate(90, "x", rotate_cell=True)
-    with pytest.raises(
-        ValueError, match=r"`host` has an a or b that rises by 8.52 A but both must lie in the xy plane"
-    ):
+    with pytest.raises(ValueError, match=r"`host` has an a or b that rises by 8.52 A but both must lie in the xy plane"):
         adsorption_sites(host)
 
 

@@ -8,6 +8,7 @@ from ase.build import bulk
 from ase.spacegroup import crystal
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from philic.structures.slabs import shown_miller, slab, terminations
 from philic.structures.symmetry import symmetry_of
 
@@ -21,9 +22,7 @@ def fluoride() -> Atoms:
 
 
 def lithia() -> Atoms:
-    return crystal(
-        ["O", "Li"], [(0, 0, 0), (0.25, 0.25, 0.25)], spacegroup=225, cellpar=[4.62] * 3 + [90] * 3
-    )
+    return crystal(["O", "Li"], [(0, 0, 0), (0.25, 0.25, 0.25)], spacegroup=225, cellpar=[4.62] * 3 + [90] * 3)
 
 
 def peroxide() -> Atoms:
@@ -82,9 +81,7 @@ def test_the_in_plane_cell_is_the_smallest(name: str, miller: tuple[int, int, in
 
 @few
 @given(miller=millers, layers=st.integers(1, 7))
-def test_an_element_with_like_planes_gets_exactly_the_layers_asked_for(
-    miller: tuple[int, int, int], layers: int
-) -> None:
+def test_an_element_with_like_planes_gets_exactly_the_layers_asked_for(miller: tuple[int, int, int], layers: int) -> None:
     for name in ("Cu", "K"):
         cut = slab(CRYSTALS[name], miller, layers=layers)
         assert len(cut) == cut.info["philic"]["layers"] == layers
@@ -93,9 +90,7 @@ def test_an_element_with_like_planes_gets_exactly_the_layers_asked_for(
 
 @few
 @given(name=st.sampled_from(["Cu", "KF", "Li2O", "Si", "Mg"]), miller=millers)
-def test_a_slab_called_symmetric_has_an_operation_that_turns_it_over(
-    name: str, miller: tuple[int, int, int]
-) -> None:
+def test_a_slab_called_symmetric_has_an_operation_that_turns_it_over(name: str, miller: tuple[int, int, int]) -> None:
     cut = slab(CRYSTALS[name], miller, layers=3)
     turns_over = bool((symmetry_of(cut, 0.01).rotations[:, 2, 2] == -1).any())
     assert turns_over == cut.info["philic"]["symmetric"]
@@ -113,17 +108,13 @@ def test_a_slab_called_symmetric_has_an_operation_that_turns_it_over(
         ("KF", (1, 1, 0), 5.34 / 8**0.5),
     ],
 )
-def test_layers_are_as_far_apart_as_lattice_planes(
-    name: str, miller: tuple[int, int, int], spacing: float
-) -> None:
+def test_layers_are_as_far_apart_as_lattice_planes(name: str, miller: tuple[int, int, int], spacing: float) -> None:
     z = np.unique(slab(CRYSTALS[name], miller, layers=5).positions[:, 2].round(6))
     assert np.diff(z) == pytest.approx(spacing, abs=1e-5)
 
 
 @pytest.mark.parametrize(("miller", "tasker"), [((1, 0, 0), 1), ((1, 1, 0), 1), ((2, 1, 0), 1)])
-def test_the_neutral_planes_of_a_rock_salt_make_a_slab_of_type_1(
-    miller: tuple[int, int, int], tasker: int
-) -> None:
+def test_the_neutral_planes_of_a_rock_salt_make_a_slab_of_type_1(miller: tuple[int, int, int], tasker: int) -> None:
     for layers in (3, 4):
         about = slab(fluoride(), miller, layers=layers).info["philic"]
         assert (about["tasker"], about["layers"], about["polar"]) == (tasker, layers, False)
@@ -266,7 +257,5 @@ def test_a_crystal_with_overlapping_atoms_is_refused() -> None:
 def test_equal_faces_that_cannot_be_had_are_refused() -> None:
     blende = bulk("ZnS", "zincblende", a=5.41, cubic=True)  # no operation turns [111] over
     assert slab(blende, (1, 1, 1), layers=4).info["philic"]["tasker"] == 3
-    with pytest.raises(
-        ValueError, match=re.escape("`symmetric` is True but no such slab of ZnS(111) has two equal faces")
-    ):
+    with pytest.raises(ValueError, match=re.escape("`symmetric` is True but no such slab of ZnS(111) has two equal faces")):
         slab(blende, (1, 1, 1), layers=4, symmetric=True)

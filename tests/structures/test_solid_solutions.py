@@ -4,6 +4,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from ase import Atoms
+
 from philic.structures.crystals import crystal
 from philic.structures.solid_solutions import solid_solution
 

@@ -7,6 +7,7 @@ from ase.build import bulk
 from ase.neighborlist import neighbor_list
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from philic.structures.metals import bulk_metal
 from philic.structures.steps import kinked_slab, stepped_slab
 
@@ -44,9 +45,7 @@ def coordination(slab: Atoms, symbol: str) -> np.ndarray:  # type: ignore[type-a
         ("Fe", "110", "110", 3, "Fe(321)"),
     ],
 )
-def test_vicinal_surfaces_have_their_published_indices(
-    symbol: str, terrace: str, step: str, rows: int, host: str
-) -> None:
+def test_vicinal_surfaces_have_their_published_indices(symbol: str, terrace: str, step: str, rows: int, host: str) -> None:
     assert stepped_slab(metal(symbol), terrace, step, rows=rows).info["philic"]["host"] == host
 
 
@@ -82,9 +81,7 @@ def test_the_step_is_one_layer_high(kind: tuple[str, str, str], rows: int) -> No
 
 @few
 @given(kind=st.sampled_from(KINDS), rows=st.integers(2, 5), layers=st.integers(1, 4))
-def test_a_stepped_slab_has_a_row_for_each_row_of_each_layer(
-    kind: tuple[str, str, str], rows: int, layers: int
-) -> None:
+def test_a_stepped_slab_has_a_row_for_each_row_of_each_layer(kind: tuple[str, str, str], rows: int, layers: int) -> None:
     symbol, terrace, step = kind
     slab = stepped_slab(metal(symbol), terrace, step, rows=rows, layers=layers)
     assert len(slab) == rows * layers
@@ -160,8 +157,6 @@ def test_kinks_need_two_atoms_between_them() -> None:
 
 
 def test_what_is_no_cubic_metal_is_refused() -> None:
-    message = (
-        "`crystal` is Mg2 in space group 194 but must be an fcc or bcc metal with one atom in its primitive"
-    )
+    message = "`crystal` is Mg2 in space group 194 but must be an fcc or bcc metal with one atom in its primitive"
     with pytest.raises(ValueError, match=message):
         stepped_slab(bulk("Mg"), "111", "100")

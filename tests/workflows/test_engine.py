@@ -18,7 +18,7 @@ from philic.workflows.execute import execute
 from philic.workflows.fireworks import RunSteps, run_here, workflow
 from philic.workflows.flow import Derived, Flow, Step
 from philic.workflows.result import Status
-from philic.workflows.store import Store
+from philic.workflows.store import Store, StoreError
 
 
 def copper(seed, potential="emt", fmax=0.05):
@@ -46,8 +46,8 @@ def chain():
     return [then(then(copper(1), 0.02), 0.005)]
 
 
-def unknown_element():
-    return Step("relax", {}, bulk("Fe", cubic=True), potential="emt", about={"host": "iron"})
+def unknown_element(**parameters):
+    return Step("relax", parameters, bulk("Fe", cubic=True), potential="emt", about={"host": "iron"})
 
 
 ZOO = {
@@ -56,8 +56,15 @@ ZOO = {
     "fan": (fan, [Status.CONVERGED] * 4),
     "chain": (chain, [Status.CONVERGED] * 3),
     "failure": (lambda: [overlapping(), copper(0)], [Status.FAILED, Status.CONVERGED]),
-    "child of a failure": (lambda: [then(overlapping()), copper(0)], [Status.FAILED, Status.FAILED, Status.CONVERGED]),
+    "child of a failure": (
+        lambda: [then(overlapping()), copper(0)],
+        [Status.FAILED, Status.FAILED, Status.CONVERGED],
+    ),
     "crash": (lambda: [unknown_element(), copper(0, fmax=0.04)], [Status.CRASHED, Status.CONVERGED]),
+    "crash in company": (
+        lambda: [copper(0), unknown_element(fmax_eV_per_A=0.05), copper(1)],
+        [Status.CONVERGED, Status.CRASHED, Status.CONVERGED],
+    ),
     "child of a crash": (lambda: [then(unknown_element())], [Status.CRASHED, Status.CRASHED]),
 }
 
@@ -177,7 +184,7 @@ def test_a_store_that_cannot_be_written_stops_the_run(tmp_path):
 
     sa.event.listen(small._engine, "connect", limit)
     small.close()
-    with pytest.raises(sa.exc.OperationalError, match="database or disk is full"):
+    with pytest.raises(StoreError, match="cannot be used: database or disk is full"):
         execute(small, list(flow.steps))
     run_here(flow, store, "with room again")
     assert store.finished(flow.steps) == set(flow.steps)
@@ -188,7 +195,7 @@ import sys
 from ase.build import bulk
 from philic.workflows.fireworks import run_here
 from philic.workflows.flow import Flow, Step
-from philic.workflows.store import Store
+from philic.workflows.store import Store, StoreError
 steps = []
 for seed in range(30):
     atoms = bulk("Cu", cubic=True) * (2, 2, 2)

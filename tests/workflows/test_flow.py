@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 from ase.build import bulk, molecule
-from ase.constraints import FixAtoms
+from ase.constraints import FixAtoms, FixedPlane
 
 from philic.structures.carbon import graphene
 from philic.workflows.flow import Derived, Flow, Step, structure_from
@@ -95,3 +95,17 @@ def test_a_definition_is_plain_json_and_rebuilds_the_structure():
     np.testing.assert_array_equal(again.positions, sheet.positions)
     on_sheet = structure_from(definitions[1]["structure"], {host.key: sheet})
     assert on_sheet.get_chemical_formula() == "C8K"
+
+
+def test_a_constraint_that_no_key_can_tell_is_refused():
+    flat = CU.copy()
+    flat.set_constraint(FixedPlane(0, (0, 0, 1)))
+    with pytest.raises(ValueError, match="`FixedPlane` is a constraint that no key can tell: use FixAtoms alone"):
+        _ = relax(flat).key
+
+
+def test_two_heads_of_one_model_have_two_keys(tiny_mace):
+    path = tiny_mace("float64", heads=("pbe", "r2scan"))
+    salt = bulk("KF", "rocksalt", a=5.4)
+    keys = {relax(salt, potential=f"mace:{path}@{head}").key for head in ("pbe", "r2scan")}
+    assert len(keys) == 2

@@ -83,6 +83,14 @@ def test_a_metal_that_could_not_be_relaxed_is_unfit():
     assert "its bulk metal could not be relaxed" in scalars["sentence"]
 
 
+def test_what_did_not_converge_is_not_fit():
+    late = parents()
+    late["slab"] = replace(late["slab"], status=Status.UNCONVERGED, about={"metal": "K", "host": "(110) slab"})
+    scalars = gate(late, **SETTINGS).scalars
+    assert scalars["verdict"] == "doubtful"
+    assert scalars["sentence"] == "relax K on (110) slab did not converge"
+
+
 def test_without_references_a_potential_is_doubtful_at_best():
     scalars = gate(parents(), **SETTINGS | {"reference": {}}).scalars
     assert scalars["verdict"] == "doubtful"

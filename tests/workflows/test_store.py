@@ -133,3 +133,31 @@ def test_a_store_of_a_newer_schema_is_refused_and_left_as_it_is(tmp_path):
 def test_a_folder_that_does_not_exist_is_refused(tmp_path):
     with pytest.raises(StoreError, match="cannot be a store: give the path of a file in a folder that exists"):
         Store(tmp_path / "nowhere" / "philic.db")
+
+
+def test_a_file_that_cannot_be_written_is_refused():
+    with pytest.raises(StoreError, match=r"`/proc/philic.db` cannot be written: unable to open database file; give another"):
+        Store("/proc/philic.db")
+
+
+def test_a_newer_definition_of_a_key_replaces_an_older_one(store):
+    store.add_definitions({"a": {"potential": "mace:/old/file.model"}})
+    store.add_definitions({"a": {"potential": "mace:/new/file.model"}})
+    assert store.definition("a") == {"potential": "mace:/new/file.model"}
+
+
+def test_a_name_is_a_name_whatever_is_in_it(tmp_path):
+    path = tmp_path / "why?mode=memory&x.db"
+    Store(path).add(result())
+    assert [file.name for file in tmp_path.iterdir() if not file.name.endswith(("-wal", "-shm"))] == [path.name]
+    assert Store(path).finished(["a"]) == {"a"}
+
+
+def test_reading_a_store_does_not_write_it(store):
+    store.add(result())
+    store.close()
+    before = store.path.read_bytes()
+    again = Store(store.path)
+    assert again.finished(["a"]) == {"a"}
+    again.close()
+    assert store.path.read_bytes() == before
