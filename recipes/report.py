@@ -30,7 +30,7 @@ HIDDEN = frozenset(
         "source",
         "n_atoms",
         "gate",
-        "host_kept_bonds",
+        "host_kept_bonds loosest_A area_per_metal_A2",
     ]
 )
 """Columns that are exported, but too many for a screen."""
