@@ -31,7 +31,7 @@ MetalsOption = Annotated[str | None, typer.Option("--metals", help="Compare meta
 DEFAULT_STORE = Path("philic.db")
 
 
-TABLE_WIDTH, RESULTS_WIDTH = 112, 150
+TABLE_WIDTH, RESULTS_WIDTH = 112, 160
 """Characters that tables need: a narrower terminal wraps its lines, which is better than losing digits."""
 
 

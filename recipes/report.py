@@ -14,25 +14,12 @@ from ..workflows.result import Result, Status
 from .adsorption import Row
 from .run import Prepared
 
-HIDDEN = frozenset(
-    [
-        "function",
-        "kind",
-        "adatoms",
-        "shift_A",
-        "n_metal",
-        "nearest_element",
-        "atom_reference",
-        "force_calls",
-        "wall_s",
-        "created",
-        "cutoff_A",
-        "source",
-        "n_atoms",
-        "gate",
-        "host_kept_bonds",
-    ]
-)
+# fmt: off
+HIDDEN = {
+    "function", "kind", "adatoms", "shift_A", "n_metal", "nearest_element", "atom_reference", "force_calls", "wall_s", "created",
+    "cutoff_A", "source", "n_atoms", "gate", "host_kept_bonds", "loosest_A", "area_per_metal_A2",
+}
+# fmt: on
 """Columns that are exported, but too many for a screen."""
 
 
@@ -123,7 +110,9 @@ def results_table(results: Sequence[Result]) -> Table:
     """Table of stored results, the columns that matter to a person; the key is cut to eight digits."""
     smooth = {"message"} if all(result.status is Status.CONVERGED for result in results) else set()
     columns = [name for name in columns_of(results) if name not in HIDDEN | smooth]
-    table = Table(*columns, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for name in columns:
+        table.add_column(name, overflow="fold")
     for values in map(flat, results):
         table.add_row(*(_plain(values.get(name))[: 8 if name == "key" else None] for name in columns))
     return table
