@@ -16,8 +16,8 @@ from .run import Prepared
 
 # fmt: off
 HIDDEN = {
-    "function", "kind", "adatoms", "shift_A", "n_metal", "nearest_element", "atom_reference", "force_calls", "wall_s", "created",
-    "cutoff_A", "source", "n_atoms", "gate", "host_kept_bonds", "loosest_A", "area_per_metal_A2",
+    "function", "kind", "adatoms", "shift_A", "n_metal", "nearest_element", "atom_reference", "force_calls", "wall_s",
+    "created", "cutoff_A", "source", "n_atoms", "gate", "host_kept_bonds", "loosest_A", "area_per_metal_A2",
 }
 # fmt: on
 """Columns that are exported, but too many for a screen."""
