@@ -46,5 +46,5 @@ STEPS = {
 
 BUILDERS = {
     "place_adatoms": Registered(place_adatoms, 1),
-    "slab_from_bulk": Registered(slab_from_bulk, 1),
+    "slab_from_bulk": Registered(slab_from_bulk, 2),
 }
