@@ -49,7 +49,19 @@ def primitive(crystal: Atoms) -> tuple[Atoms, Operations]:
     )
     cell.wrap()
     found = symmetry(cell)
-    return cell, Operations(np.asarray(found.rotations, dtype=np.int64), np.asarray(found.translations))
+    rotations = np.asarray(found.rotations, dtype=np.int64)
+    shifts = [_refined(cell, turn, shift) for turn, shift in zip(rotations, found.translations, strict=True)]
+    return cell, Operations(rotations, np.array(shifts))
+
+
+def _refined(cell: Atoms, rotation: NDArray[np.int64], shift: Floats) -> Floats:
+    """Give the shift that takes the atoms onto each other best; spglib's may be off by its tolerance."""
+    spots = cell.get_scaled_positions()
+    apart = spots - (spots @ rotation.T + shift)[:, None]
+    apart -= apart.round()
+    lengths = np.linalg.norm(apart @ cell.cell.array, axis=2)
+    lengths[cell.numbers[:, None] != cell.numbers] = np.inf
+    return np.asarray(shift + apart[np.arange(len(cell)), lengths.argmin(axis=1)].mean(axis=0))
 
 
 def symmetry(atoms: Atoms) -> spglib.SpglibDataset:

@@ -7,7 +7,7 @@ from ase import Atoms
 from ase.build import bulk, make_supercell
 from ase.formula import Formula
 from ase.spacegroup import crystal as spaced
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from philic.structures.defects import (
@@ -90,6 +90,7 @@ def test_silicon_has_a_tetrahedral_and_a_hexagonal_interstice() -> None:
 
 
 @few
+@example(name="Li3N", seed=0)  # spglib puts its mirror plane 0.02 Å off
 @given(name=st.sampled_from(sorted(CRYSTALS)), seed=st.integers(0, 999))
 def test_sites_do_not_depend_on_how_the_crystal_is_written_down(name: str, seed: int) -> None:
     plain = CRYSTALS[name]
