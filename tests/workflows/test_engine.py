@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -227,7 +228,10 @@ def test_killed_at_any_moment_it_goes_on_and_ends_the_same(tmp_path):
 
 def test_ctrl_c_stops_the_run_and_loses_nothing(tmp_path):
     path = tmp_path / "philic.db"
-    worker = subprocess.Popen([sys.executable, "-c", SCRIPT, path], stderr=subprocess.PIPE, text=True)
+    command = [sys.executable, "-c", SCRIPT, path]
+    # a shell's background job ignores Ctrl-C and its children inherit that: hear it again
+    listen = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    worker = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=listen)
     while worker.poll() is None and (not path.exists() or len(finished(path)) < 2):
         time.sleep(0.01)
     os.kill(worker.pid, signal.SIGINT)
