@@ -1,6 +1,5 @@
 """A crystal's primitive cell, its symmetry, and the voids between its atoms."""
 
-import warnings
 from itertools import product
 from typing import NamedTuple
 
@@ -10,6 +9,8 @@ from ase import Atoms
 from ase.data import atomic_numbers, covalent_radii
 from ase.geometry import minkowski_reduce
 from numpy.typing import NDArray
+
+from .symmetry import symmetry_of
 
 Floats = NDArray[np.float64]
 
@@ -77,13 +78,7 @@ def symmetry(atoms: Atoms) -> spglib.SpglibDataset:
         raise ValueError(
             f"`crystal` is {atoms.symbols} with pbc {atoms.pbc.tolist()} but must be periodic in all three directions"
         )
-    with warnings.catch_warnings():  # spglib 2.7 and 2.8 announce their new error handling at every call
-        warnings.simplefilter("ignore", DeprecationWarning)
-        cell = (atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers)
-        dataset = spglib.get_symmetry_dataset(cell, symprec=SYMMETRY_TOLERANCE_A)
-    if dataset is None:
-        raise ValueError(f"`crystal` is {atoms.symbols} with overlapping atoms but they must lie apart")
-    return dataset
+    return symmetry_of(atoms, SYMMETRY_TOLERANCE_A, "crystal")
 
 
 def all_images(cell: Atoms, operations: Operations, position: Floats) -> Floats:

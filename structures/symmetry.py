@@ -6,9 +6,9 @@ import spglib
 from ase import Atoms
 
 
-def symmetry_of(atoms: Atoms, tolerance_A: float) -> spglib.SpglibDataset:
+def symmetry_of(atoms: Atoms, tolerance_A: float, name: str = "host") -> spglib.SpglibDataset:
     """
-    Find the symmetry of atoms in a periodic cell.
+    Find the symmetry of atoms in a periodic cell; `name` is what the error calls them.
 
     Raises
     ------
@@ -20,5 +20,5 @@ def symmetry_of(atoms: Atoms, tolerance_A: float) -> spglib.SpglibDataset:
         warnings.simplefilter("ignore", DeprecationWarning)
         dataset = spglib.get_symmetry_dataset(cell, symprec=tolerance_A)
     if dataset is None:
-        raise ValueError(f"`host` is {atoms.symbols} with overlapping atoms but they must lie apart")
+        raise ValueError(f"`{name}` is {atoms.symbols} with overlapping atoms but they must lie apart")
     return dataset
