@@ -7,7 +7,7 @@ import logging
 import platform
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
@@ -50,9 +50,19 @@ def execute(store: Store, keys: Sequence[str]) -> None:
         _compute(store, computing)
 
 
+def _parents(store: Store, definition: Definition) -> dict[str, Result]:
+    found = store.get(definition["parents"].values())
+    return {role: found[key] for role, key in definition["parents"].items() if key in found}
+
+
+PROVIDES: Mapping[str, Callable[[Store, Definition], Any]] = {
+    "parents": _parents,
+    "memories": lambda store, definition: store.memory(definition["trail"]),
+}
+
+
 def _analyse(store: Store, definition: Definition) -> Outcome:
-    parents = store.get(definition["parents"].values())
-    by_role = {role: parents[key] for role, key in definition["parents"].items() if key in parents}
+    by_role = _parents(store, definition)
     blocked = _blocked(by_role, definition["parents"])
     if blocked:
         return blocked
@@ -75,7 +85,7 @@ def _compute(store: Store, definitions: Mapping[str, Definition]) -> None:
             structures[key] = built
             _say("start", key, definition)
     left = list(structures)
-    outcomes = _outcomes(definitions, structures)
+    outcomes = _outcomes(store, definitions, structures)
     while left:
         try:
             key, outcome = next(outcomes)
@@ -90,7 +100,9 @@ def _compute(store: Store, definitions: Mapping[str, Definition]) -> None:
         left.remove(key)
 
 
-def _outcomes(definitions: Mapping[str, Definition], structures: dict[str, Atoms]) -> Iterator[tuple[str, Outcome]]:
+def _outcomes(
+    store: Store, definitions: Mapping[str, Definition], structures: dict[str, Atoms]
+) -> Iterator[tuple[str, Outcome]]:
     keys = list(structures)
     pack = definitions[keys[0]]
     potential = load(pack["potential"])
@@ -101,20 +113,23 @@ def _outcomes(definitions: Mapping[str, Definition], structures: dict[str, Atoms
     def watch(index: int) -> None:
         _say("force call", keys[index], definitions[keys[index]])
 
-    run = STEPS[pack["function"]].function
-    for index, outcome in run(list(structures.values()), potential, watch=watch, **pack["parameters"]):
+    step = STEPS[pack["function"]]
+    given = {need: [PROVIDES[need](store, definitions[key]) for key in keys] for need in step.needs}
+    for index, outcome in step.function(list(structures.values()), potential, watch=watch, **given, **pack["parameters"]):
         yield keys[index], outcome
 
 
 def _build(store: Store, definition: Definition) -> Atoms | Outcome:
     """Build a step's structure, or say why it cannot be."""
     parent = definition["structure"].get("parent")
-    results = store.get([parent]) if parent else {}
-    blocked = _blocked({"structure": results[parent]} if results else {}, [parent] if parent else [])
+    wanted = {*([parent] if parent else []), *definition["parents"].values()}
+    results = store.get(wanted)
+    blocked = _blocked(results, list(wanted))
     if blocked:
         return blocked
-    if parent and not results[parent].status.usable:
-        return Outcome(Status.FAILED, f"not run: {results[parent].title} failed: {results[parent].message}")
+    for result in results.values():
+        if not result.status.usable:
+            return Outcome(Status.FAILED, f"not run: {result.title} failed: {result.message}")
     try:
         return structure_from(definition["structure"], {key: r.structures["final"] for key, r in results.items()})
     except Exception as error:

@@ -53,7 +53,7 @@ class Step:
     structure
         What it starts from, for a step that computes.
     parents
-        The steps whose results it reads, by role, for a step that analyses.
+        The steps whose results it reads, by role: for a step that analyses, and for one that computes between structures.
     potential
         Name of the potential, for a step that computes.
     about
@@ -70,15 +70,24 @@ class Step:
     @cached_property
     def key(self) -> str:
         """The content hash: same key, same calculation (32 hexadecimal digits of a SHA-256)."""
-        return _digest(
-            {
-                "function": [self.function, STEPS[self.function].version],
-                "parameters": self.parameters,
-                "structure": _structure_identity(self.structure),
-                "parents": {role: parent.key for role, parent in self.parents.items()},
-                "potential": {name: value for name, value in self.fingerprint.items() if name != "name"},
-            }
-        )
+        return _digest(self._identity)
+
+    @cached_property
+    def trail(self) -> str:
+        """The content hash without the parameters that only say where it stops: same trail, same way as far as both go."""
+        stopping = STEPS[self.function].stopping
+        way = {name: value for name, value in self.parameters.items() if name not in stopping}
+        return _digest({**self._identity, "parameters": way})
+
+    @property
+    def _identity(self) -> dict[str, Any]:
+        return {
+            "function": [self.function, STEPS[self.function].version],
+            "parameters": self.parameters,
+            "structure": _structure_identity(self.structure),
+            "parents": {role: parent.key for role, parent in self.parents.items()},
+            "potential": {name: value for name, value in self.fingerprint.items() if name != "name"},
+        }
 
     @cached_property
     def fingerprint(self) -> dict[str, str]:
@@ -116,6 +125,7 @@ class Step:
             structure = self.structure and {"atoms": encode(self.structure)}
         return {
             "function": self.function,
+            "trail": self.trail,
             "parameters": dict(self.parameters),
             "structure": structure,
             "parents": {role: parent.key for role, parent in self.parents.items()},

@@ -30,11 +30,19 @@ class Registered:
         Goes up when the numbers change.
     expected_force_calls
         What a structure usually takes, for estimates.
+    needs
+        What else a step function is given, a list by structure each: ``parents`` (results by role) and ``memories`` (see
+        `philic.workflows.together`).
+    stopping
+        Its parameters that only say where it stops, and not how it gets there: steps that differ in nothing else share
+        one memory.
     """
 
     function: Callable[..., Any]
     version: int
     expected_force_calls: int = 0
+    needs: frozenset[str] = frozenset()
+    stopping: frozenset[str] = frozenset()
 
 
 STEPS = {

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -19,6 +17,7 @@ from ase.optimize import BFGS, LBFGS
 
 from ..potentials.base import Potential, Prediction
 from .result import Outcome, Status
+from .together import Asking, Watch, together
 
 STIFF_eV_PER_A2 = 70.0
 SOFT_eV_PER_A2 = 5.0
@@ -27,13 +26,9 @@ slides to its site in steps too small by far: `benchmarks/relax.py`."""
 ALKALI = {3, 11, 19, 37, 55}
 LARGE = 150
 """Atoms above which BFGS, which diagonalises its Hessian, gives way to LBFGS."""
-WINDOW = 8
-"""How many structures relax at the same time; larger windows gain nothing on a few cores."""
 EXPLODED_eV_PER_A = 1.0e3
 OVERLAP = 0.5
 """Two atoms closer than this part of the sum of their covalent radii overlap."""
-
-Watch = Callable[[int], None]
 
 
 def relax(
@@ -72,72 +67,55 @@ def relax(
         structures, ``forces_eV_per_A`` (n_atoms, 3). A NaN, an explosion, an overlap or an atom that left is a
         failed outcome with a sentence.
     """
-    waiting = deque(enumerate(structures))
-    active: dict[int, _Relaxation] = {}
-    while waiting or active:
-        while waiting and len(active) < WINDOW:
-            index, atoms = waiting.popleft()
-            problem = _misplaced(atoms, potential.card.cutoff_A)
-            if problem:
-                yield (
-                    index,
-                    Outcome(Status.FAILED, f"the start geometry is no good: {problem}", {}, {"initial": atoms}),
-                )
-            else:
-                active[index] = _start(atoms, relax_cell)
-        if not active:
-            continue
-        wall, cpu = time.perf_counter(), time.process_time()
-        predictions = potential.evaluate([r.atoms for r in active.values()], stress=relax_cell)
-        share = (
-            (time.perf_counter() - wall) / len(predictions),
-            (time.process_time() - cpu) / len(predictions),
-        )
-        for (index, relaxation), prediction in zip(list(active.items()), predictions, strict=True):
-            outcome = _advance(relaxation, prediction, share, fmax_eV_per_A, max_steps, potential.card.cutoff_A)
-            watch(index)
-            if outcome:
-                del active[index]
-                yield index, outcome
+    cutoff_A = potential.card.cutoff_A
+    relaxations = (relaxing(atoms, cutoff_A, fmax_eV_per_A, max_steps, relax_cell) for atoms in structures)
+    return together(relaxations, potential, watch=watch, stress=relax_cell)
 
 
-@dataclass
-class _Relaxation:
-    initial: Atoms
-    atoms: Atoms
-    target: Any  # the atoms, or ASE's filter of atoms and cell
-    step: Callable[[], None]
-    force_calls: int = 0
-    wall_s: float = 0.0
-    cpu_s: float = 0.0
+def relaxing(structure: Atoms, cutoff_A: float, fmax_eV_per_A: float, max_steps: int, relax_cell: bool = False) -> Asking:
+    """Relax one structure, as a calculation for `philic.workflows.together`.
 
-
-def _start(structure: Atoms, relax_cell: bool) -> _Relaxation:
+    Parameters
+    ----------
+    structure
+        Start geometry; left as it is.
+    cutoff_A
+        The potential's cutoff: an atom without a neighbour that near is lost.
+    fmax_eV_per_A, max_steps, relax_cell
+        As in `relax`.
+    """
+    problem = _misplaced(structure, cutoff_A)
+    if problem:
+        return Outcome(Status.FAILED, f"the start geometry is no good: {problem}", {}, {"initial": structure})
     atoms = structure.copy()
     target: Any = FrechetCellFilter(atoms) if relax_cell else atoms
+    step = _optimiser(atoms, target)
+    for n in count(1):
+        (prediction,) = yield [atoms]
+        ended = _judge(atoms, target, prediction, n, fmax_eV_per_A, max_steps, cutoff_A)
+        if ended:
+            return _outcome(structure, atoms, *ended)
+        step()
+    raise AssertionError("a relaxation ends")
+
+
+def _optimiser(atoms: Atoms, target: Any) -> Callable[[], None]:
+    """Give the function that takes a step."""
     if len(atoms) > LARGE:
-        return _Relaxation(structure, atoms, target, LBFGS(target, logfile=os.devnull).step)
+        large: Callable[[], None] = LBFGS(target, logfile=os.devnull).step
+        return large
     optimiser = BFGS(target, logfile=None, alpha=STIFF_eV_PER_A2)
     curvature = np.full(len(target), STIFF_eV_PER_A2)
     curvature[: len(atoms)][np.isin(atoms.numbers, list(ALKALI))] = SOFT_eV_PER_A2
     optimiser.H0 = np.diag(np.repeat(curvature, 3))
-    return _Relaxation(structure, atoms, target, optimiser.step)
+    step: Callable[[], None] = optimiser.step
+    return step
 
 
-def _advance(
-    relaxation: _Relaxation,
-    prediction: Prediction,
-    share: tuple[float, float],
-    fmax: float,
-    max_steps: int,
-    cutoff_A: float,
-) -> Outcome | None:
-    """Judge the forces at the present geometry; take a step, or say how it ended."""
-    relaxation.force_calls += 1
-    relaxation.wall_s += share[0]
-    relaxation.cpu_s += share[1]
-    n = relaxation.force_calls
-    atoms = relaxation.atoms
+def _judge(
+    atoms: Atoms, target: Any, prediction: Prediction, n: int, fmax: float, max_steps: int, cutoff_A: float
+) -> tuple[Status, str, float | None] | None:
+    """Give the forces to the atoms, and say how the relaxation ended if it did."""
     atoms.calc = SinglePointCalculator(
         atoms,
         energy=prediction.energy_eV,
@@ -146,34 +124,26 @@ def _advance(
     )
     if not (np.isfinite(prediction.energy_eV) and np.isfinite(prediction.forces_eV_per_A).all()):
         why = f": {prediction.reason}" if prediction.reason else ""
-        return _end(
-            relaxation,
-            Status.FAILED,
-            f"the potential gave a NaN or infinite energy or force at step {n}{why}",
-        )
-    largest = float(np.linalg.norm(relaxation.target.get_forces(), axis=1).max())
+        return Status.FAILED, f"the potential gave a NaN or infinite energy or force at step {n}{why}", None
+    largest = float(np.linalg.norm(target.get_forces(), axis=1).max())
     if largest > EXPLODED_eV_PER_A:
-        return _end(relaxation, Status.FAILED, f"it exploded: a force of {largest:.3g} eV/Å at step {n}", largest)
+        return Status.FAILED, f"it exploded: a force of {largest:.3g} eV/Å at step {n}", largest
     if largest > fmax and n <= max_steps:
-        relaxation.step()
         return None
     problem = _misplaced(atoms, cutoff_A)
     if problem:
-        return _end(relaxation, Status.FAILED, f"the relaxed geometry is no good: {problem}", largest)
+        return Status.FAILED, f"the relaxed geometry is no good: {problem}", largest
     if largest > fmax:
         sentence = f"not converged: the largest force is {largest:.3f} eV/Å after {max_steps} steps, asked was {fmax:g}"
-        return _end(relaxation, Status.UNCONVERGED, sentence, largest)
-    return _end(relaxation, Status.CONVERGED, f"converged in {n} force calls", largest)
+        return Status.UNCONVERGED, sentence, largest
+    return Status.CONVERGED, f"converged in {n} force calls", largest
 
 
-def _end(relaxation: _Relaxation, status: Status, message: str, largest: float | None = None) -> Outcome:
-    atoms = relaxation.atoms
+def _outcome(initial: Atoms, atoms: Atoms, status: Status, message: str, largest: float | None) -> Outcome:
     results = atoms.calc.results
-    final = atoms.copy()
     scalars = {"energy_eV": float(results["energy"]), "fmax_eV_per_A": largest, "n_atoms": len(atoms)}
-    structures = {"initial": relaxation.initial, "final": final}
-    cost = {name: getattr(relaxation, name) for name in ("force_calls", "wall_s", "cpu_s")}
-    return Outcome(status, message, scalars, structures, {"forces_eV_per_A": results["forces"]}, **cost)
+    structures = {"initial": initial, "final": atoms.copy()}
+    return Outcome(status, message, scalars, structures, {"forces_eV_per_A": results["forces"]})
 
 
 def _misplaced(atoms: Atoms, cutoff_A: float) -> str:

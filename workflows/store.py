@@ -10,15 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import sqlalchemy as sa
 from ase.io.jsonio import decode, encode
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from ..potentials.base import Prediction
 from .result import Result, Status
+from .together import Memory
 
-SCHEMA = 1
+SCHEMA = 2
 WAIT_FOR_LOCK_S = 60
 _BATCH = 500  # keys a query names at once: SQLite limits the number of bound values
 
@@ -43,6 +46,13 @@ _results = sa.Table(
     sa.Column("wall_s", sa.Float, nullable=False),
     sa.Column("cpu_s", sa.Float, nullable=False),
     *(sa.Column(name, sa.Text, nullable=False) for name in _ENCODED),
+)
+_predictions = sa.Table(
+    "predictions",
+    _metadata,
+    sa.Column("trail", sa.String, primary_key=True),
+    sa.Column("digest", sa.String, primary_key=True),
+    sa.Column("energy_and_forces", sa.LargeBinary, nullable=False),
 )
 _runs = sa.Table(
     "runs",
@@ -184,6 +194,10 @@ class Store:
             for row in connection.execute(sa.select(_results).where(_results.c.function == function)):
                 yield _result(row)
 
+    def memory(self, trail: str) -> Memory:
+        """Return what a calculation remembers: what was predicted on its way so far, in this run or an earlier one."""
+        return _Memory(self, trail)
+
     def add_run(self, recipe: str, parameters: Mapping[str, Any], lock: Mapping[str, Any], keys: Sequence[str]) -> int:
         """Record an execution of a recipe and return its id."""
         created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
@@ -210,8 +224,37 @@ class Store:
         ]
 
 
+@dataclass(frozen=True)
+class _Memory:
+    """Predictions on one trail, each written as it comes."""
+
+    store: Store
+    trail: str
+
+    def get(self, digest: str, /) -> Prediction | None:
+        ours = (_predictions.c.trail == self.trail) & (_predictions.c.digest == digest)
+        with self.store._transaction() as connection:
+            stored = connection.execute(sa.select(_predictions.c.energy_and_forces).where(ours)).scalar()
+        if stored is None:
+            return None
+        energy_eV, *forces = np.frombuffer(stored)
+        return Prediction(float(energy_eV), np.reshape(forces, (-1, 3)))
+
+    def update(self, new: Mapping[str, Prediction], /) -> None:
+        rows = [
+            {
+                "trail": self.trail,
+                "digest": digest,
+                "energy_and_forces": np.append(prediction.energy_eV, prediction.forces_eV_per_A).tobytes(),
+            }
+            for digest, prediction in new.items()
+        ]
+        with self.store._transaction() as connection:
+            connection.execute(insert(_predictions).on_conflict_do_nothing(), rows)
+
+
 def _check_file(path: Path) -> bool:
-    """Tell whether the file is a store already; refuse one that is not ours, without changing a byte of it."""
+    """Tell whether the file is a store of this schema; refuse one that is not ours, without changing a byte of it."""
     if path.is_dir() or not path.parent.is_dir():
         raise StoreError(f"`{path}` cannot be a store: give the path of a file in a folder that exists")
     if not path.exists() or path.stat().st_size == 0:
@@ -233,11 +276,11 @@ def _check_file(path: Path) -> bool:
             f"`{path}` has schema {newest} but this philic knows up to {SCHEMA}, so a newer philic wrote it: "
             "update philic or give another file to --store"
         )
-    return ours
+    return newest == SCHEMA
 
 
 def _make_tables(path: Path) -> None:
-    """Make every table or none: killed half-way, the file is as empty as it was."""
+    """Make every table that is not there, or none: killed half-way, the file is as empty as it was."""
     made: list[sa.schema.ExecutableDDLElement] = []
     for table in _metadata.sorted_tables:
         made += [CreateTable(table, if_not_exists=True), *(CreateIndex(i, if_not_exists=True) for i in table.indexes)]

@@ -7,6 +7,7 @@ from ase.optimize import BFGS, FIRE
 
 from philic.potentials import load
 from philic.workflows import relax as module
+from philic.workflows import together
 from philic.workflows.relax import relax
 from philic.workflows.result import Status
 
@@ -39,14 +40,14 @@ def test_a_relaxation_is_ase_s_own_to_the_last_bit(emt):
 
 
 def test_company_does_not_change_a_relaxation(emt, monkeypatch):
-    monkeypatch.setattr(module, "WINDOW", 3)
+    monkeypatch.setattr(together, "WINDOW", 3)
     structures = [slab(seed) for seed in range(7)]
-    together = outcomes(structures, emt)
-    assert together.keys() == set(range(7))
+    accompanied = outcomes(structures, emt)
+    assert accompanied.keys() == set(range(7))
     for index, atoms in enumerate(structures):
         (alone,) = outcomes([atoms], emt).values()
-        np.testing.assert_array_equal(together[index].structures["final"].positions, alone.structures["final"].positions)
-        assert together[index].force_calls == alone.force_calls
+        np.testing.assert_array_equal(accompanied[index].structures["final"].positions, alone.structures["final"].positions)
+        assert accompanied[index].force_calls == alone.force_calls
 
 
 def test_the_input_is_left_as_it_is(emt):
