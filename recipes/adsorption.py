@@ -1,4 +1,4 @@
-"""Where on which host does the metal hold best? Adsorption of Li, Na or K on doped and defective carbon."""
+"""Where on which host does the metal hold best? Adsorption of Li, Na or K on carbons, slabs and sheets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from pydantic import (
     Field,
     PositiveFloat,
     PositiveInt,
-    ValidationInfo,
     field_validator,
 )
 
@@ -27,6 +26,7 @@ from ..structures.slab_sites import Kind
 from ..workflows.flow import Derived, Flow, Step
 from ..workflows.result import Result, Status
 from .gate import MetalSteps, metal_steps
+from .hosts import is_surface, surface
 
 METALS = ("Li", "Na", "K")
 """Metals of anodes, with reference values for the gate."""
@@ -53,17 +53,21 @@ class Adsorption(BaseModel):
     metal: Annotated[OneOrMore, Field(min_length=1, description="the alkali metal, or several to compare")]
     potential: str = Field("chgnet", description="where energies and forces come from (`philic list`)")
     dopants: OneOrMore = Field((), description="what replaces carbon: N, O-B (bonded), O-C-B (one carbon between)")
-    hosts: OneOrMore = Field((), description="other carbons: vacancy, pyridinic-3N, pyrrolic-N, Co-N4 …")
-    size: tuple[PositiveInt, PositiveInt] = Field((4, 4), description="cells of the sheet along each axis")
+    hosts: OneOrMore = Field(
+        (), description="carbons (vacancy, pyridinic-3N, Co-N4 …), faces of crystals (Cu(111), MF(100)), sheets, files"
+    )
+    size: tuple[PositiveInt, PositiveInt] = Field((4, 4), description="cells of a carbon sheet along each axis")
     adatoms: PositiveInt = Field(1, description="metal atoms per sheet")
     sites: Annotated[OneOrMore, Field(min_length=1)] = Field(KINDS, description="kinds of sites: top, bridge, hollow")
     near_A: PositiveFloat | Literal["all"] = Field(2.0, description="sites up to this far from the defect, or `all`")
     lattice_constant_A: float = Field(2.46, ge=2.3, le=2.6, description="of graphene, fixed for every host")
-    vacuum_A: float = Field(15.0, ge=8.0, description="cell height")
+    vacuum_A: float = Field(15.0, ge=8.0, description="empty height over a sheet or slab")
+    thickness_A: PositiveFloat = Field(8.0, description="least thickness of a slab; its lower half is fixed")
+    min_image_A: PositiveFloat = Field(9.0, description="a slab is repeated until adatoms' images are this far apart")
     fmax_eV_per_A: PositiveFloat = Field(0.02, description="largest force at the end of a relaxation")
     max_steps: PositiveInt = Field(300, description="optimiser steps after which a relaxation is given up")
     stayed_A: PositiveFloat = Field(0.6, description="a metal atom that moved less along the sheet stayed at its site")
-    desorbed_A: PositiveFloat = Field(4.5, description="a metal atom farther than this from every host atom is desorbed")
+    desorbed_A: PositiveFloat = Field(5.0, description="a metal atom farther than this from every host atom is desorbed")
 
     @field_validator("metal")
     @classmethod
@@ -89,19 +93,24 @@ class Adsorption(BaseModel):
         except (FileNotFoundError, ModuleNotFoundError) as error:
             raise ValueError(str(error)) from error
 
-    @field_validator("dopants", "hosts")
+    @field_validator("dopants")
     @classmethod
-    def _known_host(cls, names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+    def _known_dopants(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         try:
-            canonical = [carbon_host(name).info["philic"]["host"] for name in names]
+            return tuple(dict.fromkeys(_carbon(name) for name in names))
         except ValueError as error:
-            raise ValueError(str(error).replace("`name`", f"`{info.field_name}`")) from error
-        return tuple(dict.fromkeys(canonical))
+            raise ValueError(str(error).replace("`name`", "`dopants`")) from error
+
+    @field_validator("hosts")
+    @classmethod
+    def _known_hosts(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(_host_name(name) for name in names))
 
     @property
-    def carbons(self) -> tuple[str, ...]:
-        """Every host by name, pristine first."""
-        return tuple(dict.fromkeys((PRISTINE, *self.hosts, *self.dopants)))
+    def names(self) -> tuple[str, ...]:
+        """Every host by name; the pristine sheet first unless there is no carbon to be compared with it."""
+        carbons = self.dopants or not self.hosts or any(map(is_carbon, self.hosts))
+        return tuple(dict.fromkeys((*([PRISTINE] if carbons else []), *self.hosts, *self.dopants)))
 
     @property
     def relaxation(self) -> dict[str, Any]:
@@ -139,29 +148,72 @@ def plan(parameters: Adsorption) -> Plan:
     ValueError
         If the potential does not know an element, or a sheet is too small for its defect or its adatoms.
     """
-    hosts = {name: _host(parameters, name) for name in parameters.carbons}
     potential = card(parameters.potential)
-    potential.check_elements({symbol for host in hosts.values() for symbol in host.symbols} | {*parameters.metal})
-    clean = {
-        name: Step("relax", parameters.relaxation, host, potential=parameters.potential, about={"host": name})
-        for name, host in hosts.items()
-    }
     answers: dict[tuple[str, str], list[Step]] = {}
     gates = {}
+    nearest: list[tuple[float, str]] = []
     for metal in parameters.metal:
+        hosts = {name: _host(parameters, name, metal) for name in parameters.names}
+        potential.check_elements({symbol for host in hosts.values() for symbol in host.symbols} | {metal})
+        nearest += [(_spacing_A(parameters, metal, host), name) for name, host in hosts.items()]
+        clean = {
+            name: Step("relax", parameters.relaxation, host, potential=parameters.potential, about={"host": name})
+            for name, host in hosts.items()
+        }
         references = metal_steps(metal, parameters.potential)
         gates[metal] = references.gate
-        pristine = _adsorbed(parameters, metal, clean[PRISTINE], hosts[PRISTINE], {*parameters.sites, "hollow"})
+        pristine: list[Step] = []
+        if PRISTINE in hosts:
+            pristine = _adsorbed(parameters, metal, clean[PRISTINE], hosts[PRISTINE], {*parameters.sites, "hollow"})
         for name, host in hosts.items():
             here = {*parameters.sites}
             adsorbed = pristine if name == PRISTINE else _adsorbed(parameters, metal, clean[name], host, here)
-            answers[metal, name] = [_adsorption(parameters, step, clean, pristine, references) for step in adsorbed]
+            compared = pristine if is_carbon(name) else []
+            answers[metal, name] = [_adsorption(parameters, step, clean, compared, references) for step in adsorbed]
     flow = Flow([*gates.values(), *(step for steps in answers.values() for step in steps)])
-    return Plan(flow, answers, gates, _warnings(parameters, _spacing_A(parameters, hosts[PRISTINE]), potential.cutoff_A))
+    return Plan(flow, answers, gates, _warnings(parameters, *min(nearest), potential.cutoff_A))
 
 
-def _host(parameters: Adsorption, name: str) -> Atoms:
-    return carbon_host(name, parameters.size, lattice_constant_A=parameters.lattice_constant_A, vacuum_A=parameters.vacuum_A)
+def is_carbon(name: str) -> bool:
+    """Tell whether a host is a sheet of carbon, which is compared with the pristine one."""
+    try:
+        _carbon(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _carbon(name: str) -> str:
+    return str(carbon_host(name).info["philic"]["host"])
+
+
+def _host_name(name: str) -> str:
+    """Check a host's name; a carbon's is written the one way."""
+    try:
+        return _carbon(name)
+    except ValueError as error:
+        carbons = str(error).replace("`name`", "`hosts`")
+    if not is_surface(name):
+        raise ValueError(f"{carbons}; a face, such as Cu(111); a sheet of `philic structures list`; or a file")
+    try:
+        surface(name, thickness_A=1.0, vacuum_A=10.0, min_image_A=1.0)
+    except ValueError as error:
+        raise ValueError(f"`hosts` names {name!r}: {error}") from error
+    return name
+
+
+def _host(parameters: Adsorption, name: str, metal: str) -> Atoms:
+    if is_carbon(name):
+        return carbon_host(
+            name, parameters.size, lattice_constant_A=parameters.lattice_constant_A, vacuum_A=parameters.vacuum_A
+        )
+    return surface(
+        name,
+        metal,
+        thickness_A=parameters.thickness_A,
+        vacuum_A=parameters.vacuum_A,
+        min_image_A=parameters.min_image_A,
+    )
 
 
 def _adsorbed(parameters: Adsorption, metal: str, clean: Step, host: Atoms, kinds: Collection[str]) -> list[Step]:
@@ -171,7 +223,8 @@ def _adsorbed(parameters: Adsorption, metal: str, clean: Step, host: Atoms, kind
     symmetry, and no host must be ranked against a saddle point.
     """
     near_A = None if parameters.near_A == "all" else parameters.near_A
-    sites = [site for site in adsorption_sites(host, near_A=near_A) if site.kind in kinds]
+    faces = (1,) if host.constraints else (1, -1)  # a slab is held from below
+    sites = [site for site in adsorption_sites(host, near_A=near_A) if site.kind in kinds and site.face in faces]
     if not sites:
         words, name = " or ".join(parameters.sites), clean.about["host"]
         raise ValueError(f"`near_A` is {near_A} but {name} has no {words} site that near: raise it, or give `all`")
@@ -212,26 +265,27 @@ def _adsorption(
         "host": clean[adsorbed.about["host"]],
         "bulk": references.bulk,
         "gate": references.gate,
-        "pristine_host": clean[PRISTINE],
+        **({"pristine_host": clean[PRISTINE]} if pristine else {}),
         **{f"pristine.{i}": step for i, step in enumerate(pristine)},
     }
     return Step("adsorption", settings, parents=parents, about=adsorbed.about)
 
 
-def _spacing_A(parameters: Adsorption, sheet: Atoms) -> float:
+def _spacing_A(parameters: Adsorption, metal: str, host: Atoms) -> float:
     """Shortest distance between adatoms, their images included."""
-    site = next(site for site in adsorption_sites(sheet) if site.kind == "hollow")
-    anchors = spread_sites(sheet, site, parameters.adatoms)
-    return adatom_spacing_A(place_adatoms(sheet, parameters.metal[0], anchors), parameters.adatoms)
+    site = next(iter(sorted(adsorption_sites(host), key=lambda site: site.kind != "hollow")))
+    anchors = spread_sites(host, site, parameters.adatoms)
+    return adatom_spacing_A(place_adatoms(host, metal, anchors, face=site.face), parameters.adatoms)
 
 
-def _warnings(parameters: Adsorption, spacing_A: float, cutoff_A: float) -> list[str]:
+def _warnings(parameters: Adsorption, spacing_A: float, host: str, cutoff_A: float) -> list[str]:
     """Say when an adatom feels another or its own periodic image, beside it or through the vacuum."""
     sentences = []
     if spacing_A <= cutoff_A:
+        mend = "a larger `size`" if is_carbon(host) else "a larger `min_image_A`"
         sentences.append(
             f"adatoms or their images are {spacing_A:.2f} Å apart, within the potential's cutoff of {cutoff_A:g} Å, and "
-            "feel each other; take a larger `size` if that is not meant"
+            f"feel each other; take {mend} if that is not meant"
         )
     if parameters.vacuum_A - ADATOM_HEIGHT_A <= cutoff_A:
         sentences.append(
@@ -285,7 +339,7 @@ def _best(results: Sequence[Result]) -> Result:
 
 
 def _order(result: Result) -> tuple[bool, float]:
-    energy = result.scalars.get("vs_pristine_eV")
+    energy = result.scalars.get("vs_bulk_eV")
     return not _sound(result), float("inf") if energy is None else energy
 
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from itertools import product
 from pathlib import Path
 
+import numpy as np
 from ase import Atoms
 
 OVERLAP_SHARE = 0.6
 """Two atoms overlap when they are nearer than this share of the sum of their covalent radii."""
+VACUUM_A = 6.0
+"""Least empty height over a file's slab or sheet."""
+_FACE = re.compile(r"(?P<crystal>.+?) *\((?P<miller>[-\d ]+)\)")
 
 
 def host_atoms(name: str, metal: str | None = None) -> Atoms:
@@ -30,6 +36,106 @@ def host_atoms(name: str, metal: str | None = None) -> Atoms:
     from ..structures.catalogue import host
 
     return host(name, metal)
+
+
+def surface(name: str, metal: str | None = None, *, thickness_A: float, vacuum_A: float, min_image_A: float) -> Atoms:
+    """Build a slab or sheet for adatoms: a face of a crystal, a sheet of the catalogue, or a file.
+
+    Parameters
+    ----------
+    name
+        ``"Cu(111)"``, ``"MF(100)"``, ``"my.cif(110)"`` (a crystal and its face), ``"Ti3C2O2"`` (a sheet), or a file that
+        holds a slab or sheet, which is taken as it is.
+    metal
+        An alkali metal, for names that leave it open.
+    thickness_A
+        Least thickness of a slab; the lower half of its planes is fixed.
+    vacuum_A
+        Empty height over a slab.
+    min_image_A
+        A slab or sheet that is no file's is repeated until the images of an atom are this far apart.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown, its face is no face, a crystal comes without a face, or a file holds no slab.
+    """
+    face = _FACE.fullmatch(name)
+    if face is None:
+        return _sheet(name, metal, min_image_A)
+    from ..structures.slabs import slab
+
+    crystal, miller = host_atoms(face["crystal"], metal), miller_indices(face["miller"])
+    thin = slab(crystal, miller, thickness_A=thickness_A, vacuum_A=vacuum_A)
+    layers, size = thin.info["philic"]["layers"], _repeats(thin, min_image_A)
+    return slab(crystal, miller, thickness_A=thickness_A, vacuum_A=vacuum_A, fixed_layers=layers // 2, size=size)
+
+
+def is_surface(name: str) -> bool:
+    """Tell whether a name means a face, a sheet of the catalogue or a file, rightly written or not."""
+    from ..structures.catalogue import find
+
+    if _FACE.fullmatch(name) or is_path(name):
+        return True
+    try:
+        find(name)
+    except ValueError:
+        return False
+    return True
+
+
+def miller_indices(text: str) -> tuple[int, int, int]:
+    """Read Miller indices, three or (Miller-Bravais) four, in the short way where that is clear.
+
+    Raises
+    ------
+    ValueError
+        If there are not three or four, or four do not fit together.
+
+    Examples
+    --------
+    >>> miller_indices("111"), miller_indices("1 -1 0"), miller_indices("0001"), miller_indices("1-10")
+    ((1, 1, 1), (1, -1, 0), (0, 0, 1), (1, -1, 0))
+    """
+    numbers = [int(found) for found in re.findall(r"-?\d+" if " " in text.strip() else r"-?\d", text)]
+    if len(numbers) == 4 and sum(numbers[:3]) == 0:
+        del numbers[2]
+    if len(numbers) != 3:
+        raise ValueError(f"({text}) is no face: give three Miller indices, as in (111) or (1 -1 0), or four with h + k = -i")
+    h, k, l = numbers  # noqa: E741
+    return h, k, l
+
+
+def _sheet(name: str, metal: str | None, min_image_A: float) -> Atoms:
+    from .draw import gaps_A
+
+    atoms = host_atoms(name, metal)
+    flat = atoms.cell.rank == 3 and np.abs(atoms.cell.array[:2, 2]).max() < 1e-3
+    if not flat or gaps_A(atoms)[2] < VACUUM_A:
+        raise ValueError(
+            f"`{name}` is no slab with at least {VACUUM_A:g} Å of vacuum along c: give a face of it, such as {name}(110)"
+        )
+    return atoms if is_path(name) else _repeated(atoms, _repeats(atoms, min_image_A))
+
+
+def _repeated(atoms: Atoms, size: tuple[int, int]) -> Atoms:
+    """Repeat a sheet laterally."""
+    repeated: Atoms = atoms.repeat((*size, 1))
+    repeated.info["philic"] = {**atoms.info.get("philic", {}), "size": list(size)}
+    return repeated
+
+
+def _repeats(atoms: Atoms, min_image_A: float) -> tuple[int, int]:
+    """Give the fewest repeats along a and b that keep the images of an atom apart."""
+    from ase.geometry import minkowski_reduce
+
+    def apart_A(size: tuple[int, int]) -> float:
+        cell = atoms.cell.array * np.array([[size[0]], [size[1]], [1]])
+        return float(np.linalg.norm(minkowski_reduce(cell, pbc=(True, True, False))[0][:2], axis=1).min())
+
+    most = int(np.ceil(min_image_A / apart_A((1, 1)))) + 1
+    enough = [size for size in product(range(1, most + 1), repeat=2) if apart_A(size) >= min_image_A]
+    return min(enough, key=lambda size: (size[0] * size[1], abs(size[0] - size[1])))
 
 
 def is_path(name: str) -> bool:

@@ -57,34 +57,50 @@ def ranking(rows: Sequence[Row], metal: str, gate: Result) -> RenderableType:
         table.add_column(column, no_wrap=True)
     for row in ours:
         table.add_row(*_cells(row), *([_verdict(row)] if fit else []))
-    lines = [worth(metal, gate), *(note for row in ours for note in _notes(row))]
+    lines = [worth(metal, gate, _relative(ours)), *(note for row in ours for note in _notes(row))]
     return Group(table, Text("\n".join(lines)))
 
 
-def worth(metal: str, gate: Result) -> str:
-    """Say what a potential is worth for a metal, and so what its table may be used for."""
+def worth(metal: str, gate: Result, relative: bool = True) -> str:
+    """Say what a potential is worth for a metal, and so what its table may be used for.
+
+    Parameters
+    ----------
+    metal
+        The metal.
+    gate
+        The gate's result.
+    relative
+        Whether the hosts have a pristine form, and are ranked against it.
+    """
     if "verdict" not in gate.scalars:
         return f"The gate of {metal} could not be computed: {gate.message}. Trust nothing in this table."
     potential, verdict = gate.about["potential"], gate.scalars["verdict"]
     head = f"{potential} is {verdict} for {metal}: {gate.scalars['sentence']}."
+    ranking = "Its errors largely cancel in `vs pristine`, the ranking." if relative else "Compare like with like."
     advice = {
         "fit": "",
-        "doubtful": " Its errors largely cancel in `vs pristine`, the ranking. Whether a host holds "
-        f"{metal} better than bulk {metal} does (`vs bulk`) it cannot tell.",
+        "doubtful": f" {ranking} Whether a host holds {metal} better than bulk {metal} does (`vs bulk`) it cannot tell.",
         "unfit": " Use none of these numbers.",
     }
     return head + advice[verdict]
 
 
+def _relative(rows: Sequence[Row]) -> bool:
+    """Whether every ranked host is compared with its pristine form."""
+    return all(row.best.scalars.get("vs_pristine_eV") is not None for row in rows if row.rank)
+
+
 def side_by_side(rows: Sequence[Row], metals: Sequence[str]) -> Table:
-    """Compare the metals: adsorption energy of each host relative to the pristine one."""
-    table = Table(title="best site of each host vs pristine (eV per metal atom)", box=box.SIMPLE_HEAD)
+    """Compare the metals: adsorption energy of each host relative to the pristine one, or to the bulk metal."""
+    column, words = ("vs_pristine_eV", "pristine") if _relative(rows) else ("vs_bulk_eV", "the bulk metal")
+    table = Table(title=f"best site of each host vs {words} (eV per metal atom)", box=box.SIMPLE_HEAD)
     table.add_column("host", no_wrap=True)
     for metal in metals:
         table.add_column(metal, justify="right")
     energies: dict[str, dict[str, str]] = {}
     for row in rows:
-        energies.setdefault(row.host, {})[row.metal] = _energy(row.best.scalars, "vs_pristine_eV")
+        energies.setdefault(row.host, {})[row.metal] = _energy(row.best.scalars, column)
     for host, by_metal in energies.items():
         table.add_row(host, *(by_metal.get(metal, "") for metal in metals))
     return table

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from ase.build import bulk
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
@@ -24,6 +25,7 @@ def philic(line, cwd):
     "line", [line for line in re.findall(r"`(philic (?:list|show|run)[^`]*)`", README) if "mine.yaml" not in line]
 )
 def test_every_command_of_the_readme_is_one(tmp_path, line):
+    bulk("Cu", cubic=True).write(tmp_path / "mine.cif")
     planned = philic(line + (" --dry-run" if "philic run" in line and "--dry-run" not in line else ""), tmp_path)
     assert planned.returncode == 0, planned.stderr
 

@@ -97,8 +97,8 @@ def adsorption(
     Parameters
     ----------
     parents
-        Relaxations by role: ``adsorbed``, ``host``, ``bulk`` (the metal), ``pristine_host`` and ``pristine.0`` … (the metal
-        on each site of the pristine host), and the metal's ``gate``.
+        Relaxations by role: ``adsorbed``, ``host``, ``bulk`` (the metal), the metal's ``gate``, and, for a host that has a
+        pristine form, ``pristine_host`` and ``pristine.0`` … (the metal on each of its sites).
     n_metal
         Number of metal atoms on the host.
     cohesive_energy_eV, cohesive_source
@@ -118,10 +118,10 @@ def adsorption(
     problem = _unusable(parents)
     if problem:
         return Outcome(Status.FAILED, problem)
-    adsorbed, host, bulk, bare = (parents[role] for role in ("adsorbed", "host", "bulk", "pristine_host"))
+    adsorbed, host, bulk = (parents[role] for role in ("adsorbed", "host", "bulk"))
     vs_bulk = adsorption_from(adsorbed, host, bulk, n_metal)
     pristine = [
-        (adsorption_from(result, bare, bulk, n_metal), role, result)
+        (adsorption_from(result, parents["pristine_host"], bulk, n_metal), role, result)
         for role, result in parents.items()
         if role.startswith("pristine.") and result.status.usable
     ]
@@ -139,7 +139,7 @@ def adsorption(
     if scalars["loosest_A"] > desorbed_A:
         message = f"desorbed: a metal atom is {scalars['loosest_A']:.2f} Å from the nearest host atom"
         return Outcome(Status.FAILED, message, scalars, structures)
-    used = [adsorbed, host, bulk, *([bare, best_pristine[2]] if best_pristine else [])]
+    used = [adsorbed, host, bulk, *([parents["pristine_host"], best_pristine[2]] if best_pristine else [])]
     late = [result for result in used if result.status is Status.UNCONVERGED]
     if late:
         return Outcome(Status.UNCONVERGED, f"{late[0].title}: {late[0].message}", scalars, structures)

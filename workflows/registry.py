@@ -46,7 +46,7 @@ class Registered:
 
 
 STEPS = {
-    "relax": Registered(relax, 1, expected_force_calls=32),
+    "relax": Registered(relax, 1, expected_force_calls=32, stopping=frozenset({"fmax_eV_per_A", "max_steps"})),
     "bulk_modulus": Registered(bulk_modulus, 1, expected_force_calls=7),
     "adsorption": Registered(adsorption, 1),
     "gate": Registered(gate, 1),

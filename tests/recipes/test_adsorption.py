@@ -8,6 +8,7 @@ from ase import Atoms
 
 from philic.potentials import load
 from philic.recipes.adsorption import Adsorption, analyse, plan
+from philic.recipes.hosts import surface
 from philic.structures.adatoms import place_adatoms
 from philic.structures.carbon import carbon_host
 from philic.structures.metals import bulk_metal
@@ -82,8 +83,51 @@ def test_what_cannot_be_built_is_refused_before_anything_is_computed(changes, se
         made(**changes)
 
 
+def test_faces_of_crystals_and_files_are_hosts(tmp_path):
+    file = tmp_path / "mine.extxyz"
+    surface("Cu(100)", thickness_A=3.0, vacuum_A=12.0, min_image_A=7.0).write(file)
+    made_of = made(dopants=[], hosts=["Cu(111)", "MF(100)", str(file)], metal=["Li", "K"], near_A="all")
+    sites = {key: [step.about["site"] for step in steps] for key, steps in made_of.answers.items()}
+    assert sorted(sites["K", "Cu(111)"]) == ["bridge Cu-Cu", "hollow Cu3 fcc", "hollow Cu3 hcp", "top Cu"]
+    assert len(sites["K", "MF(100)"]) == 4
+    assert sites["K", str(file)] == sites["Li", str(file)]
+    assert "pristine" not in {host for _, host in made_of.answers}
+    fluorides = [made_of.answers[metal, "MF(100)"][0].parents["host"].structure for metal in ("Li", "K")]
+    assert [set(atoms.symbols) for atoms in fluorides] == [{"Li", "F"}, {"K", "F"}]
+
+
+def test_a_slab_beside_a_carbon_is_not_compared_with_the_pristine_sheet():
+    answers = made(hosts=["Cu(111)"]).answers
+    assert "pristine_host" not in answers["K", "Cu(111)"][0].parents
+    assert "pristine_host" in answers["K", "N"][0].parents
+
+
+@pytest.mark.parametrize(
+    ("host", "sentence"),
+    [
+        ("Cu(11)", "(11) is no face: give three Miller indices, as in (111) or (1 -1 0), or four with h + k = -i"),
+        ("Cu(000)", "`miller` is (0, 0, 0) but at least one index must differ from 0"),
+        ("KF", "`KF` is no slab with at least 6 Å of vacuum along c: give a face of it, such as KF(110)"),
+        ("nowhere.cif(110)", "`nowhere.cif` does not exist: give a structure file, or a name from `philic structures list`"),
+        ("Kf(100)", "but must be one of the catalogue's"),
+    ],
+)
+def test_a_host_that_is_none_is_refused(host, sentence):
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        made(hosts=[host])
+
+
+def test_a_slab_is_wide_enough_thick_enough_and_held_from_below():
+    slab = surface("Mg(0001)", thickness_A=8.0, vacuum_A=15.0, min_image_A=9.0)
+    held = slab.constraints[0].get_indices()
+    assert np.ptp(slab.positions[:, 2]) >= 8.0
+    assert np.linalg.norm(slab.cell.array[:2], axis=1).min() >= 9.0
+    assert slab.positions[held, 2].max() < np.delete(slab.positions[:, 2], held).min()
+    assert 0.4 <= len(held) / len(slab) <= 0.5
+
+
 def answer(energy, status=Status.CONVERGED):
-    scalars = {} if energy is None else {"vs_pristine_eV": energy}
+    scalars = {} if energy is None else {"vs_bulk_eV": energy}
     return Result(status, "", scalars)
 
 
@@ -99,16 +143,16 @@ def test_hosts_are_ranked_by_their_best_converged_site():
     results[recipe.answers["K", "B"][2].key] = answer(None, Status.FAILED)
     rows = analyse(recipe, results)
     assert [(row.rank, row.host) for row in rows] == [(1, "N"), (2, "B"), (3, "pristine"), (None, "P")]
-    assert [row.best.scalars["vs_pristine_eV"] for row in rows] == [-0.3, -0.2, 0.0, -9.0]
+    assert [row.best.scalars["vs_bulk_eV"] for row in rows] == [-0.3, -0.2, 0.0, -9.0]
 
 
 def test_of_several_starts_that_ended_in_one_minimum_the_one_that_moved_least_is_shown():
     recipe = made(dopants=["N"])
     first, second, third = recipe.answers["K", "pristine"]
     results = {
-        first.key: Result(Status.CONVERGED, "", {"vs_pristine_eV": -0.0010, "shift_A": 2.8}),
-        second.key: Result(Status.CONVERGED, "", {"vs_pristine_eV": 0.0, "shift_A": 0.1}),
-        third.key: Result(Status.CONVERGED, "", {"vs_pristine_eV": 0.1, "shift_A": 0.0}),
+        first.key: Result(Status.CONVERGED, "", {"vs_bulk_eV": -0.0010, "shift_A": 2.8}),
+        second.key: Result(Status.CONVERGED, "", {"vs_bulk_eV": 0.0, "shift_A": 0.1}),
+        third.key: Result(Status.CONVERGED, "", {"vs_bulk_eV": 0.1, "shift_A": 0.0}),
     }
     (row,) = analyse(recipe, results)
     assert row.best is results[second.key]

@@ -29,7 +29,7 @@ def refusal(path, **overrides):
 
 
 def test_every_packaged_recipe_is_valid_and_asks_a_question():
-    assert packaged() == {"k-philic-dopants": "Which dopants and defects make carbon hold potassium?"}
+    assert packaged()["k-philic-dopants"] == "Which dopants and defects make carbon hold potassium?"
     for name in packaged():
         assert read(name).name == name
 
@@ -37,7 +37,7 @@ def test_every_packaged_recipe_is_valid_and_asks_a_question():
 def test_a_file_of_ones_own_is_read(recipe):
     parameters = read(recipe(GOOD)).parameters
     assert parameters.metal == ("K",)
-    assert parameters.carbons == ("pristine", "vacancy", "N", "O-B")
+    assert parameters.names == ("pristine", "vacancy", "N", "O-B")
 
 
 def test_yaml_1_2_keeps_nitrogen_oxide_and_others_text(recipe):
@@ -76,6 +76,7 @@ def test_a_wrong_key_or_value_is_named_with_its_line(recipe, wrong, sentence):
 def test_a_wrong_item_of_a_list_is_named_with_its_line(recipe):
     sentence = refusal(recipe(GOOD.replace("- vacancy", "- vacancy\n  - hole")))
     assert sentence.startswith("mine.yaml, line 5: `hosts` is 'hole' but must be one of: pristine; vacancy;")
+    assert sentence.endswith("; a face, such as Cu(111); a sheet of `philic structures list`; or a file")
     sentence = refusal(recipe(GOOD.replace("metal: K", "metal: Mg")))
     assert sentence == "mine.yaml, line 3: `metal` is 'Mg' but must be one of: Li, Na, K"
 
@@ -91,7 +92,7 @@ def test_a_wrong_override_is_named_by_its_option(recipe):
 
 
 def test_what_is_no_recipe_file_is_refused(recipe):
-    assert refusal("nope") == "`nope` is no recipe file: give the path of a .yaml file or one of: k-philic-dopants"
+    assert refusal("nope") == f"`nope` is no recipe file: give the path of a .yaml file or one of: {', '.join(packaged())}"
     assert refusal(recipe("metal: [K\n")).startswith("mine.yaml, line ")
     assert "this is not YAML" in refusal(recipe("metal: [K\n"))
     assert refusal(recipe("- K\n")) == (

@@ -85,3 +85,10 @@ def test_the_cost_counts_what_was_computed_now():
     }
     words = cost_line(results, ["b", "c"], 61.4)
     assert words == "13 force calls, 2 steps computed in 61 s; of 3 steps 2 converged, 1 failed."
+
+
+def test_hosts_without_a_pristine_form_are_compared_by_the_bulk_metal():
+    slabs = [site("Cu(111)", -0.7, metal, vs_pristine_eV=None, vs_bulk_eV=-0.7) for metal in ("K", "Na")]
+    assert "Compare like with like." in printed(ranking([site("N", -0.1), *slabs], "K", gate("doubtful")))
+    assert "like with like" not in printed(ranking([site("N", -0.1)], "K", gate("doubtful")))
+    assert "-0.700" in printed(side_by_side(slabs, ["K", "Na"]))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from ase.build import bulk
 
+from philic.potentials.base import Prediction
 from philic.workflows.result import Result, Status
 from philic.workflows.store import SCHEMA, Store, StoreError
 
@@ -128,6 +129,19 @@ def test_a_store_of_a_newer_schema_is_refused_and_left_as_it_is(tmp_path):
     with pytest.raises(StoreError, match=f"has schema {SCHEMA + 1} but this philic knows up to {SCHEMA}"):
         Store(path)
     assert path.read_bytes() == before
+
+
+def test_a_store_of_an_older_schema_is_brought_up_to_date(tmp_path):
+    path = tmp_path / "philic.db"
+    Store(path).add(result())
+    with sqlite3.connect(path) as connection:
+        connection.execute("DROP TABLE predictions")
+        connection.execute("UPDATE philic_schema SET version = 1")
+    connection.close()
+    memory = Store(path).memory("trail")
+    memory.update({"digest": Prediction(-1.5, np.array([[0.1, 0.2, 0.3]]))})
+    assert memory.get("digest").energy_eV == -1.5
+    assert Store(path).get(["a"])["a"].scalars == result().scalars
 
 
 def test_a_folder_that_does_not_exist_is_refused(tmp_path):
