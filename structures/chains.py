@@ -92,17 +92,22 @@ def homed(path: Iterable[Spot]) -> tuple[Spot, ...]:
     return tuple((i, a - x, b - y, c - z) for i, a, b, c in spots)
 
 
+def nearest(lattice: Lattice, fractional: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64], float]:
+    """Give the spot nearest to each position, the cell it is in, and how far off the farthest is, in A."""
+    cells = (fractional[:, None] - lattice.spots).round()
+    off = np.linalg.norm((fractional[:, None] - lattice.spots - cells) @ lattice.cell, axis=2)
+    to = off.argmin(axis=1)
+    rows = np.arange(len(to))
+    return to, cells[rows, to].astype(np.int64), float(off[rows, to].max())
+
+
 def images_of_spots(lattice: Lattice) -> list[Image]:
     """Give what each operation of the space group does to the spots, an inversion first."""
     images = []
     for turn, shift in zip(*lattice.operations, strict=True):
-        moved = lattice.spots @ turn.T + shift
-        cells = (moved[:, None] - lattice.spots).round()
-        off = np.linalg.norm((moved[:, None] - lattice.spots - cells) @ lattice.cell, axis=2)
-        to = off.argmin(axis=1)
-        rows = np.arange(len(to))
-        if off[rows, to].max() < SAME_SPOT_A:
-            images.append(Image(turn, to, cells[rows, to].astype(np.int64)))
+        to, cells, off_A = nearest(lattice, lattice.spots @ turn.T + shift)
+        if off_A < SAME_SPOT_A:
+            images.append(Image(turn, to, cells))
     return sorted(images, key=lambda image: not (image.turn == -np.eye(3)).all())
 
 
