@@ -121,7 +121,7 @@ def diffusivity_cm2_per_s(
     resistors, and the same as the mean of squared jumps plus the correlation term with the inverse of the rate matrix
     (D. R. Trinkle, Philos. Mag. 97, 2514, 2017). Places are taken out one at a time, as in star-mesh and graph
     transformations (D. J. Sharpe & D. J. Wales, J. Chem. Phys. 155, 140901, 2021). Nothing is subtracted, so rates may
-    differ by any power of ten.
+    differ by many powers of ten.
 
     This is the defect's diffusivity. That of the ions' tracer is this times the defect's site fraction and correlation
     factor. Where hops tie places into several groups whose energies cannot be compared, the fastest group's is given.
@@ -209,9 +209,7 @@ def hopping(
         **{f"limiting_hop_{n}d": net.labels[limit.hop] for n, limit in limits.items()},
         "closure_error_eV": closure_eV,
         "hops_left_out": len(missing),
-        "diffusivity_of": _MEANING.get(
-            net.walker, f"{net.walker}: times its site fraction and correlation factor for the ion"
-        ),
+        "diffusivity_of": _MEANING[net.walker],
     }
     told = [f"{label} is left out: {why}" for label, why in missing.items()]
     if closure_eV > CLOSURE_EV:
@@ -256,7 +254,6 @@ def _spread(jumps: Sequence[Jump], flows: Mapping[int, float], n_places: int, n_
         into = flow[:last, last]
         if into.any():
             through = np.outer(into, into / into.sum())
-            np.fill_diagonal(through, 0)
             across = steps[:last, last][:, None] + steps[last, :last]
             spread += _merge(flow[:last, :last], steps[:last, :last], through, across)
     return spread

@@ -215,7 +215,9 @@ def test_each_direction_has_its_own_limit():
 def test_reaction_energies_that_do_not_close_are_told():
     land = landscape(chain(0, 1, 2), {0: (0.5, 0.5), 1: (0.5, 0.5), 2: (0.53, 0.5)})
     assert land.closure_error_eV == pytest.approx(0.01)
-    assert landscape(expand(LI3N, "Li", 3.0), {0: (0.12, 0.1)}).closure_error_eV == pytest.approx(0.02)
+    there_and_back = landscape(expand(LI3N, "Li", 3.0), {0: (0.12, 0.1)})
+    assert there_and_back.closure_error_eV == pytest.approx(0.02)
+    assert there_and_back.saddles_eV == pytest.approx({0: 0.11})
 
 
 FINGERPRINT = {"name": "a", "weights_sha256": "1", "dtype": "float32", "dispersion": "none"}

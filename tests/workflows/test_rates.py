@@ -28,6 +28,11 @@ def test_frequencies_do_not_turn_with_the_frame():
     assert (moving_atom_THz(hessian, 7.0) < 0).tolist() == [True, False, False]
 
 
+def test_an_uneven_hessian_is_evened_out():
+    uneven = np.diag([1.0, 2.0, 3.0]) + np.triu(np.full((3, 3), 0.02), 1)
+    assert moving_atom_THz(uneven, 7.0) == pytest.approx(moving_atom_THz((uneven + uneven.T) / 2, 7.0), rel=1e-12)
+
+
 def hessian_of_the_middle_atom(atoms):
     """Hessian of the last atom by central differences, ``(3, 3)``."""
     rows = []
