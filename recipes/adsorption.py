@@ -9,16 +9,13 @@ from typing import Annotated, Any, Literal, get_args
 
 from ase import Atoms
 from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
     Field,
     PositiveFloat,
     PositiveInt,
     field_validator,
 )
 
-from ..potentials import card, resolve
+from ..potentials import card
 from ..structures.adatoms import adatom_spacing_A, place_adatoms, spread_sites
 from ..structures.carbon import carbon_host
 from ..structures.sites import Site, adsorption_sites
@@ -27,9 +24,8 @@ from ..workflows.flow import Derived, Flow, Step
 from ..workflows.result import Result, Status
 from .gate import MetalSteps, metal_steps
 from .hosts import is_surface, surface
+from .kinds import OneOrMore, Parameters
 
-METALS = ("Li", "Na", "K")
-"""Metals of anodes, with reference values for the gate."""
 PRISTINE = "pristine"
 SAME_MINIMUM_eV = 0.002
 """Relaxations that end closer than this ended in the same minimum."""
@@ -38,20 +34,9 @@ ADATOM_HEIGHT_A = 4.0
 KINDS = get_args(Kind)
 
 
-def _as_list(value: Any) -> Any:
-    return [] if value is None else [value] if isinstance(value, str) else value
-
-
-OneOrMore = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
-
-
-class Adsorption(BaseModel):
+class Adsorption(Parameters):
     """Parameters of the recipe."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    metal: Annotated[OneOrMore, Field(min_length=1, description="the alkali metal, or several to compare")]
-    potential: str = Field("chgnet", description="where energies and forces come from (`philic list`)")
     dopants: OneOrMore = Field((), description="what replaces carbon: N, O-B (bonded), O-C-B (one carbon between)")
     hosts: OneOrMore = Field(
         (), description="carbons (vacancy, pyridinic-3N, Co-N4 …), faces of crystals (Cu(111), MF(100)), sheets, files"
@@ -69,14 +54,6 @@ class Adsorption(BaseModel):
     stayed_A: PositiveFloat = Field(0.6, description="a metal atom that moved less along the sheet stayed at its site")
     desorbed_A: PositiveFloat = Field(5.0, description="a metal atom farther than this from every host atom is desorbed")
 
-    @field_validator("metal")
-    @classmethod
-    def _known_metal(cls, metals: tuple[str, ...]) -> tuple[str, ...]:
-        for metal in metals:
-            if metal not in METALS:
-                raise ValueError(f"`metal` is {metal!r} but must be one of: {', '.join(METALS)}")
-        return tuple(dict.fromkeys(metals))
-
     @field_validator("sites")
     @classmethod
     def _known_kind(cls, kinds: tuple[str, ...]) -> tuple[str, ...]:
@@ -84,14 +61,6 @@ class Adsorption(BaseModel):
             if kind not in KINDS:
                 raise ValueError(f"`sites` names {kind!r} but must be one or more of: {', '.join(KINDS)}")
         return kinds
-
-    @field_validator("potential")
-    @classmethod
-    def _known_potential(cls, name: str) -> str:
-        try:
-            return resolve(name)
-        except (FileNotFoundError, ModuleNotFoundError) as error:
-            raise ValueError(str(error)) from error
 
     @field_validator("dopants")
     @classmethod

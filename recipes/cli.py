@@ -99,7 +99,6 @@ def run(
     """Run a recipe. What the store has already is not computed again."""
     from ..workflows.store import StoreError
     from . import report
-    from .adsorption import analyse
     from .progress import progress
     from .run import run as run_recipe
 
@@ -116,11 +115,8 @@ def run(
     except (RuntimeError, StoreError) as error:
         print(f"error: the run stopped: {error}; what is finished is stored: run it again to go on", file=sys.stderr)
         raise typer.Exit(1) from error
-    rows = analyse(prepared.plan, results)
-    for metal, gate in prepared.plan.gates.items():
-        console.print(report.ranking(rows, metal, results[gate.key]))
-    if len(prepared.plan.gates) > 1:
-        console.print(report.side_by_side(rows, list(prepared.plan.gates)))
+    for table in prepared.recipe.kind.tables(prepared.plan, results):
+        console.print(table)
     computed = [step.key for step in prepared.missing]
     console.print(report.cost_line(results, computed, time.perf_counter() - start), highlight=False)
 

@@ -12,9 +12,12 @@ from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from .adsorption import Adsorption
+from . import adsorption, ranking
+from .kinds import Kind, Parameters
 
-RECIPES: dict[str, type[BaseModel]] = {"adsorption": Adsorption}
+RECIPES = {
+    "adsorption": Kind(adsorption.Adsorption, adsorption.plan, ranking.headline, ranking.overview, ranking.tables),
+}
 
 
 @dataclass(frozen=True)
@@ -25,8 +28,8 @@ class RecipeFile:
     ----------
     name
         The file's name without ``.yaml``.
-    recipe
-        The recipe's name, a key of `RECIPES`.
+    kind
+        Which recipe it is, an entry of `RECIPES`.
     question
         The scientific question in words.
     parameters
@@ -34,9 +37,9 @@ class RecipeFile:
     """
 
     name: str
-    recipe: str
+    kind: Kind
     question: str
-    parameters: Adsorption
+    parameters: Parameters
 
 
 def packaged() -> dict[str, str]:
@@ -69,13 +72,13 @@ def read(name: str, overrides: Mapping[str, str] | None = None) -> RecipeFile:
     recipe = content.get("recipe")
     if not isinstance(recipe, str) or recipe not in RECIPES:
         raise ValueError(f"{path.name}: `recipe` is {recipe!r} but must be one of: {', '.join(RECIPES)}")
+    kind = RECIPES[recipe]
     try:
-        parameters = RECIPES[recipe].model_validate(values)
+        parameters = kind.parameters.model_validate(values)
     except ValidationError as error:
-        sentences = [_sentence(path.name, content, overrides or {}, dict(e), RECIPES[recipe]) for e in error.errors()]
+        sentences = [_sentence(path.name, content, overrides or {}, dict(e), kind.parameters) for e in error.errors()]
         raise ValueError("\n".join(sentences)) from error
-    assert isinstance(parameters, Adsorption)
-    return RecipeFile(path.stem, recipe, str(content.get("question", "")), parameters)
+    return RecipeFile(path.stem, kind, str(content.get("question", "")), parameters)
 
 
 def _find(name: str) -> Path:

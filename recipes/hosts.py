@@ -134,7 +134,8 @@ def _repeats(atoms: Atoms, min_image_A: float) -> tuple[int, int]:
         return float(np.linalg.norm(minkowski_reduce(cell, pbc=(True, True, False))[0][:2], axis=1).min())
 
     most = int(np.ceil(min_image_A / apart_A((1, 1)))) + 1
-    enough = [size for size in product(range(1, most + 1), repeat=2) if apart_A(size) >= min_image_A]
+    counts = range(1, most + 1)
+    enough = [size for size in product(counts, counts) if apart_A(size) >= min_image_A]
     return min(enough, key=lambda size: (size[0] * size[1], abs(size[0] - size[1])))
 
 

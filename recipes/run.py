@@ -14,8 +14,8 @@ from ..workflows.flow import Step
 from ..workflows.registry import STEPS
 from ..workflows.result import Result
 from ..workflows.store import Store
-from .adsorption import Plan, plan
 from .files import RecipeFile
+from .kinds import Plan
 
 LOCKED = (
     "philic",
@@ -70,7 +70,7 @@ def prepare(recipe: RecipeFile, store_path: Path) -> Prepared:
     ValueError
         If the recipe asks for what cannot be built or the potential does not know, or the store cannot be used.
     """
-    made = plan(recipe.parameters)
+    made = recipe.kind.plan(recipe.parameters)
     finished = Store(store_path).finished(made.flow.steps) if store_path.exists() else set()
     return Prepared(recipe, made, card(recipe.parameters.potential), frozenset(finished))
 

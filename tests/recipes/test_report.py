@@ -4,7 +4,8 @@ import pytest
 from rich.console import Console
 
 from philic.recipes.adsorption import Row
-from philic.recipes.report import cost_line, ranking, side_by_side, worth
+from philic.recipes.ranking import ranking, side_by_side, worth
+from philic.recipes.report import cost_line
 from philic.workflows.result import Result, Status
 
 

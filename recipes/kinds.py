@@ -1,0 +1,96 @@
+"""What every recipe has in common: parameters, a plan, and words and tables for people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Protocol
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic.functional_validators import AfterValidator
+from rich.console import RenderableType
+
+from ..potentials import resolve
+from ..workflows.flow import Flow
+from ..workflows.result import Result
+
+METALS = ("Li", "Na", "K")
+"""Metals of anodes, with reference values for the gate."""
+
+
+def _as_list(value: Any) -> Any:
+    return [] if value is None else [value] if isinstance(value, str) else value
+
+
+def _known_metals(metals: tuple[str, ...]) -> tuple[str, ...]:
+    for metal in metals:
+        if metal not in METALS:
+            raise ValueError(f"`metal` is {metal!r} but must be one of: {', '.join(METALS)}")
+    return tuple(dict.fromkeys(metals))
+
+
+def known_potential(name: str) -> str:
+    """Write a potential's name the one way.
+
+    Raises
+    ------
+    ValueError
+        If it is unknown, its file does not exist, or its package is not installed.
+    """
+    try:
+        return resolve(name)
+    except (FileNotFoundError, ModuleNotFoundError) as error:
+        raise ValueError(str(error)) from error
+
+
+OneOrMore = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
+Metals = Annotated[
+    OneOrMore,
+    Field(min_length=1, description="the alkali metal, or several to compare"),
+    AfterValidator(_known_metals),
+]
+PotentialName = Annotated[str, AfterValidator(known_potential)]
+
+
+class Parameters(BaseModel):
+    """What every recipe takes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    metal: Metals
+    potential: PotentialName = Field("chgnet", description="where energies and forces come from (`philic list`)")
+
+
+class Plan(Protocol):
+    """What a recipe makes of its parameters: a flow, and sentences about what is doubtful before anything is computed."""
+
+    @property
+    def flow(self) -> Flow:
+        """Every step."""
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """Sentences for the user."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One recipe: what it takes, what it does, and how it is told.
+
+    Attributes
+    ----------
+    parameters
+        The model of its parameters; has ``metal`` and ``potential``.
+    plan
+        From the parameters to a plan; computes nothing.
+    headline, overview
+        From parameters and plan to a few words, and to a table of what is computed.
+    tables
+        From plan and results to what is printed in the end.
+    """
+
+    parameters: type[Parameters]
+    plan: Callable[[Any], Plan]
+    headline: Callable[[Any, Any], str]
+    overview: Callable[[Any, Any], RenderableType]
+    tables: Callable[[Any, Mapping[str, Result]], Iterable[RenderableType]]
