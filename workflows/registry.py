@@ -14,6 +14,7 @@ from ..structures.metals import slab_from_bulk
 from .bulk import bulk_modulus
 from .gate import gate
 from .ledger import adsorption
+from .neb import neb
 from .relax import relax
 
 
@@ -50,6 +51,13 @@ STEPS = {
     "bulk_modulus": Registered(bulk_modulus, 1, expected_force_calls=7),
     "adsorption": Registered(adsorption, 1),
     "gate": Registered(gate, 1),
+    "neb": Registered(
+        neb,
+        1,
+        expected_force_calls=40,
+        needs=frozenset({"parents", "memories"}),
+        stopping=frozenset({"fmax_eV_per_A", "max_iterations"}),
+    ),
 }
 
 BUILDERS = {
