@@ -15,6 +15,7 @@ from .bulk import bulk_modulus
 from .gate import gate
 from .hopping import hopping
 from .ledger import adsorption
+from .neb import neb
 from .relax import relax
 
 
@@ -52,6 +53,13 @@ STEPS = {
     "adsorption": Registered(adsorption, 1),
     "gate": Registered(gate, 1),
     "hopping": Registered(hopping, 1),
+    "neb": Registered(
+        neb,
+        1,
+        expected_force_calls=40,
+        needs=frozenset({"parents", "memories"}),
+        stopping=frozenset({"fmax_eV_per_A", "max_iterations"}),
+    ),
 }
 
 BUILDERS = {
