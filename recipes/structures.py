@@ -30,7 +30,7 @@ def list_(
     family: Annotated[str | None, typer.Option("--family", help="Only this family.")] = None,
     metal: MetalOption = None,
 ) -> None:
-    """List every host: formula, space group, atoms, source."""
+    """List every host: formula, space group, atoms, whether measured, computed or built by rule, and source."""
     from rich import box
     from rich.table import Table
 
@@ -52,6 +52,7 @@ def list_(
     for column in ("name", "family", "metal", "formula", "space group"):
         table.add_column(column, no_wrap=True)
     table.add_column("atoms", justify="right")
+    table.add_column("geometry", no_wrap=True)
     table.add_column("source")
     for entry in chosen:
         for shown in [metal] if metal and entry.metals else list(entry.stated) or [""]:
@@ -64,6 +65,7 @@ def list_(
                 found.formula,
                 found.spacegroup,
                 f"{found.n_atoms:g}",
+                found.geometry,
                 found.source,
             )
     console = _console(WIDE)
@@ -168,8 +170,9 @@ def _described(atoms: Atoms, name: str, metal: str | None) -> dict[str, Any]:
     rows = {"host": str(about.get("host", name)), "formula": atoms.symbols.formula.format("metal")}
     if not is_path(name):
         entry, chosen = find(name, metal)
-        source = facts(entry, chosen).source
-        rows |= {"family": entry.family, "metal": chosen if entry.metals else "none in it", "source": source}
+        found = facts(entry, chosen)
+        rows |= {"family": entry.family, "metal": chosen if entry.metals else "none in it"}
+        rows |= {"geometry": found.geometry, "source": found.source}
     rows["atoms"] = str(len(atoms))
     if atoms.cell.rank == 3:
         a, b, c, *angles = atoms.cell.cellpar()

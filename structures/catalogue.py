@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import spglib
 from ase import Atoms
@@ -17,6 +17,9 @@ from .metals import METALS, check_metal
 
 NO_SPACE_GROUP = "-"
 SHEET_PREFIX = "graphene:"
+
+Geometry = Literal["experiment", "computed", "built"]
+"""Measured by diffraction, relaxed by a quantum-chemical calculation, or built by rule and unrelaxed."""
 
 _SYMMETRY_TOLERANCE_A = 1e-3
 _MOLECULE_MARGIN_A = 6.0
@@ -37,8 +40,10 @@ class Entry:
         A group of hosts, such as ``"carbon"``, ``"mxene"`` or ``"sei"``.
     metals
         The alkali metals it is made with; empty when it holds none, and any is then accepted.
+    geometry
+        What its geometry is: see `Geometry`.
     source
-        Where its geometry comes from.
+        Where it comes from.
     build
         From the metal to the atoms.
     stated
@@ -49,6 +54,7 @@ class Entry:
     name: str
     family: str
     metals: tuple[str, ...]
+    geometry: Geometry
     source: str
     build: Callable[[str], Atoms]
     stated: "Mapping[str, Facts]" = field(default_factory=dict)
@@ -63,6 +69,7 @@ class Facts(NamedTuple):
     formula: str
     spacegroup: str
     n_atoms: float
+    geometry: Geometry
     source: str
 
 
@@ -157,7 +164,7 @@ def host(name: str, metal: str | None = None) -> Atoms:
 
 def facts(entry: Entry, metal: str | None = None) -> Facts:
     """
-    Give formula, space group, number of atoms and source of a host.
+    Give formula, space group, number of atoms, kind of geometry and source of a host.
 
     Parameters
     ----------
@@ -195,7 +202,7 @@ def _facts(entry: Entry, metal: str) -> Facts:
     atoms = entry.build(metal)
     group = NO_SPACE_GROUP if entry.family == "molecule" else space_group(atoms)
     formula = atoms.symbols.formula if entry.family in ("carbon", "molecule") else atoms.symbols.formula.reduce()[0]
-    return Facts(formula.format("metal"), group, len(atoms), entry.source)
+    return Facts(formula.format("metal"), group, len(atoms), entry.geometry, entry.source)
 
 
 def _spelled(name: str, metal: str) -> str:
@@ -246,25 +253,27 @@ def _carbons() -> Iterator[Entry]:
 
 def _carbon(name: str) -> Entry:
     carbon_host(name)  # refuses an unknown name
-    return Entry(SHEET_PREFIX + name, "carbon", (), _TYPED, lambda _: carbon_host(name))
+    return Entry(SHEET_PREFIX + name, "carbon", (), "built", _TYPED, lambda _: carbon_host(name))
 
 
 def _graphite() -> Iterator[Entry]:
     lattice = "Trucano & Chen, Nature 258, 136 (1975)"
-    yield Entry("graphite", "graphite", (), lattice, lambda _: graphite.graphite())
-    for carbons, known in ((6, "Li"), (8, "K, Rb, Cs")):
-        source = f"LiC6: Guerard & Herold 1975; KC8: Rudorff & Schulze 1954; hypothetical but for {known}"
-        yield Entry(f"MC{carbons}", "graphite", METALS, source, _intercalated(carbons))
+    yield Entry("graphite", "graphite", (), "experiment", lattice, lambda _: graphite.graphite())
+    for carbons, known in (
+        (6, "LiC6: Guerard & Herold, Carbon 13, 337 (1975); the other metals hypothetical"),
+        (8, "KC8: Rudorff & Schulze, Z. Anorg. Allg. Chem. 277, 156 (1954); Rb and Cs alike, Li and Na hypothetical"),
+    ):
+        yield Entry(f"MC{carbons}", "graphite", METALS, "built", f"lattice constants of {known}", _intercalated(carbons))
     for gap in (5, 7, 10):
-        yield Entry(f"bilayer-{gap}A", "graphite", (), f"{lattice}, gap widened", _bilayer(float(gap)))
+        yield Entry(f"bilayer-{gap}A", "graphite", (), "built", f"graphite, {lattice}, gap widened", _bilayer(float(gap)))
     for n, m in ((5, 5), (8, 8), (9, 0), (10, 0), (8, 4)):
-        yield Entry(f"nanotube-{n},{m}", "graphite", (), "ASE nanotube, C-C 1.42 A", _nanotube(n, m))
+        yield Entry(f"nanotube-{n},{m}", "graphite", (), "built", "ASE nanotube, C-C 1.42 A, unrelaxed", _nanotube(n, m))
     edges: tuple[tuple[graphite.Edge, int], ...] = (("zigzag", 6), ("armchair", 4))
     groups: tuple[tuple[graphite.Group, str], ...] = (("H", ""), ("O", "-C=O"), ("OH", "-OH"))
     for edge, width in edges:
         for group, tail in groups:
-            name, source = f"{edge}-ribbon{tail}", "ASE graphene_nanoribbon, C-C 1.42 A, H-closed"
-            yield Entry(name, "graphite", (), source, _ribbon(edge, width, group))
+            name, source = f"{edge}-ribbon{tail}", "ASE graphene_nanoribbon, C-C 1.42 A, H-closed, unrelaxed"
+            yield Entry(name, "graphite", (), "built", source, _ribbon(edge, width, group))
 
 
 def _intercalated(carbons: int) -> Callable[[str], Atoms]:
@@ -302,13 +311,17 @@ def _mxenes() -> Iterator[Entry]:
 
 
 def _mxene(sheet: str, termination: str, defect: str = "") -> Entry:
-    source = mxenes.SOURCE
+    guesses = []
     if sheet == "Ti3CN":
-        source = f"mean of Ti3C2 and Ti3N2 of {source}"
+        guesses.append("mean of Ti3C2 and Ti3N2")
     if termination == "N":
-        source = f"as O-terminated, Ti-N from radii; {source}" if sheet.startswith("Ti") else f"as O-terminated; {source}"
+        guesses.append("as O-terminated, Ti-N from radii" if sheet.startswith("Ti") else "as O-terminated")
+    if defect:
+        guesses.append("defect unrelaxed")
     name = mxenes.mxene_name(sheet, termination, defect)
-    return Entry(name, "mxene", (), source, lambda _: mxenes.mxene(sheet, termination, defect=defect))
+    geometry: Geometry = "built" if guesses else "computed"
+    source = "; ".join([*guesses, mxenes.SOURCE])
+    return Entry(name, "mxene", (), geometry, source, lambda _: mxenes.mxene(sheet, termination, defect=defect))
 
 
 def _crystals() -> Iterator[Entry]:
@@ -318,9 +331,15 @@ def _crystals() -> Iterator[Entry]:
         rows.setdefault(row.name, []).append(row)
     for name, found in rows.items():
         metals = tuple(row.metal for row in found if row.metal)
-        stated = {row.metal or "": Facts(row.formula, _symbols()[row.spacegroup], row.n_atoms, row.source) for row in found}
+        stated = {row.metal or "": _stated(row) for row in found}
         disordered = {row.metal for row in found if row.disordered}
-        yield Entry(name, found[0].family, metals, found[0].source, _crystal(name, metals, disordered), stated)
+        build, first = _crystal(name, metals, disordered), found[0]
+        yield Entry(name, first.family, metals, first.data, first.source, build, stated)
+
+
+def _stated(row: crystals.Crystal) -> Facts:
+    source = f"{row.source}; whole atoms by point charges" if row.disordered else row.source
+    return Facts(row.formula, _symbols()[row.spacegroup], row.n_atoms, row.data, source)
 
 
 def _crystal(name: str, metals: tuple[str, ...], disordered: Collection[str | None]) -> Callable[[str], Atoms]:
@@ -347,7 +366,7 @@ def _symbols() -> dict[int, str]:
 def _molecules() -> Iterator[Entry]:
     for name, recipe in molecules.MOLECULES.items():
         metals = METALS if re.search(r"M(?![a-z])", recipe.formula) else ()
-        yield Entry(f"molecule:{name}", "molecule", metals, recipe.source, _boxed(name))
+        yield Entry(f"molecule:{name}", "molecule", metals, recipe.geometry, recipe.source, _boxed(name))
 
 
 def _boxed(name: str) -> Callable[[str], Atoms]:

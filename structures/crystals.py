@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ase import Atoms
 from ase.spacegroup import crystal as orbits
@@ -61,7 +61,7 @@ class Crystal:
     formula: str
     spacegroup: int
     n_atoms: float
-    data: str
+    data: Literal["experiment", "computed"]
     source: str
     verified: bool
     disordered: bool

@@ -5,7 +5,7 @@ Geometries are starts for a relaxation. Each entry of `MOLECULES` says where its
 
 from collections.abc import Callable
 from itertools import product
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from ase import Atoms
@@ -23,6 +23,7 @@ _S_S_A, _SSS_DEG, _SSSS_DEG = 2.06, 108.0, (98.5, 85.0, 70.0, 55.0)
 _SULFURS_APART_A = 3.0
 _SUPEROXIDE_A, _PEROXIDE_A = 1.33, 1.49
 _MSM_DEG = 110.0
+_G2 = "ASE's g2 set: MP2(full)/6-31G(d), Curtiss et al., J. Chem. Phys. 106, 1063 (1997)"
 _XTB = "GFN2-xTB (tblite 0.8), free molecule, forces below 0.005 eV/A"
 
 _EC = (
@@ -55,11 +56,12 @@ _DME = (
 
 
 class Recipe(NamedTuple):
-    """How a molecule is made: formula (M is the metal), where its geometry comes from, and builder."""
+    """How a molecule is made: formula (M is the metal), where its geometry comes from, builder, kind of geometry."""
 
     formula: str
     source: str
     build: Callable[[str], Atoms]
+    geometry: Literal["computed", "built"] = "built"
 
 
 def molecule(name: str, metal: str = "K") -> Atoms:
@@ -255,14 +257,14 @@ _CHAIN = (
 )
 
 MOLECULES: dict[str, Recipe] = {
-    "O2": Recipe("O2", "ASE's g2 set", _from_g2("O2")),
-    "CO2": Recipe("CO2", "ASE's g2 set", _from_g2("CO2")),
-    "CO": Recipe("CO", "ASE's g2 set", _from_g2("CO")),
-    "H2O": Recipe("H2O", "ASE's g2 set", _from_g2("H2O")),
-    "C2H4": Recipe("C2H4", "ASE's g2 set", _from_g2("C2H4")),
-    "EC": Recipe("C3H4O3", f"ethylene carbonate, {_XTB}, ring made planar", _tabulated(*_EC)),
-    "PC": Recipe("C4H6O3", f"propylene carbonate, {_XTB}", _tabulated(*_PC)),
-    "DME": Recipe("C4H10O2", f"1,2-dimethoxyethane, all-trans, {_XTB}", _tabulated(*_DME)),
+    "O2": Recipe("O2", _G2, _from_g2("O2"), "computed"),
+    "CO2": Recipe("CO2", _G2, _from_g2("CO2"), "computed"),
+    "CO": Recipe("CO", _G2, _from_g2("CO"), "computed"),
+    "H2O": Recipe("H2O", _G2, _from_g2("H2O"), "computed"),
+    "C2H4": Recipe("C2H4", _G2, _from_g2("C2H4"), "computed"),
+    "EC": Recipe("C3H4O3", f"ethylene carbonate, {_XTB}, ring made planar", _tabulated(*_EC), "computed"),
+    "PC": Recipe("C4H6O3", f"propylene carbonate, {_XTB}", _tabulated(*_PC), "computed"),
+    "DME": Recipe("C4H10O2", f"1,2-dimethoxyethane, all-trans, {_XTB}", _tabulated(*_DME), "computed"),
     "MO2": Recipe(
         "MO2",
         f"{_RULE}: superoxide O-O 1.33 A, metal side-on at the sum of radii",

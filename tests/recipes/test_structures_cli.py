@@ -19,12 +19,12 @@ def run(*arguments: object) -> tuple[int, str, str]:
     return result.exit_code, result.stdout, result.stderr
 
 
-def test_the_list_has_every_host_with_its_formula_group_and_source() -> None:
+def test_the_list_has_every_host_with_its_formula_group_kind_and_source() -> None:
     code, out, _ = run("list")
     shown = {line.split()[0] for line in out.splitlines() if line.split()}
     assert code == 0
     assert {entry.name for entry in entries()} <= shown
-    for words in ("Fm-3m (225)", "KF", "P-3m1 (164)", "Trucano", "Ontiveros"):
+    for words in ("Fm-3m (225)", "KF", "P-3m1 (164)", "experiment", "computed", "built", "Trucano", "Ontiveros"):
         assert words in out
 
 
@@ -38,7 +38,7 @@ def test_a_list_of_one_family_has_no_other() -> None:
 def test_a_host_is_shown_with_cell_group_density_and_source() -> None:
     code, out, _ = run("show", "MF", "--metal", "K")
     assert code == 0
-    for words in ("K4F4", "Fm-3m (225)", "2.5", "g/cm³", "F-K 2.67 Å", "Wyckoff"):
+    for words in ("K4F4", "Fm-3m (225)", "2.5", "g/cm³", "F-K 2.67 Å", "experiment", "Wyckoff"):
         assert words in out
     assert "vacuum" in run("show", "graphene:N")[1]
     assert "hypothetical" in run("show", "NaC8")[1]

@@ -68,6 +68,25 @@ def test_an_intercalation_compound_has_its_composition_symmetry_and_a_metal_over
     assert np.ptp(nearest) < 1e-6
 
 
+@pytest.mark.parametrize(
+    ("metal", "carbons", "in_plane_A", "spacing_A"),
+    [  # Materials Project mp-1001581, mp-28930, mp-568643, mp-28861: density functional theory
+        ("Li", 6, 4.30693 / 3**0.5, 3.64950),
+        ("K", 8, 4.956 / 2, 21.064 / 4),
+        ("Rb", 8, 4.953 / 2, 22.455 / 4),
+        ("Cs", 8, 4.951 / 2, 6.038),
+    ],
+)
+def test_intercalation_compounds_are_as_wide_and_as_high_as_computed(
+    metal: str, carbons: int, in_plane_A: float, spacing_A: float
+) -> None:
+    cell = intercalated(metal, carbons)
+    bonds = neighbor_list("d", cell, {("C", "C"): 1.6})
+    area = in_plane_A**2 * 3**0.5 / 4  # of an atom of graphene
+    assert bonds == pytest.approx(in_plane_A / 3**0.5, rel=0.003)
+    assert cell.cell.volume / (cell.symbols == "C").sum() / area == pytest.approx(spacing_A, rel=0.02)
+
+
 def test_what_nobody_has_made_says_so() -> None:
     real = {(metal, n) for metal in METALS for n in (6, 8) if not intercalated(metal, n).info["philic"]["hypothetical"]}
     assert real == {("Li", 6), ("K", 8), ("Rb", 8), ("Cs", 8)}

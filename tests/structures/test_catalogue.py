@@ -39,6 +39,35 @@ def test_an_entry_with_metals_holds_the_one_it_is_asked_for(entry: Entry) -> Non
         assert found.n_atoms > 0
 
 
+@pytest.mark.parametrize(
+    ("name", "geometry"),
+    [
+        ("KF", "experiment"),
+        ("Na3PO4", "computed"),
+        ("Li10GeP2S12-disordered", "experiment"),
+        ("graphite", "experiment"),
+        ("KC8", "built"),
+        ("graphene:pristine", "built"),
+        ("Ti3C2O2", "computed"),
+        ("Ti3C2O2:V-O", "built"),
+        ("Ti3CNO2", "built"),
+        ("V2CN2", "built"),
+        ("molecule:EC", "computed"),
+        ("molecule:M2S4", "built"),
+    ],
+)
+def test_a_host_says_whether_it_was_measured_computed_or_built(name: str, geometry: str) -> None:
+    entry, metal = find(name)
+    assert facts(entry, metal).geometry == geometry
+
+
+def test_what_is_partly_occupied_says_that_its_atoms_were_chosen() -> None:
+    electrolytes = [entry for entry in entries() if entry.family == "electrolytes"]
+    chosen = {entry.name for entry in electrolytes if "ordering" in host(entry.name).info["philic"]}
+    assert chosen == {entry.name for entry in electrolytes if facts(entry).source.endswith("whole atoms by point charges")}
+    assert "M5Mg2Al31O51" in chosen
+
+
 def test_names_are_unique_and_families_cover_the_field() -> None:
     assert max(Counter(entry.name for entry in entries()).values()) == 1
     assert {"carbon", "graphite", "mxene", "metals", "sei", "alloys", "electrolytes", "molecule"} == set(families())

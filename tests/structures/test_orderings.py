@@ -32,14 +32,19 @@ def test_the_energy_of_rock_salt_is_madelungs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "units", "counts"),
+    ("name", "metal", "units", "counts"),
     [
-        ("Na3Zr2Si2PO12", 2, {"Na": 3, "Zr": 2, "Si": 2, "P": 1, "O": 12}),
-        ("Na3.4Zr2Si2.4P0.6O12", 10, {"Na": 3.4, "Zr": 2, "Si": 2.4, "P": 0.6, "O": 12}),
+        ("Na3Zr2Si2PO12", None, 2, {"Na": 3, "Zr": 2, "Si": 2, "P": 1, "O": 12}),
+        ("Na3.4Zr2Si2.4P0.6O12", None, 10, {"Na": 3.4, "Zr": 2, "Si": 2.4, "P": 0.6, "O": 12}),
+        ("Li10GeP2S12-disordered", None, 2, {"Li": 10, "Ge": 1, "P": 2, "S": 12}),
+        ("Li7La3Zr2O12-cubic", None, 4, {"Li": 7, "La": 3, "Zr": 2, "O": 12}),
+        ("M5Mg2Al31O51", "K", 1, {"K": 5, "Mg": 2, "Al": 31, "O": 51}),
     ],
 )
-def test_an_ordered_crystal_has_its_formula_and_no_charge(name: str, units: int, counts: dict[str, float]) -> None:
-    atoms = ordered(name)
+def test_an_ordered_crystal_has_its_formula_and_no_charge(
+    name: str, metal: str | None, units: int, counts: dict[str, float]
+) -> None:
+    atoms = ordered(name, metal)
     assert atoms.symbols.formula.count() == {e: round(n * units) for e, n in counts.items()}
     assert charge(atoms) == 0
     assert closest(atoms) > 1.4

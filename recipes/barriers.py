@@ -1,0 +1,120 @@
+"""The tables of migration barriers: every jump, and what limits the way through each host."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from ..workflows.result import Result, Status
+from .jumps import Jumping, Plan
+
+SOFTENING = (
+    "Universal machine-learned potentials are too soft away from equilibrium, so barriers tend to come out low "
+    "(B. Deng et al., npj Comput. Mater. 11, 9, 2025): compare hosts and metals rather than trust one number."
+)
+
+
+def headline(parameters: Jumping, plan: Plan) -> str:
+    """Say in a few words what is asked: ``Li, K in 2 hosts, 5 jumps``."""
+    hosts = len({(metal, host) for metal, host, _ in plan.jumps})
+    jumps = sum(len(steps) for steps in plan.jumps.values())
+    return f"{', '.join(parameters.metal)} in {hosts} hosts, {jumps} distinct jumps"
+
+
+def overview(_: Jumping, plan: Plan) -> RenderableType:
+    """Table of the hosts with their jumps."""
+    table = Table("metal", "host", "atoms", "jumps", title="hosts, and the distinct jumps of the metal", box=box.SIMPLE_HEAD)
+    for (metal, host, _mechanism), steps in plan.jumps.items():
+        atoms = str(steps[0].parents["band"].n_atoms)
+        table.add_row(metal, host, atoms, ", ".join(str(step.about["site"]) for step in steps))
+    return table
+
+
+def tables(plan: Plan, results: Mapping[str, Result]) -> Iterator[RenderableType]:
+    """Every jump with its barriers; then what limits the way through each host."""
+    yield jumps(plan, results)
+    yield ways(plan, results)
+
+
+def jumps(plan: Plan, results: Mapping[str, Result]) -> RenderableType:
+    """Table of the jumps of every host: forward and reverse barrier, and what they can be trusted for."""
+    table = Table(title="barriers of every distinct jump (eV)", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for column in ("metal", "host", "jump"):
+        table.add_column(column, no_wrap=True)
+    for column in ("length Å", "forward", "reverse", "end - start"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("trust", no_wrap=True)
+    notes: list[str] = []
+    for (metal, host, _), steps in plan.jumps.items():
+        for step in steps:
+            if result := results.get(step.key):
+                table.add_row(metal, host, str(step.about["site"]), f"{step.about['length_A']:.2f}", *_numbers(result))
+                notes += [f"{metal} in {host}, {step.about['site']}: {said}." for said in _notes(result)]
+    return Group(table, Text("\n".join([*notes, SOFTENING])))
+
+
+def ways(plan: Plan, results: Mapping[str, Result]) -> RenderableType:
+    """Table of the hosts: in how many directions the jumps lead through, what limits them, and the diffusivity."""
+    found = {key: results[step.key] for key, step in plan.networks.items() if step.key in results}
+    kelvins = next((_temperatures(result) for result in found.values() if _temperatures(result)), [])
+    table = Table(title="the way through (barriers in eV, diffusivity in cm²/s)", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for column in ("metal", "host", "by", "directions", "limiting barrier", "limiting jump"):
+        table.add_column(column, no_wrap=True)
+    for kelvin in kelvins:
+        table.add_column(f"D {kelvin} K", justify="right", no_wrap=True)
+    table.add_column("Ea eV", justify="right", no_wrap=True)
+    notes = []
+    for (metal, host, mechanism), result in found.items():
+        scalars = result.scalars
+        directions = scalars.get("percolates_in") or 0
+        limits = [str(directions), f"{scalars[f'limiting_barrier_{directions}d_eV']:.3f}"] if directions else ["none", ""]
+        numbers = [_scientific(scalars.get(f"diffusivity_{kelvin}K_cm2_per_s")) for kelvin in kelvins]
+        energy = scalars.get("activation_energy_eV")
+        table.add_row(
+            metal,
+            host,
+            mechanism,
+            *limits,
+            scalars.get(f"limiting_hop_{directions}d", ""),
+            *numbers,
+            "" if energy is None else f"{energy:.3f}",
+        )
+        notes += [] if result.message == "converged" else [f"{metal} in {host} by {mechanism}: {result.message}."]
+    meanings = sorted({result.scalars["diffusivity_of"] for result in found.values() if "diffusivity_of" in result.scalars})
+    told = [f"D is the diffusivity of {meaning}." for meaning in meanings]
+    return Group(table, Text("\n".join([*told, *notes])))
+
+
+def _temperatures(result: Result) -> list[str]:
+    ends = ("diffusivity_", "K_cm2_per_s")
+    return [
+        name.removeprefix(ends[0]).removesuffix(ends[1])
+        for name in result.scalars
+        if name.startswith(ends[0]) and name.endswith(ends[1])
+    ]
+
+
+def _numbers(result: Result) -> list[str]:
+    names = ("barrier_forward_eV", "barrier_reverse_eV", "reaction_energy_eV")
+    if names[0] not in result.scalars:
+        return ["", "", "", result.status.value]
+    forward, reverse, reaction = (result.scalars[name] for name in names)
+    return [f"{forward:.3f}", f"{reverse:.3f}", f"{reaction:+.3f}", result.scalars["trust"]]
+
+
+def _notes(result: Result) -> list[str]:
+    """What a reader must know of a jump that its cells do not say."""
+    if result.status is Status.FAILED or "doubts" not in result.scalars:
+        return [result.message]
+    said = [result.scalars["doubts"]] if result.scalars["doubts"] else []
+    if result.scalars["n_parts"] > 1 or result.scalars["collision"]:
+        said.append(result.message)
+    return said
+
+
+def _scientific(value: float | None) -> str:
+    return "" if value is None else f"{value:.1e}"

@@ -1,0 +1,161 @@
+"""What recipes of migration barriers share: end points relaxed once, bands between them, and what follows from all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from ase import Atoms
+from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt
+
+from ..structures.images import image_of
+from ..structures.network import Network, to_parameters
+from ..workflows.flow import Derived, Flow, Step
+from .kinds import OneOrMore, Parameters, PotentialName
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, (int, float)) else value
+
+
+Temperatures = Annotated[tuple[PositiveFloat, ...], Field(min_length=2), BeforeValidator(_as_list)]
+
+
+class Jumping(Parameters):
+    """What every recipe of migration barriers takes."""
+
+    hosts: Annotated[OneOrMore, Field(min_length=1, description="names of `philic structures list`, or structure files")]
+    cross_check: PotentialName | None = Field(None, description="a second potential, to see how far the two agree")
+    endpoint_fmax_eV_per_A: PositiveFloat = Field(0.01, description="largest force at the end of an end point's relaxation")
+    max_steps: PositiveInt = Field(300, description="optimiser steps after which an end point is given up")
+    fmax_eV_per_A: PositiveFloat = Field(0.05, description="largest projected force on a band at its end")
+    max_iterations: PositiveInt = Field(100, description="moves after which a band is given up")
+    image_spacing_A: PositiveFloat = Field(0.75, description="how far the metal moves from image to image, at most")
+    attempt_frequency_THz: PositiveFloat = Field(10.0, description="how often a jump is tried, for rates")
+    temperatures_K: Temperatures = Field((300.0, 400.0, 600.0), description="where diffusivities are told")
+
+    @property
+    def potentials(self) -> tuple[str, ...]:
+        """The potential, and the second one if there is one."""
+        return (self.potential, *([self.cross_check] if self.cross_check else []))
+
+    @property
+    def relaxation(self) -> dict[str, Any]:
+        """Parameters of the `relax` steps of end points."""
+        return {"fmax_eV_per_A": self.endpoint_fmax_eV_per_A, "max_steps": self.max_steps}
+
+    @property
+    def band(self) -> dict[str, Any]:
+        """Parameters of the `neb` steps."""
+        return {
+            "fmax_eV_per_A": self.fmax_eV_per_A,
+            "max_iterations": self.max_iterations,
+            "image_spacing_A": self.image_spacing_A,
+        }
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The steps of a recipe of migration barriers.
+
+    Attributes
+    ----------
+    flow
+        Every step.
+    jumps
+        By metal, host and kind of jump: the `migration` step of each distinct jump.
+    networks
+        By the same: the `hopping` step, what follows from all of them.
+    warnings
+        Sentences about what is left out or doubtful.
+    """
+
+    flow: Flow
+    jumps: Mapping[tuple[str, str, str], Sequence[Step]]
+    networks: Mapping[tuple[str, str, str], Step]
+    warnings: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A jump to be computed: its two ends as built, how to build them from what is relaxed, and what it is about."""
+
+    ends: tuple[Atoms, Atoms]
+    derived: tuple[Derived, Derived]
+    about: Mapping[str, Any]
+    image_distance_A: float
+
+
+def judged(
+    parameters: Jumping, perfect: Atoms, jumps: Callable[[str], Sequence[Planned]], network: Network
+) -> tuple[list[Step], Step]:
+    """Make the steps of a set of jumps: end points, bands, a verdict on each, and what follows from all.
+
+    Parameters
+    ----------
+    parameters
+        The recipe's.
+    perfect
+        The host without the defect, in the cell of the end points, as built.
+    jumps
+        From a potential's name to its jumps; they are the same for each potential but for what they are derived from.
+    network
+        The places and ways of the jumps.
+    """
+    bands = {name: _bands(parameters, name, perfect, jumps(name)) for name in parameters.potentials}
+    steps = []
+    for index, jump in enumerate(jumps(parameters.potential)):
+        parents = bands[parameters.potential][index]
+        if parameters.cross_check:
+            parents = parents | {"check": bands[parameters.cross_check][index]["band"]}
+        steps.append(Step("migration", {"image_distance_A": jump.image_distance_A}, parents=parents, about=jump.about))
+    settings = {
+        "network": to_parameters(network),
+        "attempt_frequency_THz": parameters.attempt_frequency_THz,
+        "temperatures_K": list(parameters.temperatures_K),
+    }
+    parents = {f"hop.{index}": step for index, step in enumerate(steps)}
+    about = {name: steps[0].about[name] for name in ("metal", "host", "mechanism")}
+    return steps, Step("hopping", settings, parents=parents, about=about)
+
+
+def _bands(parameters: Jumping, potential: str, perfect: Atoms, jumps: Sequence[Planned]) -> list[dict[str, Step]]:
+    """Relax each distinct end point once, take the others from it by symmetry, and span a band between each pair."""
+    relaxed: list[tuple[Atoms, Step]] = []
+    found = []
+    for jump in jumps:
+        ends = {}
+        for role, atoms, derived in zip(("start", "end"), jump.ends, jump.derived, strict=True):
+            about = {**jump.about, "site": f"{role} of {jump.about['site']}"}
+            ends[role] = _end(parameters, potential, perfect, atoms, derived, about, relaxed)
+        (start, start_site), (end, end_site) = ends["start"], ends["end"]
+        band = Step(
+            "neb",
+            parameters.band,
+            Derived(start, len(jump.ends[0])),
+            parents={"start": start, "end": end},
+            potential=potential,
+            about=jump.about,
+        )
+        found.append({"band": band, "start_site": start_site, "end_site": end_site})
+    return found
+
+
+def _end(
+    parameters: Jumping,
+    potential: str,
+    perfect: Atoms,
+    atoms: Atoms,
+    derived: Derived,
+    about: Mapping[str, Any],
+    relaxed: list[tuple[Atoms, Step]],
+) -> tuple[Step, Step]:
+    """Relax an end point, or take it from one that symmetry makes equal; gives its step and that of the one relaxed."""
+    for other, site in relaxed:
+        if image := image_of(perfect, other, atoms):
+            like = Derived(site, len(atoms), "imaged", image._asdict())
+            return Step("relax", parameters.relaxation, like, potential=potential, about=about), site
+    step = Step("relax", parameters.relaxation, derived, potential=potential, about=about)
+    relaxed.append((atoms, step))
+    return step, step
