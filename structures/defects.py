@@ -82,7 +82,7 @@ def vacancy_sites(crystal: Atoms, element: str | None = None) -> list[DefectSite
     [('F', 1), ('K', 1)]
     """
     if element is not None:
-        check_holds(crystal, element)
+        check_holds(crystal, element, "element")
     cell, operations = primitive(crystal)
     sites = _distinct(crystal, cell, operations, cell.get_scaled_positions(), list(cell.symbols))
     sites.sort(key=lambda site: (str(site.element), site.multiplicity, site.distance_A))
@@ -119,7 +119,9 @@ def interstitial_sites(crystal: Atoms, metal: str) -> list[DefectSite]:
     check_metal(metal)
     cell, operations = primitive(crystal)
     spots = voids(cell, metal, operations)
-    return _labelled(_distinct(crystal, cell, operations, spots, [None] * len(spots)))
+    sites = _distinct(crystal, cell, operations, spots, [None] * len(spots))
+    sites.sort(key=lambda site: (-round(site.distance_A, 3), site.multiplicity))
+    return _labelled(sites)
 
 
 def supercell_for(crystal: Atoms, min_image_A: float) -> Atoms:
@@ -309,11 +311,11 @@ def atom_at(atoms: Atoms, position: Position | Floats, element: str) -> int:
     return index
 
 
-def check_holds(crystal: Atoms, element: str) -> None:
-    """Refuse an element the crystal lacks."""
+def check_holds(crystal: Atoms, element: str, name: str = "metal") -> None:
+    """Refuse an element the crystal lacks; `name` is what the error calls it."""
     if element not in crystal.symbols:
         held = ", ".join(sorted(set(crystal.symbols)))
-        raise ValueError(f"`metal` is {element!r} but {crystal_name(crystal)} holds only: {held}")
+        raise ValueError(f"`{name}` is {element!r} but {crystal_name(crystal)} holds only: {held}")
 
 
 def crystal_name(crystal: Atoms) -> str:
@@ -331,18 +333,19 @@ def formal_charge(crystal: Atoms, element: str) -> int | None:
     """
     Give an element's oxidation state in a crystal.
 
-    An alkali metal is +1 in any compound with another kind of element (IUPAC's rule: the most electropositive
-    takes its valence); others are pymatgen's guess for the formula, None where it has none.
+    An alkali metal is +1 in any crystal with another kind of element, foreign to it or not (IUPAC's rule: the
+    most electropositive takes its valence); others are pymatgen's guess for the formula, None where it has none.
 
     Examples
     --------
     >>> formal_charge(Atoms("K2O"), "O")
     -2
     """
-    if len(set(crystal.symbols)) == 1:
+    together = {*crystal.symbols, element}
+    if len(together) == 1:
         return 0
     if element in METALS:
-        return 1 if set(crystal.symbols) - set(METALS) else None
+        return 1 if together - set(METALS) else None
     from pymatgen.core.composition import Composition
 
     formula = crystal.symbols.formula.reduce()[0].count()
@@ -440,7 +443,7 @@ def _images(crystal: Atoms, atoms: Atoms, void: DefectSite) -> Floats:
 
 
 def _described(atoms: Atoms, crystal: Atoms, defect: str, element: str, sites: list[DefectSite]) -> Atoms:
-    charge = formal_charge(crystal, element) if element in crystal.symbols else 1
+    charge = formal_charge(crystal, element)
     sign = _SUBTRACTED.get(defect, 0)
     atoms.info["philic"] |= {
         "family": "defect",

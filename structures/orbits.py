@@ -74,11 +74,23 @@ def symmetry(atoms: Atoms) -> spglib.SpglibDataset:
     ValueError
         When the crystal is not periodic in three directions or atoms overlap.
     """
-    if not atoms.pbc.all():
-        raise ValueError(
-            f"`crystal` is {atoms.symbols} with pbc {atoms.pbc.tolist()} but must be periodic in all three directions"
-        )
+    check_periodic(atoms)
     return symmetry_of(atoms, SYMMETRY_TOLERANCE_A, "crystal")
+
+
+def check_periodic(crystal: Atoms) -> None:
+    """
+    Refuse what is no crystal.
+
+    Raises
+    ------
+    ValueError
+        When it is not periodic in three directions.
+    """
+    if not crystal.pbc.all():
+        raise ValueError(
+            f"`crystal` is {crystal.symbols} with pbc {crystal.pbc.tolist()} but must be periodic in all three directions"
+        )
 
 
 def all_images(cell: Atoms, operations: Operations, position: Floats) -> Floats:
@@ -96,7 +108,7 @@ def voids(cell: Atoms, metal: str, operations: Operations) -> Floats:
     for vertex in _voronoi_vertices(cell):
         spot = _settled(cell, operations, vertex)
         away = distances_to_atoms(cell, spot @ cell.cell.array).reshape(-1, len(cell))
-        if (away > least).all() and _is_surrounded(cell, spot):
+        if (away > least).all() and (_is_surrounded(cell, vertex) or _is_surrounded(cell, spot)):
             found.append((float(away.min()), spot))
     found.sort(key=lambda void: (-round(void[0], 3), *(void[1] % 1).round(3)))
     kept: list[Floats] = []
@@ -153,4 +165,4 @@ def _voronoi_vertices(cell: Atoms) -> Floats:
     points = points[np.linalg.norm(points - middle, axis=1) < 1.5 * diagonal]
     spots = np.asarray(Voronoi(points).vertices) @ np.linalg.inv(cell.cell.array)
     inside = spots[((spots > -1e-6) & (spots < 1 - 1e-6)).all(axis=1)]
-    return np.unique(inside.round(4), axis=0)
+    return np.asarray(inside[np.unique(inside.round(4), axis=0, return_index=True)[1]])

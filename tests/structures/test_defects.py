@@ -9,6 +9,7 @@ from ase.formula import Formula
 from ase.spacegroup import crystal as spaced
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from scipy.spatial import cKDTree  # type: ignore[import-untyped]
 
 from philic.structures.defects import (
     formal_charge,
@@ -80,6 +81,24 @@ def test_voids_are_the_textbook_interstices(name: str, expected: list[tuple[int,
     sites = interstitial_sites(CRYSTALS[name], METAL[name])
     assert [site.multiplicity for site in sites] == [multiplicity for multiplicity, _ in expected]
     assert [site.distance_A for site in sites] == pytest.approx([size for _, size in expected], abs=1e-3)
+
+
+BISMUTHIDE = spaced(
+    ["K", "K", "Bi"],
+    [(0, 0, 0.25), (1 / 3, 2 / 3, 0.583), (1 / 3, 2 / 3, 0.25)],
+    spacegroup=194,
+    cellpar=[6.19, 6.19, 10.96, 90, 90, 120],
+)
+
+
+@pytest.mark.parametrize(("crystal", "metal"), [(KF, "K"), (LI2O, "Li"), (bulk("Mg"), "Na"), (BISMUTHIDE, "K")])
+def test_the_largest_void_is_where_a_fine_grid_is_farthest_from_all_atoms(crystal: Atoms, metal: str) -> None:
+    fine = np.linspace(0, 1, 24, endpoint=False)
+    grid = np.stack(np.meshgrid(fine, fine, fine), axis=-1).reshape(-1, 3) @ crystal.cell.array
+    images = crystal.repeat(3).positions - crystal.cell.array.sum(axis=0)
+    farthest = cKDTree(images).query(grid)[0].max()
+    largest = interstitial_sites(crystal, metal)[0].distance_A
+    assert farthest - 0.1 < largest < farthest + 0.2  # two maxima within 1 Å are one void, at the middle
 
 
 def test_silicon_has_a_tetrahedral_and_a_hexagonal_interstice() -> None:
@@ -163,6 +182,8 @@ def test_formal_charges_are_the_chemists_and_none_where_there_are_none() -> None
     assert formal_charge(K, "K") == 0
     assert formal_charge(Atoms("K3Bi"), "K") == 1
     assert formal_charge(Atoms("NaK"), "K") is None
+    assert formal_charge(KF, "Na") == 1
+    assert formal_charge(K, "Na") is None  # a foreign atom of an alloy, not an ion
 
 
 @few
@@ -204,7 +225,7 @@ def test_the_crystal_and_its_info_are_left_untouched() -> None:
 def test_what_cannot_be_is_refused() -> None:
     lattice, void = vacancy_sites(KF, "K")[0], interstitial_sites(KF, "K")[0]
     refused = [
-        (lambda: vacancy_sites(KF, "Na"), "`metal` is 'Na' but KF holds only: F, K"),
+        (lambda: vacancy_sites(KF, "Na"), "`element` is 'Na' but KF holds only: F, K"),
         (lambda: interstitial_sites(KF, "Mg"), "`metal` is 'Mg' but must be one of: Li, Na, K, Rb, Cs"),
         (lambda: vacancy(KF, void), "`site` is 'void #1' but a vacancy needs a lattice site"),
         (
