@@ -17,17 +17,17 @@ from .orbits import (
     Floats,
     Operations,
     all_images,
+    conventional_rows,
     distances_to_atoms,
     primitive,
     shifts_within,
-    symmetry,
     voids,
 )
 
 Position = tuple[float, float, float]
 
 _SAME_ATOM_A = 0.5
-_SUBTRACTED = {"vacancy": -1, "interstitial": 1}
+_SUBTRACTED = {"vacancy": -1, "interstitial": 1, "dumbbell": 1}
 
 
 @dataclass(frozen=True)
@@ -206,7 +206,7 @@ def vacancy(crystal: Atoms, site: DefectSite, *, min_image_A: float = 10.0) -> A
             f"`min_image_A` is {min_image_A} but its supercell {atoms.symbols} has only one {site.element}: raise it"
         )
     del atoms[index]
-    return _described(atoms, crystal, "vacancy", site.element, [site])
+    return described(atoms, crystal, "vacancy", site.element, [site])
 
 
 def interstitial(crystal: Atoms, metal: str, site: DefectSite, *, min_image_A: float = 10.0) -> Atoms:
@@ -234,7 +234,7 @@ def interstitial(crystal: Atoms, metal: str, site: DefectSite, *, min_image_A: f
     _check_void(atoms, site)
     atoms += Atoms(metal, positions=[site.position_A])
     atoms.wrap()
-    return _described(atoms, crystal, "interstitial", metal, [site])
+    return described(atoms, crystal, "interstitial", metal, [site])
 
 
 def frenkel_pair(
@@ -286,7 +286,7 @@ def frenkel_pair(
     atoms.positions[index] += steps[chosen]
     atoms.wrap()
     there = replace(void, position_A=as_position(atoms.positions[index]))
-    atoms = _described(atoms, crystal, "frenkel pair", metal, [lattice_site, there])
+    atoms = described(atoms, crystal, "frenkel pair", metal, [lattice_site, there])
     atoms.info["philic"]["apart_A"] = float(distances[chosen])
     return atoms
 
@@ -355,6 +355,22 @@ def formal_charge(crystal: Atoms, element: str) -> int | None:
     return int(guesses[0][element])
 
 
+def described(atoms: Atoms, crystal: Atoms, defect: str, element: str, sites: list[DefectSite]) -> Atoms:
+    """Write what was made, where, and its formal charge into a supercell's info, and give the supercell."""
+    charge = formal_charge(crystal, element)
+    sign = _SUBTRACTED.get(defect, 0)
+    atoms.info["philic"] |= {
+        "family": "defect",
+        "defect": defect,
+        "element": element,
+        "sites": [site.label for site in sites],
+        "positions_A": [list(site.position_A) for site in sites],
+        "formula": atoms.symbols.formula.format("hill"),
+        "formal_charge": 0 if sign == 0 else None if charge is None else sign * charge,
+    }
+    return atoms
+
+
 def as_position(vector: Floats) -> Position:
     """Give a vector as three plain numbers."""
     x, y, z = (float(number) for number in vector)
@@ -393,7 +409,7 @@ def _labelled(sites: list[DefectSite]) -> list[DefectSite]:
 
 def _bases(crystal: Atoms) -> list[NDArray[np.int64]]:
     """Give the given cell and, where it is a whole multiple, the conventional one, as integer matrices."""
-    matrix = np.linalg.inv(symmetry(crystal).transformation_matrix).T
+    matrix = conventional_rows(crystal)
     bases = [np.eye(3, dtype=np.int64)]
     if np.allclose(matrix, matrix.round(), atol=1e-3):
         bases.append(matrix.round().astype(np.int64) * int(np.sign(np.linalg.det(matrix))))
@@ -440,18 +456,3 @@ def _images(crystal: Atoms, atoms: Atoms, void: DefectSite) -> Floats:
     spots = (orbit + shifts[:, None]).reshape(-1, 3) @ cell.cell.array @ np.linalg.inv(atoms.cell.array)
     inside = spots[((spots > -1e-6) & (spots < 1 - 1e-6)).all(axis=1)]
     return np.asarray(inside @ atoms.cell.array)
-
-
-def _described(atoms: Atoms, crystal: Atoms, defect: str, element: str, sites: list[DefectSite]) -> Atoms:
-    charge = formal_charge(crystal, element)
-    sign = _SUBTRACTED.get(defect, 0)
-    atoms.info["philic"] |= {
-        "family": "defect",
-        "defect": defect,
-        "element": element,
-        "sites": [site.label for site in sites],
-        "positions_A": [list(site.position_A) for site in sites],
-        "formula": atoms.symbols.formula.format("hill"),
-        "formal_charge": 0 if sign == 0 else None if charge is None else sign * charge,
-    }
-    return atoms

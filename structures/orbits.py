@@ -93,6 +93,11 @@ def check_periodic(crystal: Atoms) -> None:
         )
 
 
+def conventional_rows(crystal: Atoms) -> Floats:
+    """Give the matrix whose rows take the given cell's vectors to the conventional ones, shape ``(3, 3)``."""
+    return np.asarray(np.linalg.inv(symmetry(crystal).transformation_matrix).T)
+
+
 def all_images(cell: Atoms, operations: Operations, position: Floats) -> Floats:
     """Give every fractional position the space group takes one to, each once, shape ``(n, 3)``."""
     images = (operations.rotations @ position + operations.shifts) % 1

@@ -175,7 +175,9 @@ def test_hcp_terraces_are_half_a_cell_apart_and_as_wide_as_asked(symbol: str, ro
             slab.positions[slab.get_tags() <= 2 * rows] @ (np.cos(angle) * np.array([0, 0, 1]) + slope * uphill) / (c / 2)
         )
         heights -= heights[0]
-        fits.append((np.abs(heights - heights.round()).max(), np.unique(heights.round() % 2, return_counts=True)[1].tolist()))
+        fits.append(
+            (np.abs(heights - heights.round()).max(), np.unique(heights.round() % 2, return_counts=True)[1].tolist())
+        )
     off, widths = min(fits)
     assert off < 1e-6
     assert widths == [rows, rows]
