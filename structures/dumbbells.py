@@ -39,7 +39,7 @@ def dumbbell(crystal: Atoms, site: DefectSite, direction: tuple[int, int, int], 
     >>> from philic.structures.defects import vacancy_sites
     >>> metal = bulk("K")
     >>> dumbbell(metal, vacancy_sites(metal)[0], (1, 1, 0)).info["philic"]["formula"]
-    'K28'
+    'K17'
     """
     if site.element is None:
         raise ValueError(f"`site` is '{site.label}' but a dumbbell needs a lattice site: see `vacancy_sites`")

@@ -51,12 +51,15 @@ def primitive(crystal: Atoms) -> tuple[Atoms, Operations]:
     cell.wrap()
     found = symmetry(cell)
     rotations = np.asarray(found.rotations, dtype=np.int64)
-    shifts = [_refined(cell, turn, shift) for turn, shift in zip(rotations, found.translations, strict=True)]
-    return cell, Operations(rotations, np.array(shifts))
+    return cell, Operations(rotations, refined_shifts(cell, found))
+
+
+def refined_shifts(cell: Atoms, found: spglib.SpglibDataset) -> Floats:
+    """Give the shifts that take the atoms onto each other best; spglib's may be off by its tolerance."""
+    return np.array([_refined(cell, turn, shift) for turn, shift in zip(found.rotations, found.translations, strict=True)])
 
 
 def _refined(cell: Atoms, rotation: NDArray[np.int64], shift: Floats) -> Floats:
-    """Give the shift that takes the atoms onto each other best; spglib's may be off by its tolerance."""
     spots = cell.get_scaled_positions()
     apart = spots - (spots @ rotation.T + shift)[:, None]
     apart -= apart.round()

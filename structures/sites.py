@@ -12,6 +12,7 @@ from ase.geometry import find_mic
 from numpy.typing import NDArray
 
 from .bonds import Anchor, find_bonds, find_rings
+from .orbits import refined_shifts
 from .slab_sites import Kind, is_sheet, site_details, slab_anchors, told_apart
 from .symmetry import symmetry_of
 
@@ -212,7 +213,7 @@ def _operations(host: Atoms) -> _Operations:
     found = symmetry_of(small, _SYMMETRY_TOLERANCE_A)
     turns = small.cell.array.T @ found.rotations @ np.linalg.inv(small.cell.array.T)
     in_plane = np.abs(turns[:, 2, :2]).max(axis=1) < 1e-3
-    turns, shifts = turns[in_plane], (found.translations @ small.cell.array)[in_plane]
+    turns, shifts = turns[in_plane], (refined_shifts(small, found) @ small.cell.array)[in_plane]
     return _Operations(
         np.repeat(turns[:, :2, :2], len(steps), axis=0),
         (shifts[:, None] + steps).reshape(-1, 3)[:, :2],
