@@ -214,13 +214,15 @@ def sites_reached(atoms: Atoms, host: Atoms) -> str:
     'top C'
     """
     now, levels = atoms[: _host_size(atoms, len(atoms) - len(host))], heights_A(atoms)
-    names = []
-    for at in range(len(host), len(atoms)):
-        face = 1 if levels[at] >= levels[: len(host)].mean() else -1
+    faces = np.where(levels[len(host) :] >= levels[: len(host)].mean(), 1, -1)
+    names = [""] * len(faces)
+    for face in set(faces.tolist()):
         places = all_anchors(host, face=face)
+        called = site_names(host, places, face=face)
         spots = np.array([lateral_position(now, anchors) for _, anchors in places])
-        nearest = int(lateral_distances_A(now, spots - atoms.positions[at, :2]).argmin())
-        names.append(site_names(host, places, face=face)[nearest] + (" below" if face < 0 else ""))
+        for at in np.flatnonzero(faces == face):
+            nearest = int(lateral_distances_A(now, spots - atoms.positions[len(host) + at, :2]).argmin())
+            names[at] = called[nearest] + (" below" if face < 0 else "")
     return ", ".join(dict.fromkeys(names))
 
 

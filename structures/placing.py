@@ -19,7 +19,6 @@ from .slab_sites import heights_A
 Floats = NDArray[np.float64]
 
 _VDW_SHARE = 0.9
-_LAYER_A = 1.0
 _SPACING_SHARE = 0.9
 
 
@@ -123,14 +122,11 @@ def monolayer(host: Atoms, metal: str, kind: Literal["top", "bridge", "hollow"] 
     spacing = _SPACING_SHARE * float(bulk_metal(metal).cell[0, 0]) * np.sqrt(3) / 2
     if image_distance_A(host) < spacing:
         raise ValueError(f"`host` repeats every {image_distance_A(host):.2f} A but {metal} needs {spacing:.2f}: enlarge it")
-    levels = heights_A(host)
-    upper = np.where(levels > levels.max() - _LAYER_A)[0]
-    spots = [anchors for found, anchors in all_anchors(host[upper]) if found == kind]
+    spots = [anchors for found, anchors in all_anchors(host) if found == kind]
     if not spots:
         raise ValueError(f"`kind` is {kind!r} but the host has no such site")
-    chosen = _packed(host, np.array([lateral_position(host[upper], spot) for spot in spots]), spacing)
-    groups = [[[int(upper[i]), a, b] for i, a, b in spots[at]] for at in chosen]
-    atoms = place_adatoms(host, metal, groups)
+    chosen = _packed(host, np.array([lateral_position(host, spot) for spot in spots]), spacing)
+    atoms = place_adatoms(host, metal, [spots[at] for at in chosen])
     area = np.linalg.norm(np.cross(host.cell[0], host.cell[1]))
     atoms.info["philic"]["coverage_per_A2"] = float(len(chosen) / area)
     return atoms

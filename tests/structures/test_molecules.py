@@ -1,5 +1,6 @@
 import re
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -10,7 +11,9 @@ from ase.neighborlist import natural_cutoffs, neighbor_list
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from philic.structures.adatoms import sites_reached
 from philic.structures.carbon import carbon_host, graphene
+from philic.structures.crystals import crystal
 from philic.structures.metals import bulk_metal, slab_from_bulk
 from philic.structures.molecules import MOLECULES, metal_cluster, molecule
 from philic.structures.mxenes import mxene
@@ -153,6 +156,13 @@ def test_a_slab_that_reaches_across_the_cells_top_is_covered_like_a_whole_one(co
     for guest in range(len(whole), len(one)):
         apart = [atoms.get_distances(guest, range(len(whole)), mic=True) for atoms in (one, other)]
         assert apart[1] == pytest.approx(apart[0])
+
+
+@pytest.mark.parametrize(("kind", "reached"), [("top", {"top Li", "top O"}), ("hollow", {"hollow Li3O3"})])
+def test_a_monolayer_sits_on_the_sites_of_the_whole_slab(kind: Literal["top", "hollow"], reached: set[str]) -> None:
+    oxide = crystal("M2O", "Li")
+    host = slab(oxide, (1, 1, 1), layers=6, size=(2, 2))
+    assert set(sites_reached(monolayer(host, "Li", kind), host).split(", ")) <= reached
 
 
 def test_impossible_placements_are_refused() -> None:
