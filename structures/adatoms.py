@@ -182,7 +182,7 @@ def adatom_geometry(atoms: Atoms, n_metal: int) -> AdatomGeometry:
     """
     n_host = _host_size(atoms, n_metal)
     apart = atoms.positions[n_host:, None] - atoms.positions[:n_host]
-    distances = find_mic(apart.reshape(-1, 3), atoms.cell)[1].reshape(n_metal, n_host)
+    distances = find_mic(apart.reshape(-1, 3), atoms.cell, atoms.pbc)[1].reshape(n_metal, n_host)
     levels = heights_A(atoms)
     rises = levels[n_host:, None] - levels[:n_host]
     facing = _facing(atoms[:n_host], rises.mean(axis=1))
@@ -214,13 +214,15 @@ def sites_reached(atoms: Atoms, host: Atoms) -> str:
     'top C'
     """
     now, levels = atoms[: _host_size(atoms, len(atoms) - len(host))], heights_A(atoms)
-    names = []
-    for at in range(len(host), len(atoms)):
-        face = 1 if levels[at] >= levels[: len(host)].mean() else -1
+    faces = np.where(levels[len(host) :] >= levels[: len(host)].mean(), 1, -1)
+    names = [""] * len(faces)
+    for face in set(faces.tolist()):
         places = all_anchors(host, face=face)
+        called = site_names(host, places, face=face)
         spots = np.array([lateral_position(now, anchors) for _, anchors in places])
-        nearest = int(lateral_distances_A(now, spots - atoms.positions[at, :2]).argmin())
-        names.append(site_names(host, places, face=face)[nearest] + (" below" if face < 0 else ""))
+        for at in np.flatnonzero(faces == face):
+            nearest = int(lateral_distances_A(now, spots - atoms.positions[len(host) + at, :2]).argmin())
+            names[at] = called[nearest] + (" below" if face < 0 else "")
     return ", ".join(dict.fromkeys(names))
 
 
@@ -250,7 +252,7 @@ def lateral_shift_A(before: Atoms, after: Atoms, n_metal: int) -> float:
     n_host = _host_size(before, n_metal)
     if len(after) != len(before):
         raise ValueError(f"`after` has {len(after)} atoms but must have the {len(before)} of `before`")
-    moved = find_mic(after.positions - before.positions, before.cell)[0][:, :2]
+    moved = find_mic(after.positions - before.positions, before.cell, before.pbc)[0][:, :2]
     return float(lateral_distances_A(before, moved[n_host:] - moved[:n_host].mean(axis=0)).max())
 
 
@@ -305,7 +307,7 @@ def _gathered(host: Atoms, anchors: AnchorList) -> Floats:
         position = host.positions[index] + (a, b, 0) @ host.cell.array
         if gathered:
             step = position - gathered[-1]
-            nearest = find_mic(step, host.cell)[0]
+            nearest = find_mic(step, host.cell, host.pbc)[0]
             if np.linalg.norm(nearest) < np.linalg.norm(step) - _CLEARLY_NEARER_A:
                 position = gathered[-1] + nearest
         gathered.append(position)

@@ -17,17 +17,17 @@ from .orbits import (
     Floats,
     Operations,
     all_images,
+    conventional_rows,
     distances_to_atoms,
     primitive,
     shifts_within,
-    symmetry,
     voids,
 )
 
 Position = tuple[float, float, float]
 
 _SAME_ATOM_A = 0.5
-_SUBTRACTED = {"vacancy": -1, "interstitial": 1}
+_SUBTRACTED = {"vacancy": -1, "interstitial": 1, "dumbbell": 1}
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def vacancy_sites(crystal: Atoms, element: str | None = None) -> list[DefectSite
     [('F', 1), ('K', 1)]
     """
     if element is not None:
-        check_holds(crystal, element)
+        check_holds(crystal, element, "element")
     cell, operations = primitive(crystal)
     sites = _distinct(crystal, cell, operations, cell.get_scaled_positions(), list(cell.symbols))
     sites.sort(key=lambda site: (str(site.element), site.multiplicity, site.distance_A))
@@ -119,7 +119,9 @@ def interstitial_sites(crystal: Atoms, metal: str) -> list[DefectSite]:
     check_metal(metal)
     cell, operations = primitive(crystal)
     spots = voids(cell, metal, operations)
-    return _labelled(_distinct(crystal, cell, operations, spots, [None] * len(spots)))
+    sites = _distinct(crystal, cell, operations, spots, [None] * len(spots))
+    sites.sort(key=lambda site: (-round(site.distance_A, 3), site.multiplicity))
+    return _labelled(sites)
 
 
 def supercell_for(crystal: Atoms, min_image_A: float) -> Atoms:
@@ -204,7 +206,7 @@ def vacancy(crystal: Atoms, site: DefectSite, *, min_image_A: float = 10.0) -> A
             f"`min_image_A` is {min_image_A} but its supercell {atoms.symbols} has only one {site.element}: raise it"
         )
     del atoms[index]
-    return _described(atoms, crystal, "vacancy", site.element, [site])
+    return described(atoms, crystal, "vacancy", site.element, [site])
 
 
 def interstitial(crystal: Atoms, metal: str, site: DefectSite, *, min_image_A: float = 10.0) -> Atoms:
@@ -232,7 +234,7 @@ def interstitial(crystal: Atoms, metal: str, site: DefectSite, *, min_image_A: f
     _check_void(atoms, site)
     atoms += Atoms(metal, positions=[site.position_A])
     atoms.wrap()
-    return _described(atoms, crystal, "interstitial", metal, [site])
+    return described(atoms, crystal, "interstitial", metal, [site])
 
 
 def frenkel_pair(
@@ -284,7 +286,7 @@ def frenkel_pair(
     atoms.positions[index] += steps[chosen]
     atoms.wrap()
     there = replace(void, position_A=as_position(atoms.positions[index]))
-    atoms = _described(atoms, crystal, "frenkel pair", metal, [lattice_site, there])
+    atoms = described(atoms, crystal, "frenkel pair", metal, [lattice_site, there])
     atoms.info["philic"]["apart_A"] = float(distances[chosen])
     return atoms
 
@@ -309,11 +311,11 @@ def atom_at(atoms: Atoms, position: Position | Floats, element: str) -> int:
     return index
 
 
-def check_holds(crystal: Atoms, element: str) -> None:
-    """Refuse an element the crystal lacks."""
+def check_holds(crystal: Atoms, element: str, name: str = "metal") -> None:
+    """Refuse an element the crystal lacks; `name` is what the error calls it."""
     if element not in crystal.symbols:
         held = ", ".join(sorted(set(crystal.symbols)))
-        raise ValueError(f"`metal` is {element!r} but {crystal_name(crystal)} holds only: {held}")
+        raise ValueError(f"`{name}` is {element!r} but {crystal_name(crystal)} holds only: {held}")
 
 
 def crystal_name(crystal: Atoms) -> str:
@@ -331,18 +333,19 @@ def formal_charge(crystal: Atoms, element: str) -> int | None:
     """
     Give an element's oxidation state in a crystal.
 
-    An alkali metal is +1 in any compound with another kind of element (IUPAC's rule: the most electropositive
-    takes its valence); others are pymatgen's guess for the formula, None where it has none.
+    An alkali metal is +1 in any crystal with another kind of element, foreign to it or not (IUPAC's rule: the
+    most electropositive takes its valence); others are pymatgen's guess for the formula, None where it has none.
 
     Examples
     --------
     >>> formal_charge(Atoms("K2O"), "O")
     -2
     """
-    if len(set(crystal.symbols)) == 1:
+    together = {*crystal.symbols, element}
+    if len(together) == 1:
         return 0
     if element in METALS:
-        return 1 if set(crystal.symbols) - set(METALS) else None
+        return 1 if together - set(METALS) else None
     from pymatgen.core.composition import Composition
 
     formula = crystal.symbols.formula.reduce()[0].count()
@@ -350,6 +353,22 @@ def formal_charge(crystal: Atoms, element: str) -> int | None:
     if not guesses or not float(guesses[0].get(element, 0.5)).is_integer():
         return None
     return int(guesses[0][element])
+
+
+def described(atoms: Atoms, crystal: Atoms, defect: str, element: str, sites: list[DefectSite]) -> Atoms:
+    """Write what was made, where, and its formal charge into a supercell's info, and give the supercell."""
+    charge = formal_charge(crystal, element)
+    sign = _SUBTRACTED.get(defect, 0)
+    atoms.info["philic"] |= {
+        "family": "defect",
+        "defect": defect,
+        "element": element,
+        "sites": [site.label for site in sites],
+        "positions_A": [list(site.position_A) for site in sites],
+        "formula": atoms.symbols.formula.format("hill"),
+        "formal_charge": 0 if sign == 0 else None if charge is None else sign * charge,
+    }
+    return atoms
 
 
 def as_position(vector: Floats) -> Position:
@@ -390,7 +409,7 @@ def _labelled(sites: list[DefectSite]) -> list[DefectSite]:
 
 def _bases(crystal: Atoms) -> list[NDArray[np.int64]]:
     """Give the given cell and, where it is a whole multiple, the conventional one, as integer matrices."""
-    matrix = np.linalg.inv(symmetry(crystal).transformation_matrix).T
+    matrix = conventional_rows(crystal)
     bases = [np.eye(3, dtype=np.int64)]
     if np.allclose(matrix, matrix.round(), atol=1e-3):
         bases.append(matrix.round().astype(np.int64) * int(np.sign(np.linalg.det(matrix))))
@@ -437,18 +456,3 @@ def _images(crystal: Atoms, atoms: Atoms, void: DefectSite) -> Floats:
     spots = (orbit + shifts[:, None]).reshape(-1, 3) @ cell.cell.array @ np.linalg.inv(atoms.cell.array)
     inside = spots[((spots > -1e-6) & (spots < 1 - 1e-6)).all(axis=1)]
     return np.asarray(inside @ atoms.cell.array)
-
-
-def _described(atoms: Atoms, crystal: Atoms, defect: str, element: str, sites: list[DefectSite]) -> Atoms:
-    charge = formal_charge(crystal, element) if element in crystal.symbols else 1
-    sign = _SUBTRACTED.get(defect, 0)
-    atoms.info["philic"] |= {
-        "family": "defect",
-        "defect": defect,
-        "element": element,
-        "sites": [site.label for site in sites],
-        "positions_A": [list(site.position_A) for site in sites],
-        "formula": atoms.symbols.formula.format("hill"),
-        "formal_charge": 0 if sign == 0 else None if charge is None else sign * charge,
-    }
-    return atoms

@@ -312,7 +312,7 @@ def _keeps(atoms: Atoms, turn: Floats) -> bool:
 
 
 def _about(crystal: Atoms, start: Atoms, end: Atoms, hop: Hop, moving: list[int]) -> dict[str, object]:
-    charge = formal_charge(crystal, hop.metal) if hop.metal in crystal.symbols else 1
+    charge = formal_charge(crystal, hop.metal)
     sign = {"vacancy": -1, "exchange": 0}.get(hop.mechanism, 1)
     kept = hop.operation is not None and _keeps(start, np.array(hop.operation.rotation))
     return {

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from .defects import crystal_name
 from .matching import FAR_STRAIN, Match, all_matches, best_matches, biot_strain, smallest_area_A2
 from .sites import Floats, lateral_distances_A
+from .slabs import check_miller, shown_miller
 
 Miller = tuple[int, int, int]
 
@@ -218,8 +219,7 @@ def terminations(crystal: Atoms, miller: Miller, thickness_A: float) -> list[Ato
     >>> [slab.info["philic"]["termination"] for slab in terminations(rock_salt, (1, 1, 1), 8.0)]
     ['F..K', 'K..F']
     """
-    if not any(miller):
-        raise ValueError(f"`miller` is {tuple(miller)} but at least one index must differ from 0")
+    check_miller(miller)
     if thickness_A <= 0:
         raise ValueError(f"`thickness_A` is {thickness_A} but must be above 0")
     from pymatgen.core.surface import SlabGenerator
@@ -235,7 +235,7 @@ def terminations(crystal: Atoms, miller: Miller, thickness_A: float) -> list[Ato
     for cut in cuts:
         slab = _laid_flat(Atoms(cut.atomic_numbers, cut.cart_coords, cell=cut.lattice.matrix, pbc=True))
         slab.info["philic"] = {
-            "host": f"{crystal_name(crystal)}({_shown(miller)})",
+            "host": f"{crystal_name(crystal)}({shown_miller(miller)})",
             "miller": [int(index) for index in miller],
             "termination": _termination(slab),
         }
@@ -417,7 +417,3 @@ def _termination(slab: Atoms) -> str:
 
 def _profile(slab: Atoms) -> str:
     return str([(round(height, 1) + 0.0, sorted(Counter(held).items())) for height, held in _planes(slab)])
-
-
-def _shown(miller: Miller) -> str:
-    return "".join(map(str, miller)) if all(0 <= index <= 9 for index in miller) else " ".join(map(str, miller))

@@ -6,7 +6,7 @@ import numpy as np
 from ase import Atoms
 from ase.build import bulk as ase_bulk
 
-from .slabs import shown_miller, slab
+from .slabs import check_miller, shown_miller, slab
 
 METALS = ("Li", "Na", "K", "Rb", "Cs")
 """The alkali metals, all bcc near room temperature."""
@@ -125,8 +125,7 @@ def slab_from_bulk(
 def _check_slab(bulk: Atoms, miller: tuple[int, int, int], layers: int, vacuum_A: float, size: tuple[int, int]) -> None:
     if not _is_bcc(bulk):
         raise ValueError(f"`bulk` is {bulk.symbols} but must be a 2-atom bcc cell: build it with `bulk_metal`")
-    if not any(miller):
-        raise ValueError(f"`miller` is {tuple(miller)} but at least one index must differ from 0")
+    check_miller(miller)
     if layers < 1:
         raise ValueError(f"`layers` is {layers} but must be at least 1")
     if vacuum_A <= 0:

@@ -51,12 +51,15 @@ def primitive(crystal: Atoms) -> tuple[Atoms, Operations]:
     cell.wrap()
     found = symmetry(cell)
     rotations = np.asarray(found.rotations, dtype=np.int64)
-    shifts = [_refined(cell, turn, shift) for turn, shift in zip(rotations, found.translations, strict=True)]
-    return cell, Operations(rotations, np.array(shifts))
+    return cell, Operations(rotations, refined_shifts(cell, found))
+
+
+def refined_shifts(cell: Atoms, found: spglib.SpglibDataset) -> Floats:
+    """Give the shifts that take the atoms onto each other best; spglib's may be off by its tolerance."""
+    return np.array([_refined(cell, turn, shift) for turn, shift in zip(found.rotations, found.translations, strict=True)])
 
 
 def _refined(cell: Atoms, rotation: NDArray[np.int64], shift: Floats) -> Floats:
-    """Give the shift that takes the atoms onto each other best; spglib's may be off by its tolerance."""
     spots = cell.get_scaled_positions()
     apart = spots - (spots @ rotation.T + shift)[:, None]
     apart -= apart.round()
@@ -74,11 +77,28 @@ def symmetry(atoms: Atoms) -> spglib.SpglibDataset:
     ValueError
         When the crystal is not periodic in three directions or atoms overlap.
     """
-    if not atoms.pbc.all():
-        raise ValueError(
-            f"`crystal` is {atoms.symbols} with pbc {atoms.pbc.tolist()} but must be periodic in all three directions"
-        )
+    check_periodic(atoms)
     return symmetry_of(atoms, SYMMETRY_TOLERANCE_A, "crystal")
+
+
+def check_periodic(crystal: Atoms) -> None:
+    """
+    Refuse what is no crystal.
+
+    Raises
+    ------
+    ValueError
+        When it is not periodic in three directions.
+    """
+    if not crystal.pbc.all():
+        raise ValueError(
+            f"`crystal` is {crystal.symbols} with pbc {crystal.pbc.tolist()} but must be periodic in all three directions"
+        )
+
+
+def conventional_rows(crystal: Atoms) -> Floats:
+    """Give the matrix whose rows take the given cell's vectors to the conventional ones, shape ``(3, 3)``."""
+    return np.asarray(np.linalg.inv(symmetry(crystal).transformation_matrix).T)
 
 
 def all_images(cell: Atoms, operations: Operations, position: Floats) -> Floats:
@@ -96,7 +116,7 @@ def voids(cell: Atoms, metal: str, operations: Operations) -> Floats:
     for vertex in _voronoi_vertices(cell):
         spot = _settled(cell, operations, vertex)
         away = distances_to_atoms(cell, spot @ cell.cell.array).reshape(-1, len(cell))
-        if (away > least).all() and _is_surrounded(cell, spot):
+        if (away > least).all() and (_is_surrounded(cell, vertex) or _is_surrounded(cell, spot)):
             found.append((float(away.min()), spot))
     found.sort(key=lambda void: (-round(void[0], 3), *(void[1] % 1).round(3)))
     kept: list[Floats] = []
@@ -153,4 +173,4 @@ def _voronoi_vertices(cell: Atoms) -> Floats:
     points = points[np.linalg.norm(points - middle, axis=1) < 1.5 * diagonal]
     spots = np.asarray(Voronoi(points).vertices) @ np.linalg.inv(cell.cell.array)
     inside = spots[((spots > -1e-6) & (spots < 1 - 1e-6)).all(axis=1)]
-    return np.unique(inside.round(4), axis=0)
+    return np.asarray(inside[np.unique(inside.round(4), axis=0, return_index=True)[1]])

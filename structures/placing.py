@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from .adatoms import AnchorList, image_distance_A, place_adatoms
 from .metals import METALS, bulk_metal, check_metal
 from .sites import all_anchors, lateral_distances_A, lateral_position
+from .slab_sites import heights_A
 
 Floats = NDArray[np.float64]
 
 _VDW_SHARE = 0.9
-_LAYER_A = 1.0
 _SPACING_SHARE = 0.9
 
 
@@ -76,7 +76,7 @@ def place(
     over = tuple((int(i), int(a), int(b)) for i, a, b in anchors)
     turned = _turned(guest, down, turn_deg, face)
     turned.positions[:, :2] += lateral_position(host, over)
-    turned.positions[:, 2] += _rest(host, turned, face)
+    turned.positions[:, 2] += _rest(host, _levels_A(host, over[0][0]), turned, face)
     atoms: Atoms = host.copy()
     atoms += turned
     _check_room(atoms, len(host), guest)
@@ -122,13 +122,11 @@ def monolayer(host: Atoms, metal: str, kind: Literal["top", "bridge", "hollow"] 
     spacing = _SPACING_SHARE * float(bulk_metal(metal).cell[0, 0]) * np.sqrt(3) / 2
     if image_distance_A(host) < spacing:
         raise ValueError(f"`host` repeats every {image_distance_A(host):.2f} A but {metal} needs {spacing:.2f}: enlarge it")
-    upper = np.where(host.positions[:, 2] > host.positions[:, 2].max() - _LAYER_A)[0]
-    spots = [anchors for found, anchors in all_anchors(host[upper]) if found == kind]
+    spots = [anchors for found, anchors in all_anchors(host) if found == kind]
     if not spots:
         raise ValueError(f"`kind` is {kind!r} but the host has no such site")
-    chosen = _packed(host, np.array([lateral_position(host[upper], spot) for spot in spots]), spacing)
-    groups = [[[int(upper[i]), a, b] for i, a, b in spots[at]] for at in chosen]
-    atoms = place_adatoms(host, metal, groups)
+    chosen = _packed(host, np.array([lateral_position(host, spot) for spot in spots]), spacing)
+    atoms = place_adatoms(host, metal, [spots[at] for at in chosen])
     area = np.linalg.norm(np.cross(host.cell[0], host.cell[1]))
     atoms.info["philic"]["coverage_per_A2"] = float(len(chosen) / area)
     return atoms
@@ -187,16 +185,20 @@ def _contacts(ones: Sequence[str], others: Sequence[str]) -> Floats:
     return np.array([[known[one, other] for other in others] for one in ones])
 
 
-def _rest(host: Atoms, guest: Atoms, face: int) -> float:
+def _levels_A(host: Atoms, anchor: int) -> Floats:
+    """Give the heights of a slab in one piece, as seen from an atom of it, shape ``(n_atoms,)``."""
+    levels = heights_A(host)
+    return np.asarray(levels - levels[anchor] + host.positions[anchor, 2])
+
+
+def _rest(host: Atoms, levels: Floats, guest: Atoms, face: int) -> float:
     """Give how far along z to move the guest so that it comes from outside and just touches."""
     lateral = lateral_distances_A(host, guest.positions[:, None, :2] - host.positions[:, :2])
     reach = _contacts(list(guest.symbols), list(host.symbols))
     touching = lateral < reach
-    rises = face * (host.positions[:, 2] - guest.positions[:, None, 2]) + np.sqrt(
-        np.where(touching, reach**2 - lateral**2, 0)
-    )
+    rises = face * (levels - guest.positions[:, None, 2]) + np.sqrt(np.where(touching, reach**2 - lateral**2, 0))
     if not touching.any():  # over a hole wider than the guest: stay level with the face
-        return face * float((face * host.positions[:, 2]).max() - (face * guest.positions[:, 2]).min())
+        return face * float((face * levels).max() - (face * guest.positions[:, 2]).min())
     return face * float(rises[touching].max())
 
 

@@ -12,6 +12,7 @@ from ase.geometry import find_mic
 from numpy.typing import NDArray
 
 from .bonds import Anchor, find_bonds, find_rings
+from .orbits import refined_shifts
 from .slab_sites import Kind, is_sheet, site_details, slab_anchors, told_apart
 from .symmetry import symmetry_of
 
@@ -21,6 +22,7 @@ Floats = NDArray[np.float64]
 
 _SYMMETRY_TOLERANCE_A = 0.05
 _SAME_SITE_A = 0.3
+_VACUUM_A = 10.0
 
 
 @dataclass(frozen=True)
@@ -202,6 +204,7 @@ def _operations(host: Atoms) -> _Operations:
 
     Rotations come from the primitive cell: a 3x4 cell of graphene has no three-fold axis, the sheet has one.
     """
+    host = _with_height(host)
     whole = symmetry_of(host, _SYMMETRY_TOLERANCE_A)
     steps = whole.translations[(whole.rotations == np.eye(3)).all(axis=(1, 2))] @ host.cell.array
     first = np.unique(whole.mapping_to_primitive, return_index=True)[1]
@@ -210,12 +213,21 @@ def _operations(host: Atoms) -> _Operations:
     found = symmetry_of(small, _SYMMETRY_TOLERANCE_A)
     turns = small.cell.array.T @ found.rotations @ np.linalg.inv(small.cell.array.T)
     in_plane = np.abs(turns[:, 2, :2]).max(axis=1) < 1e-3
-    turns, shifts = turns[in_plane], (found.translations @ small.cell.array)[in_plane]
+    turns, shifts = turns[in_plane], (refined_shifts(small, found) @ small.cell.array)[in_plane]
     return _Operations(
         np.repeat(turns[:, :2, :2], len(steps), axis=0),
         (shifts[:, None] + steps).reshape(-1, 3)[:, :2],
         np.repeat(turns[:, 2, 2].round(), len(steps)),
     )
+
+
+def _with_height(host: Atoms) -> Atoms:
+    """Give a host that is not periodic along z a cell with room over it: spglib repeats it there too."""
+    if host.pbc[2]:
+        return host
+    tall: Atoms = host.copy()
+    tall.cell[2] = (0, 0, np.ptp(host.positions[:, 2]) + _VACUUM_A)
+    return tall
 
 
 def _orbits(host: Atoms, operations: _Operations, kinds: list[Kind], spots: Floats) -> Iterator[tuple[int, int]]:

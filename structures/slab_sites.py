@@ -22,8 +22,10 @@ _LOW_COORDINATION = 0.85  # of the most for the element: 10 of 12 at the foot of
 _RIGHT_ANGLE = 1.05  # an atom this close, in half lengths, to the middle of two others parts them
 _NOISE_A = 1e-6
 _TIGHT = 1.15  # a hole this many times too wide, as a hexagon of graphite, stops the sphere at its rim
+_LAYER_A = 0.6  # atoms so much higher belong to another layer
 _OVERLAP_A = 0.6  # no two atoms of a sheet are laterally closer
 _BENEATH_A = 0.6  # lateral reach of what lies beneath a hollow
+_SHADOW = 1.15  # a pair this many times farther apart than either is from a third atom are no neighbours
 _NEIGHBOUR = 1.2  # coordination counts atoms within this many times the touching distance
 _SECOND_LAYER = 1.2  # depth, in touching distances, down to which a second layer lies: 0.82 in fcc(111)
 _LONGER = 1.05  # a bridge this many times longer than the shortest of its name is long
@@ -33,14 +35,15 @@ def is_sheet(host: Atoms) -> bool:
     """
     Tell a sheet, whose bonds can be drawn on the plane without crossing, from a thick slab.
 
-    What `slab` and its kin have cut is a slab whatever its thickness.
+    What `slab` and its kin have cut is a slab whatever its thickness, and so is what has an atom between two
+    layers, bonded to two or more atoms of each: a bare MXene.
     """
     if "miller" in host.info.get("philic", {}):
         return False
     bonds = find_bonds(host)
     if len(bonds) > 6 * len(host):  # a planar graph has at most 3 edges for each node of a torus
         return False
-    return not _any_overlap(host) and not _any_crossing(host, bonds)
+    return not (_any_overlap(host) or _any_crossing(host, bonds) or _any_between(host, bonds))
 
 
 def heights_A(host: Atoms) -> Floats:
@@ -137,7 +140,7 @@ def site_details(host: Atoms, places: list[tuple[Kind, tuple[Anchor, ...]]], fac
         equal distances, with and without an atom in the second layer, else ``"over O"`` or ``"open"``.
     """
     radii = _touching_radii(host)
-    coordination = _coordination(host, radii)
+    coordination = _neighbours(host, radii)
     whole = np.column_stack([host.positions[:, :2], heights_A(host) * face])
     details = []
     for kind, anchors in places:
@@ -229,6 +232,18 @@ def _coordination(host: Atoms, radii: Floats) -> NDArray[np.int64]:
     return np.bincount(pairs, minlength=len(host))
 
 
+def _neighbours(host: Atoms, radii: Floats) -> NDArray[np.int64]:
+    """Count the neighbours without those behind another: 8 in bcc, 6 oxygens and no titanium in rutile."""
+    first, lengths, vectors = neighbor_list("idD", host, (_NEIGHBOUR * radii).tolist())
+    counts = []
+    for atom in range(len(host)):
+        mine = first == atom
+        legs = np.maximum(np.linalg.norm(vectors[mine, None] - vectors[mine], axis=2), lengths[mine])
+        np.fill_diagonal(legs, np.inf)
+        counts.append((legs.min(axis=1, initial=np.inf) * _SHADOW >= lengths[mine]).sum())
+    return np.array(counts)
+
+
 def _most_for_element(host: Atoms, radii: Floats) -> NDArray[np.int64]:
     most = np.zeros(host.numbers.max() + 1, dtype=np.int64)
     np.maximum.at(most, host.numbers, _coordination(host, radii))
@@ -260,6 +275,14 @@ def _any_crossing(host: Atoms, bonds: dict[Edge, Floats]) -> bool:
         across = _cross(between, np.broadcast_to(vector[:, None], between.shape)) / turn
     inside = (along > 0.02) & (along < 0.98) & (across > 0.02) & (across < 0.98)
     return bool((inside & (np.abs(turn) > 1e-6)).any())
+
+
+def _any_between(host: Atoms, bonds: dict[Edge, Floats]) -> bool:
+    """Tell whether an atom has two or more bonds up, and as many down, to another layer."""
+    start = np.array([edge[0] for edge in bonds], dtype=int)
+    rises = np.array([vector[2] for vector in bonds.values()])
+    up, down = (np.bincount(start[sign * rises > _LAYER_A], minlength=len(host)) for sign in (1, -1))
+    return bool(((up > 1) & (down > 1)).any())
 
 
 def _cross(one: Floats, other: Floats) -> Floats:

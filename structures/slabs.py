@@ -8,6 +8,7 @@ from ase.constraints import FixAtoms
 from ase.data import covalent_radii
 from ase.neighborlist import natural_cutoffs, neighbor_list
 
+from .orbits import check_periodic
 from .stacks import Floats, Integers, Stack, stack_planes
 
 _OVERLAP = 0.5  # of the sum of covalent radii: H2, the shortest bond there is, has 1.19 times its sum
@@ -92,8 +93,8 @@ def slab(
     Raises
     ------
     ValueError
-        When the indices are all zero, atoms of the crystal overlap, the termination is unknown, no slab has
-        two equal faces, or a number is out of range.
+        When the indices are all zero or not three, the crystal is not periodic in three directions, its
+        atoms overlap, the termination is unknown, no slab has two equal faces, or a number is out of range.
 
     Examples
     --------
@@ -158,7 +159,7 @@ def terminations(crystal: Atoms, miller: tuple[int, int, int]) -> list[str]:
     Raises
     ------
     ValueError
-        When the indices are all zero or atoms of the crystal overlap.
+        As `slab`.
 
     Examples
     --------
@@ -179,6 +180,21 @@ def shown_miller(miller: tuple[int, int, int]) -> str:
     ('110', '1 -1 0')
     """
     return "".join(map(str, miller)) if all(0 <= i <= 9 for i in miller) else " ".join(map(str, miller))
+
+
+def check_miller(miller: tuple[int, int, int]) -> None:
+    """
+    Refuse what are no Miller indices.
+
+    Raises
+    ------
+    ValueError
+        When they are not three, or all are zero.
+    """
+    if len(miller) != 3:
+        raise ValueError(f"`miller` is {tuple(miller)} but must be three indices: of four, leave out the third")
+    if not any(miller):
+        raise ValueError(f"`miller` is {tuple(miller)} but at least one index must differ from 0")
 
 
 def check_apart(crystal: Atoms) -> None:
@@ -223,8 +239,8 @@ def _check_numbers(
 
 
 def _stack(crystal: Atoms, miller: tuple[int, int, int]) -> Stack:
-    if not any(miller):
-        raise ValueError(f"`miller` is {tuple(miller)} but at least one index must differ from 0")
+    check_miller(miller)
+    check_periodic(crystal)
     check_apart(crystal)
     return stack_planes(crystal, miller)
 
@@ -306,10 +322,9 @@ def _judged(stack: Stack, first: int, layers: int) -> _Cut:
 def _tasker(stack: Stack, cut: _Cut) -> int | None:
     if not stack.charges.any():
         return None
-    if cut.polar or not cut.stoichiometric:
-        return 3
-    neutral = all(abs(stack.charges[plane].sum()) < 1e-6 for plane in stack.planes)
-    return 1 if neutral else 2
+    if all(abs(stack.charges[plane].sum()) < 1e-6 for plane in stack.planes) and not cut.polar:
+        return 1
+    return 2 if cut.stoichiometric and not cut.polar else 3
 
 
 def _build(stack: Stack, cut: _Cut, vacuum_A: float, size: tuple[int, int]) -> Atoms:

@@ -1,4 +1,4 @@
-"""Terraces, straight steps and kinks: vicinal slabs of fcc and bcc metals."""
+"""Terraces, straight steps and kinks: vicinal slabs of fcc, bcc and hcp metals."""
 
 from typing import NamedTuple
 
@@ -11,15 +11,16 @@ from .stacks import Integers, primitive_cell
 from .symmetry import symmetry_of
 
 _SYMMETRY_TOLERANCE_A = 0.01
-_LATTICES = {229: ("bcc", 2), 225: ("fcc", 4)}  # space group, and atoms in the cube
+_LATTICES = {(229, 1): "bcc", (225, 1): "fcc", (194, 2): "hcp"}  # of an element: space group, atoms in the primitive cell
 
 
 class _Vicinal(NamedTuple):
-    """Shortest reciprocal lattice vectors along the normals of terrace, step face and kink face."""
+    """Reciprocal lattice vectors along the normals of terrace, step face and kink face; steps in the cell."""
 
     terrace: tuple[int, int, int]
     step: tuple[int, int, int]
-    kink: tuple[int, int, int]
+    kink: tuple[int, int, int] | None
+    steps: int = 1
 
 
 _VICINALS = {
@@ -28,6 +29,7 @@ _VICINALS = {
     ("fcc", "100", "111"): _Vicinal((2, 0, 0), (1, 1, 1), (1, 1, -1)),
     ("bcc", "110", "110"): _Vicinal((1, 1, 0), (1, 0, 1), (0, 1, 1)),
     ("bcc", "100", "110"): _Vicinal((2, 0, 0), (1, 1, 0), (1, 0, 1)),
+    ("hcp", "0001", "10-10"): _Vicinal((0, 0, 2), (1, 0, 2), None, steps=2),
 }
 
 
@@ -48,15 +50,17 @@ def stepped_slab(
     In the notation of Lang, Joyner and Somorjai (Surf. Sci. 30, 440, 1972) this is n(terrace) x (step): its
     Miller indices are those of (n - 1) terrace planes and one step plane, taken as reciprocal lattice
     vectors. 3(111)x(100) is fcc(211), 3(111)x(111) is (331), 3(100)x(111) is (511), 2(100)x(110) is bcc(310).
+    A terrace of hcp(0001) with n rows is (1 0 2n): its layers alternate, so the cell holds two steps, one with
+    an A and one with a B edge.
 
     Parameters
     ----------
     crystal
-        Bulk cell of an fcc or bcc metal; its lattice constant is kept.
+        Bulk cell of an fcc, bcc or hcp metal; its lattice constants are kept.
     terrace, step
         Planes of terrace and step face: fcc ``"111"``/``"100"`` (A step), ``"111"``/``"111"`` (B step),
         ``"100"``/``"111"``; bcc ``"110"``/``"110"`` (edge along [1 -1 -1]), ``"100"``/``"110"`` (edge along
-        [001]).
+        [001]); hcp ``"0001"``/``"10-10"`` (edge along [-1 2 -1 0]).
     rows
         Rows of atoms on a terrace, the edge among them.
     layers
@@ -76,7 +80,7 @@ def stepped_slab(
     Raises
     ------
     ValueError
-        When the crystal is no fcc or bcc element, the planes are not listed, or a number is out of range.
+        When the crystal is no fcc, bcc or hcp element, the planes are not listed, or a number is out of range.
 
     Examples
     --------
@@ -85,10 +89,10 @@ def stepped_slab(
     ('Cu(211)', 12)
     """
     _check_counts(rows, layers, fixed_layers)
-    vicinal, cube = _planes(crystal, terrace, step)
+    vicinal, cell = _planes(crystal, terrace, step)
     miller = _stepped(vicinal, rows)
-    built = _cut(cube, miller, rows, layers, vacuum_A, fixed_layers, size)
-    built.info["philic"] |= _about(cube, vicinal, terrace, step, rows, layers)
+    built = _cut(cell, miller, vicinal.steps * rows, layers, vacuum_A, fixed_layers, size)
+    built.info["philic"] |= _about(cell, vicinal, terrace, step, rows, layers)
     return built
 
 
@@ -124,7 +128,7 @@ def kinked_slab(
     Raises
     ------
     ValueError
-        As `stepped_slab`, and when ``kink_every`` is below 2.
+        As `stepped_slab`, and when ``kink_every`` is below 2 or the metal is hcp.
 
     Examples
     --------
@@ -135,10 +139,12 @@ def kinked_slab(
     _check_counts(rows, layers, fixed_layers)
     if kink_every < 2:
         raise ValueError(f"`kink_every` is {kink_every} but must be at least 2")
-    vicinal, cube = _planes(crystal, terrace, step)
+    vicinal, cell = _planes(crystal, terrace, step)
+    if vicinal.kink is None:
+        raise ValueError(f"`terrace`/`step` is {terrace}/{step} but kinks are only built on fcc and bcc metals")
     miller = kink_every * _stepped(vicinal, rows) + np.array(vicinal.kink)
-    built = _cut(cube, miller, kink_every * rows, layers, vacuum_A, fixed_layers, (1, 1))
-    built.info["philic"] |= _about(cube, vicinal, terrace, step, rows, layers)
+    built = _cut(cell, miller, kink_every * rows, layers, vacuum_A, fixed_layers, (1, 1))
+    built.info["philic"] |= _about(cell, vicinal, terrace, step, rows, layers)
     built.info["philic"]["kink_every"] = int(kink_every)
     return built
 
@@ -155,28 +161,28 @@ def _check_counts(rows: int, layers: int, fixed_layers: int) -> None:
 
 
 def _planes(crystal: Atoms, terrace: str, step: str) -> tuple[_Vicinal, Atoms]:
-    """Give the planes of a stepped surface and the metal's cube along x, y and z."""
-    lattice, cube = _cube(crystal)
+    """Give the planes of a stepped surface and the metal's conventional cell."""
+    lattice, cell = _conventional(crystal)
     known = [f"{t}/{s}" for kind, t, s in _VICINALS if kind == lattice]
     if f"{terrace}/{step}" not in known:
         raise ValueError(f"`terrace`/`step` is {terrace}/{step} but for {lattice} must be one of: {', '.join(known)}")
-    return _VICINALS[lattice, terrace, step], cube
+    return _VICINALS[lattice, terrace, step], cell
 
 
-def _cube(crystal: Atoms) -> tuple[str, Atoms]:
+def _conventional(crystal: Atoms) -> tuple[str, Atoms]:
     check_apart(crystal)
-    number = symmetry_of(crystal, _SYMMETRY_TOLERANCE_A).number
+    found = symmetry_of(crystal, _SYMMETRY_TOLERANCE_A)
     primitive = primitive_cell(crystal)
-    if number not in _LATTICES or len(primitive) != 1:
+    lattice = _LATTICES.get((found.number, len(primitive)))
+    if lattice is None:
         raise ValueError(
-            f"`crystal` is {crystal.symbols} in space group {number} but must be an fcc or bcc metal with "
-            "one atom in its primitive cell"
+            f"`crystal` is {crystal.symbols} in space group {found.number} but must be an fcc, bcc or hcp metal"
         )
-    lattice, atoms_in_cube = _LATTICES[number]
-    edge_A = (primitive.get_volume() * atoms_in_cube) ** (1 / 3)
-    cube = ase_bulk(str(primitive.symbols[0]), lattice, a=edge_A, cubic=True)
-    cube.info["philic"] = dict(crystal.info.get("philic", {}))
-    return lattice, cube
+    a, _, c = np.linalg.norm(found.std_lattice, axis=1)
+    shape = {"a": a, "c": c} if lattice == "hcp" else {"a": a, "cubic": True}
+    cell = ase_bulk(str(primitive.symbols[0]), lattice, **shape)
+    cell.info["philic"] = dict(crystal.info.get("philic", {}))
+    return lattice, cell
 
 
 def _stepped(vicinal: _Vicinal, rows: int) -> Integers:
@@ -184,7 +190,7 @@ def _stepped(vicinal: _Vicinal, rows: int) -> Integers:
 
 
 def _cut(
-    cube: Atoms,
+    cell: Atoms,
     miller: Integers,
     planes: int,
     layers: int,
@@ -195,7 +201,7 @@ def _cut(
     """Cut a vicinal plane, of which so many make one terrace layer."""
     h, k, l = (int(i) for i in miller // np.gcd.reduce(miller))  # noqa: E741
     return slab(
-        cube,
+        cell,
         (h, k, l),
         layers=layers * planes,
         vacuum_A=vacuum_A,
@@ -204,13 +210,12 @@ def _cut(
     )
 
 
-def _about(cube: Atoms, vicinal: _Vicinal, terrace: str, step: str, rows: int, layers: int) -> dict[str, str | int | float]:
+def _about(cell: Atoms, vicinal: _Vicinal, terrace: str, step: str, rows: int, layers: int) -> dict[str, str | int | float]:
     """Tell what was built."""
-    edge_A = cube.cell.lengths()[0]
     return {
         "terrace": terrace,
         "step": step,
         "rows": int(rows),
         "terrace_layers": int(layers),
-        "step_height_A": float(edge_A / np.linalg.norm(vicinal.terrace)),
+        "step_height_A": float(1 / np.linalg.norm(vicinal.terrace @ cell.cell.reciprocal())),
     }

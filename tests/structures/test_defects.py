@@ -6,9 +6,11 @@ import pytest
 from ase import Atoms
 from ase.build import bulk, make_supercell
 from ase.formula import Formula
+from ase.geometry import find_mic
 from ase.spacegroup import crystal as spaced
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from scipy.spatial import cKDTree  # type: ignore[import-untyped]
 
 from philic.structures.defects import (
     formal_charge,
@@ -20,6 +22,8 @@ from philic.structures.defects import (
     vacancy,
     vacancy_sites,
 )
+from philic.structures.dumbbells import dumbbell
+from philic.structures.symmetry import symmetry_of
 
 KF = bulk("KF", "rocksalt", a=5.34)
 KF_CUBE = bulk("KF", "rocksalt", a=5.34, cubic=True)
@@ -82,6 +86,24 @@ def test_voids_are_the_textbook_interstices(name: str, expected: list[tuple[int,
     assert [site.distance_A for site in sites] == pytest.approx([size for _, size in expected], abs=1e-3)
 
 
+BISMUTHIDE = spaced(
+    ["K", "K", "Bi"],
+    [(0, 0, 0.25), (1 / 3, 2 / 3, 0.583), (1 / 3, 2 / 3, 0.25)],
+    spacegroup=194,
+    cellpar=[6.19, 6.19, 10.96, 90, 90, 120],
+)
+
+
+@pytest.mark.parametrize(("crystal", "metal"), [(KF, "K"), (LI2O, "Li"), (bulk("Mg"), "Na"), (BISMUTHIDE, "K")])
+def test_the_largest_void_is_where_a_fine_grid_is_farthest_from_all_atoms(crystal: Atoms, metal: str) -> None:
+    fine = np.linspace(0, 1, 24, endpoint=False)
+    grid = np.stack(np.meshgrid(fine, fine, fine), axis=-1).reshape(-1, 3) @ crystal.cell.array
+    images = crystal.repeat(3).positions - crystal.cell.array.sum(axis=0)
+    farthest = cKDTree(images).query(grid)[0].max()
+    largest = interstitial_sites(crystal, metal)[0].distance_A
+    assert farthest - 0.1 < largest < farthest + 0.2  # two maxima within 1 Å are one void, at the middle
+
+
 def test_silicon_has_a_tetrahedral_and_a_hexagonal_interstice() -> None:
     sites = interstitial_sites(bulk("Si", "diamond", a=5.43), "Li")
     sizes = [5.43 * 3**0.5 / 4, 5.43 * 11**0.5 / 8]
@@ -133,6 +155,24 @@ def test_an_interstitial_is_one_atom_more_as_far_from_the_others_as_its_site_say
         assert away.min() == pytest.approx(site.distance_A, abs=1e-3)
 
 
+@pytest.mark.parametrize(("direction", "operations"), [((1, 0, 0), 16), ((1, 1, 0), 8), ((1, 1, 1), 12), ((0, -2, 0), 16)])
+@pytest.mark.parametrize("metal", [K, bulk("K"), bulk("Cu")])
+def test_a_dumbbell_shares_a_site_and_has_the_symmetry_of_its_axis(
+    metal: Atoms, direction: tuple[int, int, int], operations: int
+) -> None:
+    site = vacancy_sites(metal)[0]
+    atoms = dumbbell(metal, site, direction)
+    whole = supercell_for(metal, 10.0)
+    moved = find_mic(atoms.positions[:-1] - whole.positions, whole.cell)[0]
+    (one,) = np.flatnonzero(np.linalg.norm(moved, axis=1) > 1e-6)
+    pair = find_mic(atoms.positions[-1] - atoms.positions[one], whole.cell)[0]
+    assert np.linalg.norm(pair) == pytest.approx(0.8 * site.distance_A)
+    assert pair == pytest.approx(-2 * moved[one])
+    # of the 48 of the cube: D4h along <100>, D2h along <110>, D3d along <111>
+    assert len(symmetry_of(atoms, 0.01).rotations) == operations
+    assert atoms.info["philic"]["formal_charge"] == 0
+
+
 def test_a_frenkel_pair_keeps_composition_and_order_and_is_as_far_apart_as_asked() -> None:
     lattice, void = vacancy_sites(KF, "K")[0], interstitial_sites(KF, "K")[0]
     whole = supercell_for(KF, 10.0)
@@ -163,6 +203,8 @@ def test_formal_charges_are_the_chemists_and_none_where_there_are_none() -> None
     assert formal_charge(K, "K") == 0
     assert formal_charge(Atoms("K3Bi"), "K") == 1
     assert formal_charge(Atoms("NaK"), "K") is None
+    assert formal_charge(KF, "Na") == 1
+    assert formal_charge(K, "Na") is None  # a foreign atom of an alloy, not an ion
 
 
 @few
@@ -204,9 +246,11 @@ def test_the_crystal_and_its_info_are_left_untouched() -> None:
 def test_what_cannot_be_is_refused() -> None:
     lattice, void = vacancy_sites(KF, "K")[0], interstitial_sites(KF, "K")[0]
     refused = [
-        (lambda: vacancy_sites(KF, "Na"), "`metal` is 'Na' but KF holds only: F, K"),
+        (lambda: vacancy_sites(KF, "Na"), "`element` is 'Na' but KF holds only: F, K"),
         (lambda: interstitial_sites(KF, "Mg"), "`metal` is 'Mg' but must be one of: Li, Na, K, Rb, Cs"),
         (lambda: vacancy(KF, void), "`site` is 'void #1' but a vacancy needs a lattice site"),
+        (lambda: dumbbell(KF, void, (1, 0, 0)), "`site` is 'void #1' but a dumbbell needs a lattice site"),
+        (lambda: dumbbell(KF, lattice, (0, 0, 0)), "`direction` is (0, 0, 0) but at least one index must differ from 0"),
         (
             lambda: interstitial(KF, "K", lattice),
             "`site` is 'K' but must be a void: see `interstitial_sites`",

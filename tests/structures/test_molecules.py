@@ -1,18 +1,24 @@
 import re
+from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.build import bulk
 from ase.constraints import FixAtoms
 from ase.neighborlist import natural_cutoffs, neighbor_list
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from philic.structures.adatoms import sites_reached
 from philic.structures.carbon import carbon_host, graphene
+from philic.structures.crystals import crystal
 from philic.structures.metals import bulk_metal, slab_from_bulk
 from philic.structures.molecules import MOLECULES, metal_cluster, molecule
 from philic.structures.mxenes import mxene
 from philic.structures.placing import contact_A, monolayer, place
+from philic.structures.slabs import slab
 
 HOSTS = {
     "graphene": graphene((6, 6), vacuum_A=22.0),
@@ -135,6 +141,28 @@ def test_a_monolayer_of_potassium_fills_every_fourth_or_third_hexagon(size: tupl
     apart = metals.get_all_distances(mic=True)[~np.eye(len(metals), dtype=bool)]
     assert len(metals) == atoms
     assert apart.min() >= 0.9 * 5.23 * np.sqrt(3) / 2 - 1e-6
+
+
+@pytest.mark.parametrize(
+    "cover", [lambda host: place(host, molecule("O2"), [[0, 0, 0]]), lambda host: monolayer(host, "Na")]
+)
+def test_a_slab_that_reaches_across_the_cells_top_is_covered_like_a_whole_one(cover: Callable[[Atoms], Atoms]) -> None:
+    whole = slab(bulk("KF", "rocksalt", a=5.34, cubic=True), (1, 0, 0), layers=4, size=(2, 2))
+    split = whole.copy()
+    split.translate((0, 0, -whole.cell[2, 2] / 2))
+    split.wrap()
+    one, other = cover(whole), cover(split)
+    assert len(one) == len(other)
+    for guest in range(len(whole), len(one)):
+        apart = [atoms.get_distances(guest, range(len(whole)), mic=True) for atoms in (one, other)]
+        assert apart[1] == pytest.approx(apart[0])
+
+
+@pytest.mark.parametrize(("kind", "reached"), [("top", {"top Li", "top O"}), ("hollow", {"hollow Li3O3"})])
+def test_a_monolayer_sits_on_the_sites_of_the_whole_slab(kind: Literal["top", "hollow"], reached: set[str]) -> None:
+    oxide = crystal("M2O", "Li")
+    host = slab(oxide, (1, 1, 1), layers=6, size=(2, 2))
+    assert set(sites_reached(monolayer(host, "Li", kind), host).split(", ")) <= reached
 
 
 def test_impossible_placements_are_refused() -> None:

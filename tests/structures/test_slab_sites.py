@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 from ase import Atoms
-from ase.build import add_adsorbate, bulk, graphene, graphene_nanoribbon
+from ase.build import add_adsorbate, bulk, fcc111, graphene, graphene_nanoribbon
 from ase.data import covalent_radii
 from ase.spacegroup import crystal
 from hypothesis import given, settings
@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from philic.structures.adatoms import adatom_geometry, place_adatoms, sites_reached, spread_sites
 from philic.structures.carbon import carbon_host
+from philic.structures.mxenes import mxene
 from philic.structures.sites import Site, adsorption_sites, all_anchors, lateral_position
 from philic.structures.slab_sites import exposed_atoms, heights_A, is_sheet
 from philic.structures.slabs import slab
@@ -194,6 +195,35 @@ def test_a_vacancy_is_a_hollow_of_six() -> None:
     del host[len(host) - 1]
     hollows = [site for site in adsorption_sites(host) if site.kind == "hollow" and site.face == 1]
     assert [site.multiplicity for site in hollows if len(site.anchors) == 6] == [1]
+
+
+@pytest.mark.parametrize("host", ["Ti2C", "V2C", "Ti3C2"])
+def test_a_bare_mxene_has_the_sites_of_a_close_packed_face(host: str) -> None:
+    found = Counter(site.label.removesuffix(" #1").removesuffix(" #2") for site in adsorption_sites(mxene(host, "")))
+    metal = host[: host.index("2" if host[0] == "V" or host[2] == "2" else "3")]
+    assert found == {f"top {metal}": 1, f"bridge {metal}-{metal}": 1, f"hollow {metal}3": 2}
+
+
+def test_coordination_numbers_are_those_of_the_textbook() -> None:
+    oxide = crystal(["Ti", "O"], [(0, 0, 0), (0.305, 0.305, 0)], spacegroup=136, cellpar=[4.594, 4.594, 2.959, 90, 90, 90])
+    found = labels(slab(oxide, (1, 1, 0), layers=9))
+    # rutile (110): bridging and in-plane oxygen, titanium that has lost one neighbour or none
+    tops = ["top O cn 2", "top O cn 3", "top Ti cn 5", "top Ti cn 6"]
+    assert [label for label in found if label.startswith("top")] == tops
+    # bcc (310): 4 of 8 at the edge (see test_steps), 6 in the row behind it
+    assert {"top K cn 4", "top K cn 6"} <= set(labels(SLABS["K(310)"]))
+
+
+@pytest.mark.parametrize("empty_A", [0.0, 1.0])
+def test_a_slab_that_is_not_periodic_along_z_needs_no_height(empty_A: float) -> None:
+    for host in (fcc111("Cu", (2, 2, 4), vacuum=6), graphene(vacuum=6)):
+        bare = host.copy()
+        bare.cell[2] = (0, 0, empty_A)
+        assert labels(bare) == labels(host)
+        atoms = place_adatoms(bare, "K", [[[len(bare) - 1, 0, 0]]])
+        assert adatom_geometry(atoms, 1).height_A == pytest.approx(
+            adatom_geometry(place_adatoms(host, "K", [[[len(bare) - 1, 0, 0]]]), 1).height_A
+        )
 
 
 def test_graphite_has_two_tops_and_doped_sheets_stay_sheets() -> None:

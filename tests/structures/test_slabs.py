@@ -164,6 +164,15 @@ def test_silicon_111_is_cut_where_one_bond_an_atom_breaks() -> None:
     assert z[1] - z[0] == pytest.approx(5.43 / 3**0.5 / 4, abs=1e-3)  # the narrow gap of a double layer
 
 
+@pytest.mark.parametrize("termination", ["SrO", "TiO2"])
+def test_neutral_planes_are_of_type_1_even_where_equal_faces_cost_stoichiometry(termination: str) -> None:
+    # SrTiO3(001) is the textbook's stack of neutral planes: SrO, TiO2
+    cube = [3.905] * 3 + [90] * 3
+    titanate = crystal(["Sr", "Ti", "O"], [(0, 0, 0), (0.5,) * 3, (0.5, 0.5, 0)], spacegroup=221, cellpar=cube)
+    about = slab(titanate, (0, 0, 1), layers=5, termination=termination, symmetric=True).info["philic"]
+    assert (about["tasker"], about["stoichiometric"], about["polar"]) == (1, False, False)
+
+
 def test_own_charges_go_before_guessed_ones() -> None:
     neutral = fluoride()
     neutral.set_initial_charges([1e-9] * len(neutral))
@@ -224,6 +233,7 @@ def test_negative_indices_are_shown_with_spaces() -> None:
     ("argument", "message"),
     [
         ({"miller": (0, 0, 0)}, "`miller` is (0, 0, 0) but at least one index must differ from 0"),
+        ({"miller": (1, 0, -1, 0)}, "`miller` is (1, 0, -1, 0) but must be three indices: of four, leave out the third"),
         ({"layers": 0}, "`layers` is 0 but must be at least 1"),
         ({"layers": None}, "`layers` is None and `thickness_A` is None but one of the two must be given"),
         ({"thickness_A": 5.0}, "`layers` is 3 and `thickness_A` is 5.0 but one of the two must be given"),
@@ -252,6 +262,13 @@ def test_a_crystal_with_overlapping_atoms_is_refused() -> None:
     for ask in (lambda: slab(host, (1, 0, 0), layers=3), lambda: terminations(host, (1, 0, 0))):
         with pytest.raises(ValueError, match=re.escape(message)):
             ask()
+
+
+def test_a_slab_is_cut_from_what_repeats_in_three_directions() -> None:
+    sheet = slab(CRYSTALS["Cu"], (1, 1, 1), layers=2)
+    sheet.pbc = (True, True, False)
+    with pytest.raises(ValueError, match=re.escape("`crystal` is Cu2 with pbc [True, True, False] but must be periodic")):
+        slab(sheet, (1, 0, 0), layers=3)
 
 
 def test_equal_faces_that_cannot_be_had_are_refused() -> None:

@@ -156,7 +156,49 @@ def test_kinks_need_two_atoms_between_them() -> None:
         kinked_slab(metal("Cu"), "111", "100", kink_every=1)
 
 
-def test_what_is_no_cubic_metal_is_refused() -> None:
-    message = "`crystal` is Mg2 in space group 194 but must be an fcc or bcc metal with one atom in its primitive"
+@pytest.mark.parametrize("symbol", ["Mg", "Zn", "Ti"])
+@pytest.mark.parametrize("rows", [2, 3, 5])
+def test_hcp_terraces_are_half_a_cell_apart_and_as_wide_as_asked(symbol: str, rows: int) -> None:
+    slab = stepped_slab(bulk(symbol), "0001", "10-10", rows=rows, layers=3)
+    c = bulk(symbol).cell[2, 2]
+    assert slab.info["philic"]["miller"] == [1, 0, 2 * rows]
+    assert slab.info["philic"]["step_height_A"] == pytest.approx(c / 2)
+    assert len(slab) == 3 * 2 * rows
+    # the normal of the terraces: turned about the edge, the shortest vector, until all planes are c/2 apart
+    edge, across = sorted(slab.cell.array[:2], key=np.linalg.norm)
+    uphill = np.cross(edge, (0, 0, 1)) / np.linalg.norm(edge)
+    drop = c / abs(across @ uphill)  # one step to the next cell is two layers down
+    fits = []
+    for slope in (drop, -drop):
+        angle = np.arcsin(slope)
+        heights = (
+            slab.positions[slab.get_tags() <= 2 * rows] @ (np.cos(angle) * np.array([0, 0, 1]) + slope * uphill) / (c / 2)
+        )
+        heights -= heights[0]
+        fits.append(
+            (np.abs(heights - heights.round()).max(), np.unique(heights.round() % 2, return_counts=True)[1].tolist())
+        )
+    off, widths = min(fits)
+    assert off < 1e-6
+    assert widths == [rows, rows]
+
+
+@pytest.mark.parametrize("symbol", ["Mg", "Zn"])
+def test_hcp_edges_have_seven_neighbours_and_an_a_and_a_b_foot(symbol: str) -> None:
+    slab = stepped_slab(bulk(symbol), "0001", "10-10", rows=4)
+    a, c = bulk(symbol).cell.cellpar()[[0, 2]]
+    numbers = np.bincount(neighbor_list("i", slab, 1.05 * max(a, np.hypot(a / 3**0.5, c / 2))))
+    top = sorted(numbers[slab.positions[:, 2] > slab.cell[2, 2] / 2])
+    assert top[:9] == [7, 7, 9, 9, 9, 9, 9, 10, 11]
+
+
+def test_hcp_metals_have_no_kinks() -> None:
+    message = "`terrace`/`step` is 0001/10-10 but kinks are only built on fcc and bcc metals"
     with pytest.raises(ValueError, match=message):
-        stepped_slab(bulk("Mg"), "111", "100")
+        kinked_slab(bulk("Mg"), "0001", "10-10")
+
+
+def test_what_is_no_close_packed_metal_is_refused() -> None:
+    message = "`crystal` is Si8 in space group 227 but must be an fcc, bcc or hcp metal"
+    with pytest.raises(ValueError, match=message):
+        stepped_slab(bulk("Si", cubic=True), "111", "100")
