@@ -1,16 +1,14 @@
 """How a metal moves through a crystal: every symmetry-distinct jump, and the two ends of each."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import product
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 from ase import Atoms
 from ase.geometry import find_mic
-from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
 
+from .chains import Lattice, Spot, chains, homed, images_of_spots, lattice_of, moved, positions_A
 from .defects import (
     Position,
     as_position,
@@ -18,11 +16,10 @@ from .defects import (
     check_holds,
     crystal_name,
     formal_charge,
-    interstitial_sites,
     supercell_for,
 )
 from .metals import check_metal
-from .orbits import Floats, Operations, all_images, primitive
+from .orbits import Floats
 
 Mechanism = Literal["vacancy", "interstitial", "knock-off", "exchange"]
 MECHANISMS: tuple[Mechanism, ...] = get_args(Mechanism)
@@ -32,10 +29,6 @@ Vacancy: a metal atom fills the empty site beside it. Interstitial: it goes from
 atoms swap sites.
 """
 
-Spot = tuple[int, int, int, int]
-"""A site of the primitive cell and the cell it is taken from, in steps along a, b and c."""
-
-_SAME_SPOT_A = 0.5
 _IMAGES = 21  # along the straight line, for the closest approach
 
 
@@ -91,15 +84,6 @@ class Hop:
         return tuple(zip(self.path_A[:-1], self.path_A[1:], strict=True))
 
 
-class _Lattice(NamedTuple):
-    """The places a metal may be at: fractional spots ``(n, 3)`` of a cell, and which hold an atom."""
-
-    cell: Floats
-    spots: Floats
-    filled: NDArray[np.bool_]
-    operations: Operations
-
-
 def hops(crystal: Atoms, metal: str, max_length_A: float, *, mechanism: str = "vacancy") -> list[Hop]:
     """
     List every symmetry-distinct jump of a metal up to a length, the shortest first.
@@ -134,8 +118,8 @@ def hops(crystal: Atoms, metal: str, max_length_A: float, *, mechanism: str = "v
     ['vacancy 3.78 A']
     """
     chosen = _check(crystal, metal, max_length_A, mechanism)
-    lattice = _lattice(crystal, metal, chosen)
-    paths = _paths(lattice, chosen, max_length_A)
+    lattice = lattice_of(crystal, metal, chosen)
+    paths = chains(lattice, chosen, max_length_A)
     if not paths:
         shortest = _shortest_A(lattice, chosen, max_length_A)
         raise ValueError(
@@ -234,94 +218,14 @@ def _comes_from_void(hop: Hop, move: int) -> bool:
     return hop.mechanism in ("interstitial", "knock-off") and move == 0
 
 
-def _lattice(crystal: Atoms, metal: str, mechanism: Mechanism) -> _Lattice:
-    """Collect the metal's lattice sites, its voids, or both, in the primitive cell."""
-    cell, operations = primitive(crystal)
-    spots: list[Floats] = []
-    if mechanism != "interstitial":
-        spots += list(cell.get_scaled_positions()[cell.symbols == metal])
-    n_filled = len(spots)
-    if mechanism in ("interstitial", "knock-off"):
-        voids = interstitial_sites(crystal, metal)
-        if not voids:
-            raise ValueError(
-                f"`mechanism` is {mechanism!r} but {crystal_name(crystal)} has no void for {metal}: take vacancy"
-            )
-        for void in voids:
-            spots += list(all_images(cell, operations, np.linalg.solve(cell.cell.array.T, void.position_A)))
-    filled = np.arange(len(spots)) < n_filled
-    return _Lattice(cell.cell.array, np.array(spots), filled, operations)
-
-
-def _links(lattice: _Lattice, cutoff_A: float) -> list[tuple[int, Spot]]:
-    """List each pair of spots up to a distance: a spot of the cell, and another anywhere."""
-    spots = Atoms(f"H{len(lattice.spots)}", scaled_positions=lattice.spots, cell=lattice.cell, pbc=True)
-    i, j, shifts = neighbor_list("ijS", spots, cutoff_A + 1e-6)
-    return [(int(one), (int(two), int(a), int(b), int(c))) for one, two, (a, b, c) in zip(i, j, shifts, strict=True)]
-
-
-def _paths(lattice: _Lattice, mechanism: Mechanism, cutoff_A: float) -> set[tuple[Spot, ...]]:
-    """List every chain of spots a mechanism may take, its first spot in the cell."""
-    links = _links(lattice, cutoff_A)
-    if mechanism != "knock-off":
-        return {((i, 0, 0, 0), other) for i, other in links}
-    around: dict[int, list[Spot]] = {}
-    for i, other in links:
-        if lattice.filled[i] and not lattice.filled[other[0]]:
-            around.setdefault(i, []).append(other)
-    return {
-        _homed((first, (site, 0, 0, 0), last))
-        for site, voids in around.items()
-        for first, last in product(voids, repeat=2)
-        if first != last
-    }
-
-
-def _shortest_A(lattice: _Lattice, mechanism: Mechanism, cutoff_A: float) -> float:
-    while not (paths := _paths(lattice, mechanism, cutoff_A)):
+def _shortest_A(lattice: Lattice, mechanism: Mechanism, cutoff_A: float) -> float:
+    while not (paths := chains(lattice, mechanism, cutoff_A)):
         cutoff_A *= 1.5
     return min(_longest_step_A(lattice, path) for path in paths)
 
 
-def _longest_step_A(lattice: _Lattice, path: tuple[Spot, ...]) -> float:
-    return float(np.linalg.norm(np.diff(_positions(lattice, path), axis=0), axis=1).max())
-
-
-def _positions(lattice: _Lattice, path: tuple[Spot, ...]) -> Floats:
-    index, shifts = np.array(path)[:, 0], np.array(path)[:, 1:]
-    return np.asarray((lattice.spots[index] + shifts) @ lattice.cell)
-
-
-def _homed(path: Iterable[Spot]) -> tuple[Spot, ...]:
-    """Shift a chain so that its first spot is in the home cell."""
-    spots = list(path)
-    _, x, y, z = spots[0]
-    return tuple((i, a - x, b - y, c - z) for i, a, b, c in spots)
-
-
-def _images_of_spots(
-    lattice: _Lattice,
-) -> list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]:
-    """Give each operation, an inversion first, as rotation, permutation of spots and their cells."""
-    images = []
-    for turn, shift in zip(*lattice.operations, strict=True):
-        moved = lattice.spots @ turn.T + shift
-        cells = (moved[:, None] - lattice.spots).round()
-        off = np.linalg.norm((moved[:, None] - lattice.spots - cells) @ lattice.cell, axis=2)
-        to = off.argmin(axis=1)
-        rows = np.arange(len(to))
-        if off[rows, to].max() < _SAME_SPOT_A:
-            images.append((turn, to, cells[rows, to].astype(np.int64)))
-    return sorted(images, key=lambda image: not (image[0] == -np.eye(3)).all())
-
-
-def _moved(path: tuple[Spot, ...], image: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]) -> list[Spot]:
-    turn, to, cells = image
-    moved = []
-    for i, *shift in path:
-        a, b, c = (turn @ shift + cells[i]).tolist()
-        moved.append((int(to[i]), a, b, c))
-    return moved
+def _longest_step_A(lattice: Lattice, path: tuple[Spot, ...]) -> float:
+    return float(np.linalg.norm(np.diff(positions_A(lattice, path), axis=0), axis=1).max())
 
 
 class _Orbit(NamedTuple):
@@ -332,19 +236,19 @@ class _Orbit(NamedTuple):
     operation: Operation | None
 
 
-def _orbits(lattice: _Lattice, paths: set[tuple[Spot, ...]]) -> list[_Orbit]:
-    images = _images_of_spots(lattice)
+def _orbits(lattice: Lattice, paths: set[tuple[Spot, ...]]) -> list[_Orbit]:
+    images = images_of_spots(lattice)
     orbits = []
     waiting = set(paths)
     for path in sorted(paths):
         if path not in waiting:
             continue
-        reverse = _homed(path[::-1])
-        moved = [(_moved(path, image), image) for image in images]
-        forward = {_homed(spots) for spots, _ in moved}
-        backward = {_homed(tuple(spots)[::-1]) for spots, _ in moved}
+        reverse = homed(path[::-1])
+        ways = [(moved(path, image), image.turn) for image in images]
+        forward = {homed(spots) for spots, _ in ways}
+        backward = {homed(spots[::-1]) for spots, _ in ways}
         operation = next(
-            (_operation(lattice, path, spots, image[0]) for spots, image in moved if _homed(spots) == reverse),
+            (_operation(lattice, path, spots, turn) for spots, turn in ways if homed(spots) == reverse),
             None,
         )
         around = {way[0]: sum(spots[0] == way[0] for spots in forward | backward) for way in (path, reverse)}
@@ -355,10 +259,10 @@ def _orbits(lattice: _Lattice, paths: set[tuple[Spot, ...]]) -> list[_Orbit]:
     return orbits
 
 
-def _operation(lattice: _Lattice, path: tuple[Spot, ...], spots: list[Spot], turn: NDArray[np.int64]) -> Operation:
+def _operation(lattice: Lattice, path: tuple[Spot, ...], spots: tuple[Spot, ...], turn: NDArray[np.int64]) -> Operation:
     """Give the operation that reverses a path, in A; the lattice translation to its end included."""
     rotation = lattice.cell.T @ turn @ np.linalg.inv(lattice.cell.T)
-    here = _positions(lattice, path)
+    here = positions_A(lattice, path)
     index = [i for i, *_ in spots]
     ends = np.array([lattice.spots[i] for i in index]) @ lattice.cell  # of the images, in any cell
     ends += np.array(path[::-1])[:, 1:] @ lattice.cell
@@ -367,11 +271,11 @@ def _operation(lattice: _Lattice, path: tuple[Spot, ...], spots: list[Spot], tur
     return Operation((x, y, z), as_position(shift))
 
 
-def _hop(lattice: _Lattice, orbit: _Orbit, mechanism: Mechanism, metal: str) -> Hop:
+def _hop(lattice: Lattice, orbit: _Orbit, mechanism: Mechanism, metal: str) -> Hop:
     return Hop(
         mechanism=mechanism,
         metal=metal,
-        path_A=tuple(as_position(position) for position in _positions(lattice, orbit.path)),
+        path_A=tuple(as_position(position) for position in positions_A(lattice, orbit.path)),
         length_A=_longest_step_A(lattice, orbit.path),
         multiplicity=orbit.multiplicity,
         symmetric=orbit.operation is not None,

@@ -13,6 +13,7 @@ from ..structures.adatoms import place_adatoms
 from ..structures.metals import slab_from_bulk
 from .bulk import bulk_modulus
 from .gate import gate
+from .hopping import hopping
 from .ledger import adsorption
 from .relax import relax
 
@@ -50,6 +51,7 @@ STEPS = {
     "bulk_modulus": Registered(bulk_modulus, 1, expected_force_calls=7),
     "adsorption": Registered(adsorption, 1),
     "gate": Registered(gate, 1),
+    "hopping": Registered(hopping, 1),
 }
 
 BUILDERS = {
