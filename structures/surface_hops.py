@@ -53,7 +53,8 @@ class SurfaceHop:
     multiplicity
         How many equivalent hops leave one start; of two different ends, the start is the one with more.
     symmetric
-        Whether an operation of the host turns the hop into its reverse, so that both barriers are one.
+        Whether an operation of the host turns the hop into its reverse, so that both barriers are one. The images of
+        an adatom may break that: 3 x 4 graphene has fewer operations than the sheet.
     climb
         How many terraces higher the end is, -1 over a step's edge down; 0 on a host without steps. A site at the
         foot of a step, beside the edge, is on the lower terrace.
@@ -114,7 +115,8 @@ def surface_hops(
     Raises
     ------
     ValueError
-        When the host lacks a kind of site, or no jump is short enough (the sentence says how long the shortest is).
+        When a kind is unknown, the host has no such site, or no jump is short enough (the sentence says how long
+        the shortest is).
 
     Examples
     --------
@@ -188,13 +190,16 @@ def surface_network(host: Atoms, hops: Sequence[SurfaceHop]) -> Network:
 def _chosen(host: Atoms, kinds: Collection[str]) -> list[Site]:
     """Give the sites that take part."""
     sites = adsorption_sites(host)
-    known = dict.fromkeys([*(site.kind for site in sites), *(site.label for site in sites)])
+    known = [*KINDS, *(site.label for site in sites)]
     for kind in kinds:
         if kind not in known:
-            raise ValueError(f"`kinds` holds {kind!r} but {crystal_name(host)} has only: {', '.join(known)}")
-    if not kinds:
-        raise ValueError(f"`kinds` is empty but must be of: {', '.join(known)}")
-    return [site for site in sites if site.kind in kinds or site.label in kinds]
+            raise ValueError(f"`kinds` holds {kind!r} but must be of: {', '.join(known)}")
+    chosen = [site for site in sites if site.kind in kinds or site.label in kinds]
+    if not chosen:
+        raise ValueError(
+            f"`kinds` is {list(kinds)} but {crystal_name(host)} has only: {', '.join(site.label for site in sites)}"
+        )
+    return chosen
 
 
 def _face(host: Atoms, sites: Sequence[Site], side: int) -> _Face:
