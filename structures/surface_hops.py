@@ -325,7 +325,7 @@ def _order(hop: SurfaceHop) -> tuple[float, str, str, int, Anchors, Anchors]:
 def _labelled(hops: list[SurfaceHop]) -> list[SurfaceHop]:
     """Sort hops, name each by its ends, length and climb, and number those of one name."""
     hops = sorted(hops, key=_order)
-    names = [f"{hop.start_label} to {hop.end_label} {hop.length_A:.2f} A{_climbing(hop.climb)}" for hop in hops]
+    names = [f"{hop.start_label} to {hop.end_label} {round(hop.length_A, 6):.2f} A{_climbing(hop.climb)}" for hop in hops]
     shared, seen = Counter(names), Counter[str]()
     labelled = []
     for hop, name in zip(hops, names, strict=True):
