@@ -10,7 +10,7 @@ from ase import Atoms
 from ase.build import make_supercell
 from ase.data import atomic_numbers
 from ase.geometry import find_mic, minkowski_reduce
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from .metals import METALS, check_metal
 from .orbits import (
@@ -158,14 +158,22 @@ def supercell_for(crystal: Atoms, min_image_A: float) -> Atoms:
         raise ValueError(f"`min_image_A` is {min_image_A} but must be above 0")
     fits = [_repeats(base, crystal, min_image_A) for base in _bases(crystal)]
     _, _, matrix = min(fits, key=lambda fit: fit[:2])
+    return repeated(crystal, matrix)
+
+
+def repeated(crystal: Atoms, matrix: ArrayLike) -> Atoms:
+    """
+    Repeat a crystal as `supercell_for` does, by an integer matrix whose rows are the new cell's vectors.
+
+    The order of atoms does not change when the crystal is relaxed, even across its cell's edge.
+    """
     plain = Atoms(crystal.numbers, crystal.positions, cell=crystal.cell, pbc=True)
-    plain.wrap()
     supercell: Atoms = make_supercell(plain, matrix)
     supercell.info["philic"] = {
         "family": "crystal",
         "host": crystal_name(crystal),
         **crystal.info.get("philic", {}),
-        "supercell": matrix.tolist(),
+        "supercell": np.asarray(matrix).tolist(),
         "image_distance_A": shortest_vector_A(supercell),
         "formula": supercell.symbols.formula.format("hill"),
     }
@@ -291,19 +299,19 @@ def frenkel_pair(
     return atoms
 
 
-def atom_at(atoms: Atoms, position: Position | Floats, element: str) -> int:
+def atom_at(atoms: Atoms, position: Position | Floats, element: str, *, within_A: float = _SAME_ATOM_A) -> int:
     """
     Give the index of the atom of one element at a position, in any cell.
 
     Raises
     ------
     ValueError
-        When none is within 0.5 A.
+        When none is so near.
     """
     apart = find_mic(atoms.positions - np.asarray(position), atoms.cell)[1]
     apart[atoms.numbers != atomic_numbers[element]] = np.inf
     index = int(np.argmin(apart))
-    if apart[index] > _SAME_ATOM_A:
+    if apart[index] > within_A:
         shown = ", ".join(f"{x:.2f}" for x in position)
         raise ValueError(
             f"`crystal` is {crystal_name(atoms)} with no {element} at ({shown}) but must be the one the site was found in"

@@ -160,8 +160,22 @@ def end_points(crystal: Atoms, hop: Hop, *, min_image_A: float = 10.0) -> tuple[
     ValueError
         When images are too near for the hop, or it belongs to another crystal.
     """
-    start = supercell_for(crystal, min_image_A)
-    _check_room(start, hop, min_image_A)
+    supercell = supercell_for(crystal, min_image_A)
+    _check_room(supercell, hop, min_image_A)
+    start, end = ends_in(supercell, hop)
+    kept = hop.operation is not None and _keeps(start, np.array(hop.operation.rotation))
+    for atoms in (start, end):
+        atoms.info["philic"] |= {"hop": hop.label, "multiplicity": hop.multiplicity, "symmetric": kept}
+    return start, end
+
+
+def ends_in(supercell: Atoms, hop: Hop) -> tuple[Atoms, Atoms]:
+    """
+    Build the start and the end of a hop as `end_points` does, in a given supercell.
+
+    ``info["philic"]`` of each tells all but the hop's label, multiplicity and symmetry.
+    """
+    start: Atoms = supercell.copy()
     movers = []
     for at, (origin, target) in enumerate(hop.moves):
         if _comes_from_void(hop, at):
@@ -176,9 +190,9 @@ def end_points(crystal: Atoms, hop: Hop, *, min_image_A: float = 10.0) -> tuple[
     end = start.copy()
     for index, step in movers:
         end.positions[index] += step
-    about = _about(crystal, start, end, hop, [index for index, _ in movers])
-    start.info["philic"] = {**start.info["philic"], **about, "end": "start"}
-    end.info["philic"] = {**start.info["philic"], "end": "end"}
+    about = {**supercell.info["philic"], **_about(supercell, start, end, hop, [index for index, _ in movers])}
+    start.info["philic"] = {**about, "end": "start"}
+    end.info["philic"] = {**about, "end": "end"}
     return start, end
 
 
@@ -314,15 +328,11 @@ def _keeps(atoms: Atoms, turn: Floats) -> bool:
 def _about(crystal: Atoms, start: Atoms, end: Atoms, hop: Hop, moving: list[int]) -> dict[str, object]:
     charge = formal_charge(crystal, hop.metal)
     sign = {"vacancy": -1, "exchange": 0}.get(hop.mechanism, 1)
-    kept = hop.operation is not None and _keeps(start, np.array(hop.operation.rotation))
     return {
         "family": "hop",
         "metal": hop.metal,
         "mechanism": hop.mechanism,
-        "hop": hop.label,
         "length_A": hop.length_A,
-        "multiplicity": hop.multiplicity,
-        "symmetric": kept,
         "moving": moving,
         "clearance_A": _clearance_A(start, end, moving),
         "formula": start.symbols.formula.format("hill"),

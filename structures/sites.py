@@ -20,8 +20,10 @@ Anchors = tuple[Anchor, ...]
 Place = tuple[Kind, Anchors]
 Floats = NDArray[np.float64]
 
+SAME_SITE_A = 0.3
+"""Sites nearer than this, laterally, are one."""
+
 _SYMMETRY_TOLERANCE_A = 0.05
-_SAME_SITE_A = 0.3
 _VACUUM_A = 10.0
 
 
@@ -53,6 +55,14 @@ class Site:
     multiplicity: int
     distance_A: float
     face: int
+
+
+class LateralOperations(NamedTuple):
+    """What takes the host to itself: lateral rotations and shifts in A, and whether faces swap (-1)."""
+
+    rotations: Floats
+    shifts: Floats
+    flips: Floats
 
 
 def adsorption_sites(host: Atoms, *, near_A: float | None = None) -> list[Site]:
@@ -92,7 +102,7 @@ def adsorption_sites(host: Atoms, *, near_A: float | None = None) -> list[Site]:
     >>> [site.label for site in adsorption_sites(graphene())]
     ['bridge C-C', 'hollow C6', 'top C']
     """
-    operations = _operations(host)
+    operations = lateral_operations(host)
     faces = (1,) if (operations.flips == -1).any() else (1, -1)
     sites = [site for face in faces for site in _sites_of_face(host, operations, face)]
     sites = _uniquely_labelled(sorted(sites, key=_order))
@@ -170,7 +180,7 @@ def _sheet_anchors(host: Atoms) -> list[Place]:
     return tops + bridges + hollows
 
 
-def _sites_of_face(host: Atoms, operations: "_Operations", face: int) -> Iterator[Site]:
+def _sites_of_face(host: Atoms, operations: LateralOperations, face: int) -> Iterator[Site]:
     places = all_anchors(host, face=face)
     names = site_names(host, places, face=face)
     spots = np.array([lateral_position(host, anchors) for _, anchors in places])
@@ -190,15 +200,7 @@ def _signed_area(host: Atoms, ring: Anchors) -> float:
     return float(x @ np.roll(y, -1) - y @ np.roll(x, -1)) / 2
 
 
-class _Operations(NamedTuple):
-    """What takes the host to itself: lateral rotations and shifts in A, and whether faces swap (-1)."""
-
-    rotations: Floats
-    shifts: Floats
-    flips: Floats
-
-
-def _operations(host: Atoms) -> _Operations:
+def lateral_operations(host: Atoms) -> LateralOperations:
     """
     Find the host's symmetry.
 
@@ -214,7 +216,7 @@ def _operations(host: Atoms) -> _Operations:
     turns = small.cell.array.T @ found.rotations @ np.linalg.inv(small.cell.array.T)
     in_plane = np.abs(turns[:, 2, :2]).max(axis=1) < 1e-3
     turns, shifts = turns[in_plane], (refined_shifts(small, found) @ small.cell.array)[in_plane]
-    return _Operations(
+    return LateralOperations(
         np.repeat(turns[:, :2, :2], len(steps), axis=0),
         (shifts[:, None] + steps).reshape(-1, 3)[:, :2],
         np.repeat(turns[:, 2, 2].round(), len(steps)),
@@ -230,7 +232,7 @@ def _with_height(host: Atoms) -> Atoms:
     return tall
 
 
-def _orbits(host: Atoms, operations: _Operations, kinds: list[Kind], spots: Floats) -> Iterator[tuple[int, int]]:
+def _orbits(host: Atoms, operations: LateralOperations, kinds: list[Kind], spots: Floats) -> Iterator[tuple[int, int]]:
     """Give one place of each orbit on a face, and the orbit's size."""
     plane = host.cell.array[:2, :2]
     upright = operations.flips == 1
@@ -250,7 +252,7 @@ def _hit(spots: Floats, images: Floats, plane: Floats) -> NDArray[np.bool_]:
     to_cell = np.linalg.inv(plane)
     images = np.unique((images @ to_cell % 1).round(4), axis=0)
     apart = images[:, None] - spots @ to_cell
-    return np.asarray((np.linalg.norm((apart - apart.round()) @ plane, axis=2) < _SAME_SITE_A).any(axis=0))
+    return np.asarray((np.linalg.norm((apart - apart.round()) @ plane, axis=2) < SAME_SITE_A).any(axis=0))
 
 
 def _distances_to_defect(host: Atoms, spots: Floats) -> list[float]:
