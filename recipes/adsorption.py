@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from ase import Atoms
 from pydantic import (
@@ -17,63 +17,41 @@ from pydantic import (
 
 from ..potentials import card
 from ..structures.adatoms import adatom_spacing_A, place_adatoms, spread_sites
-from ..structures.carbon import carbon_host
 from ..structures.sites import Site, adsorption_sites
-from ..structures.slab_sites import Kind
 from ..workflows.flow import Derived, Flow, Step
 from ..workflows.result import Result, Status
 from .gate import MetalSteps, metal_steps
-from .hosts import is_surface, surface
-from .kinds import OneOrMore, Parameters
+from .kinds import OneOrMore
+from .substrates import KINDS, PRISTINE, Substrates, carbon_name, is_carbon
 
-PRISTINE = "pristine"
 SAME_MINIMUM_eV = 0.002
 """Relaxations that end closer than this ended in the same minimum."""
 ADATOM_HEIGHT_A = 4.0
 """No bound Li, Na or K stands higher over a sheet."""
-KINDS = get_args(Kind)
 
 
-class Adsorption(Parameters):
+class Adsorption(Substrates):
     """Parameters of the recipe."""
 
     dopants: OneOrMore = Field((), description="what replaces carbon: N, O-B (bonded), O-C-B (one carbon between)")
     hosts: OneOrMore = Field(
         (), description="carbons (vacancy, pyridinic-3N, Co-N4 …), faces of crystals (Cu(111), MF(100)), sheets, files"
     )
-    size: tuple[PositiveInt, PositiveInt] = Field((4, 4), description="cells of a carbon sheet along each axis")
     adatoms: PositiveInt = Field(1, description="metal atoms per sheet")
     sites: Annotated[OneOrMore, Field(min_length=1)] = Field(KINDS, description="kinds of sites: top, bridge, hollow")
     near_A: PositiveFloat | Literal["all"] = Field(2.0, description="sites up to this far from the defect, or `all`")
-    lattice_constant_A: float = Field(2.46, ge=2.3, le=2.6, description="of graphene, fixed for every host")
-    vacuum_A: float = Field(15.0, ge=8.0, description="empty height over a sheet or slab")
-    thickness_A: PositiveFloat = Field(8.0, description="least thickness of a slab; its lower half is fixed")
-    min_image_A: PositiveFloat = Field(9.0, description="a slab is repeated until adatoms' images are this far apart")
     fmax_eV_per_A: PositiveFloat = Field(0.02, description="largest force at the end of a relaxation")
     max_steps: PositiveInt = Field(300, description="optimiser steps after which a relaxation is given up")
     stayed_A: PositiveFloat = Field(0.6, description="a metal atom that moved less along the sheet stayed at its site")
     desorbed_A: PositiveFloat = Field(5.0, description="a metal atom farther than this from every host atom is desorbed")
 
-    @field_validator("sites")
-    @classmethod
-    def _known_kind(cls, kinds: tuple[str, ...]) -> tuple[str, ...]:
-        for kind in kinds:
-            if kind not in KINDS:
-                raise ValueError(f"`sites` names {kind!r} but must be one or more of: {', '.join(KINDS)}")
-        return kinds
-
     @field_validator("dopants")
     @classmethod
     def _known_dopants(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         try:
-            return tuple(dict.fromkeys(_carbon(name) for name in names))
+            return tuple(dict.fromkeys(carbon_name(name) for name in names))
         except ValueError as error:
             raise ValueError(str(error).replace("`name`", "`dopants`")) from error
-
-    @field_validator("hosts")
-    @classmethod
-    def _known_hosts(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(_host_name(name) for name in names))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -122,7 +100,7 @@ def plan(parameters: Adsorption) -> Plan:
     gates = {}
     nearest: list[tuple[float, str]] = []
     for metal in parameters.metal:
-        hosts = {name: _host(parameters, name, metal) for name in parameters.names}
+        hosts = {name: parameters.substrate(name, metal) for name in parameters.names}
         potential.check_elements({symbol for host in hosts.values() for symbol in host.symbols} | {metal})
         nearest += [(_spacing_A(parameters, metal, host), name) for name, host in hosts.items()]
         clean = {
@@ -141,48 +119,6 @@ def plan(parameters: Adsorption) -> Plan:
             answers[metal, name] = [_adsorption(parameters, step, clean, compared, references) for step in adsorbed]
     flow = Flow([*gates.values(), *(step for steps in answers.values() for step in steps)])
     return Plan(flow, answers, gates, _warnings(parameters, *min(nearest), potential.cutoff_A))
-
-
-def is_carbon(name: str) -> bool:
-    """Tell whether a host is a sheet of carbon, which is compared with the pristine one."""
-    try:
-        _carbon(name)
-    except ValueError:
-        return False
-    return True
-
-
-def _carbon(name: str) -> str:
-    return str(carbon_host(name).info["philic"]["host"])
-
-
-def _host_name(name: str) -> str:
-    """Check a host's name; a carbon's is written the one way."""
-    try:
-        return _carbon(name)
-    except ValueError as error:
-        carbons = str(error).replace("`name`", "`hosts`")
-    if not is_surface(name):
-        raise ValueError(f"{carbons}; a face, such as Cu(111); a sheet of `philic structures list`; or a file")
-    try:
-        surface(name, thickness_A=1.0, vacuum_A=10.0, min_image_A=1.0)
-    except ValueError as error:
-        raise ValueError(f"`hosts` names {name!r}: {error}") from error
-    return name
-
-
-def _host(parameters: Adsorption, name: str, metal: str) -> Atoms:
-    if is_carbon(name):
-        return carbon_host(
-            name, parameters.size, lattice_constant_A=parameters.lattice_constant_A, vacuum_A=parameters.vacuum_A
-        )
-    return surface(
-        name,
-        metal,
-        thickness_A=parameters.thickness_A,
-        vacuum_A=parameters.vacuum_A,
-        min_image_A=parameters.min_image_A,
-    )
 
 
 def _adsorbed(parameters: Adsorption, metal: str, clean: Step, host: Atoms, kinds: Collection[str]) -> list[Step]:

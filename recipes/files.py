@@ -12,11 +12,19 @@ from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from . import adsorption, ranking
+from . import adsorption, barriers, migration, ranking, surface_diffusion
 from .kinds import Kind, Parameters
 
 RECIPES = {
     "adsorption": Kind(adsorption.Adsorption, adsorption.plan, ranking.headline, ranking.overview, ranking.tables),
+    "migration": Kind(migration.Migration, migration.plan, barriers.headline, barriers.overview, barriers.tables),
+    "surface-diffusion": Kind(
+        surface_diffusion.SurfaceDiffusion,
+        surface_diffusion.plan,
+        barriers.headline,
+        barriers.overview,
+        barriers.tables,
+    ),
 }
 
 

@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..structures.adatoms import place_adatoms
+from ..structures.hop_ends import hop_end
+from ..structures.images import imaged
 from ..structures.metals import slab_from_bulk
 from .bulk import bulk_modulus
 from .gate import gate
 from .hopping import hopping
 from .ledger import adsorption
+from .migration import migration
 from .neb import neb
 from .relax import relax
 
@@ -52,6 +55,7 @@ STEPS = {
     "bulk_modulus": Registered(bulk_modulus, 1, expected_force_calls=7),
     "adsorption": Registered(adsorption, 1),
     "gate": Registered(gate, 1),
+    "migration": Registered(migration, 1),
     "hopping": Registered(hopping, 1),
     "neb": Registered(
         neb,
@@ -64,5 +68,7 @@ STEPS = {
 
 BUILDERS = {
     "place_adatoms": Registered(place_adatoms, 1),
+    "hop_end": Registered(hop_end, 1),
+    "imaged": Registered(imaged, 1),
     "slab_from_bulk": Registered(slab_from_bulk, 2),
 }
