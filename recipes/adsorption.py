@@ -21,7 +21,7 @@ from ..structures.sites import Site, adsorption_sites
 from ..workflows.flow import Derived, Flow, Step
 from ..workflows.result import Result, Status
 from .gate import MetalSteps, metal_steps
-from .kinds import OneOrMore
+from .kinds import Known, OneOrMore, no_results
 from .substrates import KINDS, PRISTINE, Substrates, carbon_name, is_carbon
 
 SAME_MINIMUM_eV = 0.002
@@ -79,15 +79,18 @@ class Plan:
         The gate step of each metal.
     warnings
         Sentences about what is doubtful before anything is computed.
+    complete
+        It is.
     """
 
     flow: Flow
     answers: Mapping[tuple[str, str], Sequence[Step]]
     gates: Mapping[str, Step]
     warnings: Sequence[str]
+    complete: bool = True
 
 
-def plan(parameters: Adsorption) -> Plan:
+def plan(parameters: Adsorption, _: Known = no_results) -> Plan:
     """Make every structure and step of the recipe; computes nothing.
 
     Raises

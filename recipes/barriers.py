@@ -20,6 +20,10 @@ SOFTENING = (
 
 def headline(parameters: Jumping, plan: Plan) -> str:
     """Say in a few words what is asked: ``Li, K in 2 hosts, 5 jumps``."""
+    if not plan.complete:
+        sites = sum("site" in step.about for step in plan.flow)
+        words = f"{', '.join(parameters.metal)} on {len(parameters.hosts)} hosts, {sites} sites to try"
+        return f"{words}; the jumps are those between sites that hold the metal"
     hosts = len({(metal, host) for metal, host, _ in plan.jumps})
     jumps = sum(len(steps) for steps in plan.jumps.values())
     return f"{', '.join(parameters.metal)} in {hosts} hosts, {jumps} distinct jumps"
@@ -28,9 +32,23 @@ def headline(parameters: Jumping, plan: Plan) -> str:
 def overview(_: Jumping, plan: Plan) -> RenderableType:
     """Table of the hosts with their jumps."""
     table = Table("metal", "host", "atoms", "jumps", title="hosts, and the distinct jumps of the metal", box=box.SIMPLE_HEAD)
+    if not plan.complete:
+        return _sites(plan)
     for (metal, host, _mechanism), steps in plan.jumps.items():
         atoms = str(steps[0].parents["band"].n_atoms)
         table.add_row(metal, host, atoms, ", ".join(str(step.about["site"]) for step in steps))
+    return table
+
+
+def _sites(plan: Plan) -> RenderableType:
+    """Table of the sites that are tried."""
+    tried: dict[tuple[str, str], list[str]] = {}
+    for step in plan.flow:
+        if "site" in step.about:
+            tried.setdefault((step.about["metal"], step.about["host"]), []).append(step.about["site"])
+    table = Table("metal", "host", "sites", title="hosts, and the sites that are tried", box=box.SIMPLE_HEAD)
+    for (metal, host), sites in tried.items():
+        table.add_row(metal, host, ", ".join(sites))
     return table
 
 

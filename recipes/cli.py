@@ -99,25 +99,26 @@ def run(
     """Run a recipe. What the store has already is not computed again."""
     from ..workflows.store import StoreError
     from . import report
-    from .progress import progress
-    from .run import run as run_recipe
 
     console = _console()
     prepared = _prepare(recipe, set_, potential, metals, store)
     console.print("\n".join(report.plan_lines(prepared)), highlight=False)
     if dry_run:
         return
-    start = time.perf_counter()
+    start, computed = time.perf_counter(), [step.key for step in prepared.missing]
     opened = _open(store)
     try:
-        with progress(prepared):
-            results = run_recipe(prepared, opened)
+        results = _run(prepared, opened)
+        while not prepared.plan.complete:
+            prepared = _prepare(recipe, set_, potential, metals, store)
+            console.print("\n".join(report.plan_lines(prepared)[1:]), highlight=False)
+            computed += [step.key for step in prepared.missing]
+            results |= _run(prepared, opened)
     except (RuntimeError, StoreError) as error:
         print(f"error: the run stopped: {error}; what is finished is stored: run it again to go on", file=sys.stderr)
         raise typer.Exit(1) from error
     for table in prepared.recipe.kind.tables(prepared.plan, results):
         console.print(table)
-    computed = [step.key for step in prepared.missing]
     console.print(report.cost_line(results, computed, time.perf_counter() - start), highlight=False)
 
 
@@ -153,6 +154,14 @@ def _prepare(recipe: str, set_: list[str] | None, potential: str | None, metals:
         overrides = dict(_pair(text) for text in set_ or [])
         overrides |= {key: value for key, value in (("potential", potential), ("metal", metals)) if value}
         return prepare(read(recipe, overrides), store)
+
+
+def _run(prepared: Any, store: Any) -> dict[str, Any]:
+    from .progress import progress
+    from .run import run as run_recipe
+
+    with progress(prepared):
+        return run_recipe(prepared, store)
 
 
 def _pair(text: str) -> tuple[str, str]:

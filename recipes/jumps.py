@@ -69,12 +69,15 @@ class Plan:
         By the same: the `hopping` step, what follows from all of them.
     warnings
         Sentences about what is left out or doubtful.
+    complete
+        Whether this is all; else the sites of adatoms are tried first.
     """
 
     flow: Flow
     jumps: Mapping[tuple[str, str, str], Sequence[Step]]
     networks: Mapping[tuple[str, str, str], Step]
     warnings: Sequence[str]
+    complete: bool = True
 
 
 @dataclass(frozen=True)
@@ -153,7 +156,8 @@ def _end(
 ) -> tuple[Step, Step]:
     """Relax an end point, or take it from one that symmetry makes equal; gives its step and that of the one relaxed."""
     for other, site in relaxed:
-        if image := image_of(perfect, other, atoms):
+        whole = len(atoms) == len(perfect)  # two atoms have changed places
+        if not whole and (image := image_of(perfect, other, atoms)):
             like = Derived(site, len(atoms), "imaged", image._asdict())
             return Step("relax", parameters.relaxation, like, potential=potential, about=about), site
     step = Step("relax", parameters.relaxation, derived, potential=potential, about=about)

@@ -61,6 +61,15 @@ class Parameters(BaseModel):
     potential: PotentialName = Field("chgnet", description="where energies and forces come from (`philic list`)")
 
 
+Known = Callable[[Iterable[str]], Mapping[str, Result]]
+"""From keys to the results that are stored already."""
+
+
+def no_results(_: Iterable[str]) -> Mapping[str, Result]:
+    """Know nothing."""
+    return {}
+
+
 class Plan(Protocol):
     """What a recipe makes of its parameters: a flow, and sentences about what is doubtful before anything is computed."""
 
@@ -72,6 +81,10 @@ class Plan(Protocol):
     def warnings(self) -> Sequence[str]:
         """Sentences for the user."""
 
+    @property
+    def complete(self) -> bool:
+        """Whether this is all; else what comes next depends on these steps' results, and the recipe is planned again."""
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -82,7 +95,7 @@ class Kind:
     parameters
         The model of its parameters; has ``metal`` and ``potential``.
     plan
-        From the parameters to a plan; computes nothing.
+        From the parameters, and what is stored already, to a plan; computes nothing.
     headline, overview
         From parameters and plan to a few words, and to a table of what is computed.
     tables
@@ -90,7 +103,7 @@ class Kind:
     """
 
     parameters: type[Parameters]
-    plan: Callable[[Any], Plan]
+    plan: Callable[[Any, Known], Plan]
     headline: Callable[[Any, Any], str]
     overview: Callable[[Any, Any], RenderableType]
     tables: Callable[[Any, Mapping[str, Result]], Iterable[RenderableType]]

@@ -16,7 +16,7 @@ from ..structures.network import jump_network, percolation
 from ..workflows.flow import Derived, Flow, Step
 from .hosts import host_atoms
 from .jumps import Jumping, Plan, Planned, judged
-from .kinds import OneOrMore
+from .kinds import Known, OneOrMore, no_results
 
 MECHANISMS = get_args(Mechanism)
 TIGHT = {"fmax_eV_per_A": 0.005, "max_steps": 300, "relax_cell": True}
@@ -44,7 +44,7 @@ class Migration(Jumping):
         return tuple(dict.fromkeys(mechanisms))
 
 
-def plan(parameters: Migration) -> Plan:
+def plan(parameters: Migration, _: Known = no_results) -> Plan:
     """Make every structure and step of the recipe; computes nothing.
 
     What cannot be had of one host (no site for a vacancy, no void, no such compound of a metal) is a warning, and the

@@ -15,7 +15,7 @@ from ..workflows.registry import STEPS
 from ..workflows.result import Result
 from ..workflows.store import Store
 from .files import RecipeFile
-from .kinds import Plan
+from .kinds import Plan, no_results
 
 LOCKED = (
     "philic",
@@ -70,8 +70,9 @@ def prepare(recipe: RecipeFile, store_path: Path) -> Prepared:
     ValueError
         If the recipe asks for what cannot be built or the potential does not know, or the store cannot be used.
     """
-    made = recipe.kind.plan(recipe.parameters)
-    finished = Store(store_path).finished(made.flow.steps) if store_path.exists() else set()
+    store = Store(store_path) if store_path.exists() else None
+    made = recipe.kind.plan(recipe.parameters, store.get if store else no_results)
+    finished = store.finished(made.flow.steps) if store else set()
     return Prepared(recipe, made, card(recipe.parameters.potential), frozenset(finished))
 
 

@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, Literal
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Literal, NamedTuple
 
-import numpy as np
 from ase import Atoms
 from pydantic import Field, PositiveFloat
 
 from ..potentials import card
-from ..structures.adatoms import place_adatoms
+from ..structures.adatoms import lateral_shift_A, place_adatoms
 from ..structures.defects import shortest_vector_A
 from ..structures.network import percolation
+from ..structures.sites import Anchors, adsorption_sites
 from ..structures.surface_hops import SurfaceHop, surface_hops, surface_network
 from ..workflows.flow import Derived, Flow, Step
+from ..workflows.result import Result, Status
 from .jumps import Jumping, Plan, Planned, judged
-from .kinds import OneOrMore
-from .substrates import Substrates
+from .kinds import Known, OneOrMore, no_results
+from .substrates import KINDS, Substrates
 
 LONGEST_A = 6.0
 """No jump longer than this is looked for."""
+STAYED_A = 0.5
+"""An adatom that goes less than this along the surface as it relaxes stays on its site."""
 
 
 class SurfaceDiffusion(Jumping, Substrates):
     """Parameters of the recipe."""
 
     sites: Annotated[OneOrMore, Field(min_length=1)] = Field(
-        ("hollow",), description="kinds of sites an adatom stays on: top, bridge, hollow"
+        KINDS, description="kinds of sites an adatom may stay on: top, bridge, hollow"
     )
     near_A: PositiveFloat | Literal["all"] = Field("all", description="jumps up to this far from the defect, or `all`")
     max_length_A: PositiveFloat | Literal["percolating"] = Field(
@@ -35,80 +38,135 @@ class SurfaceDiffusion(Jumping, Substrates):
     )
 
 
-def plan(parameters: SurfaceDiffusion) -> Plan:
-    """Make every structure and step of the recipe; computes nothing.
+def plan(parameters: SurfaceDiffusion, known: Known = no_results) -> Plan:
+    """Make the steps of the recipe; computes nothing.
+
+    Which sites hold an adatom is computed first; the jumps are those between them.
 
     Raises
     ------
     ValueError
         If nothing is left to compute, or the potential does not know an element.
     """
+    trials = {(metal, name): _trials(parameters, metal, name) for name in parameters.hosts for metal in parameters.metal}
+    steps = [step for trial in trials.values() for step in trial.steps.values()]
+    results = known([step.key for step in steps])
+    if any(step.key not in results or not results[step.key].status.final for step in steps):
+        return Plan(Flow(steps), {}, {}, [], complete=False)
     jumps: dict[tuple[str, str, str], Sequence[Step]] = {}
     networks: dict[tuple[str, str, str], Step] = {}
     warnings = []
-    for name in parameters.hosts:
-        for metal in parameters.metal:
-            try:
-                key = metal, name, "adatom"
-                jumps[key], networks[key] = _on_surface(parameters, metal, name)
-            except ValueError as error:
-                warnings.append(f"{metal} on {name} is left out: {error}")
-    if not jumps:
-        raise ValueError("there is no jump to compute: " + "; ".join(warnings))
-    return Plan(Flow([*networks.values()]), jumps, networks, warnings)
+    for (metal, name), trial in trials.items():
+        try:
+            key = metal, name, "adatom"
+            jumps[key], networks[key] = _jumps(parameters, metal, name, trial, results)
+        except ValueError as error:
+            warnings.append(f"{metal} on {name} is left out: {error}")
+    return Plan(Flow([*steps, *networks.values()]), jumps, networks, warnings)
 
 
-def _on_surface(parameters: SurfaceDiffusion, metal: str, name: str) -> tuple[list[Step], Step]:
+class _Trial(NamedTuple):
+    """A host, and the relaxation of an adatom on each of its distinct sites, by label."""
+
+    host: Atoms
+    steps: Mapping[str, Step]
+
+
+def _trials(parameters: SurfaceDiffusion, metal: str, name: str) -> _Trial:
     host = parameters.substrate(name, metal)
     for potential in parameters.potentials:
         card(potential).check_elements({*host.symbols, metal})
-    found = _hops(host, parameters)
+    near_A = None if parameters.near_A == "all" else parameters.near_A
+    faces = (1,) if host.constraints else (1, -1)
+    sites = [site for site in adsorption_sites(host) if site.kind in parameters.sites and site.face in faces]
+    if near_A is not None:  # a jump near the defect has an end farther off
+        sites = [site for site in sites if site.distance_A <= near_A + LONGEST_A]
+    clean = _clean(parameters, name, host, parameters.potential)
+    steps = {
+        site.label: Step(
+            "relax",
+            parameters.relaxation,
+            _placed(clean, host, metal, site.anchors, site.face),
+            potential=parameters.potential,
+            about={"metal": metal, "host": name, "site": site.label},
+        )
+        for site in sites
+    }
+    return _Trial(host, steps)
+
+
+def _jumps(
+    parameters: SurfaceDiffusion, metal: str, name: str, trial: _Trial, results: Mapping[str, Result]
+) -> tuple[list[Step], Step]:
+    host = trial.host
+    held = [label for label, step in trial.steps.items() if _held(results[step.key])]
+    if not held:
+        raise ValueError(f"an adatom stays on none of {', '.join(trial.steps)}")
+    found = _hops(host, parameters, held)
     ends = [
         (place_adatoms(host, metal, [hop.start], face=hop.face), place_adatoms(host, metal, [hop.end], face=hop.face))
         for hop in found
     ]
+    apart_A = shortest_vector_A(_flat(host))
 
     def planned(potential: str) -> list[Planned]:
-        about = {"metal": metal, "host": name}
-        clean = Step("relax", parameters.relaxation, host, potential=potential, about={"host": name})
+        clean = _clean(parameters, name, host, potential)
         return [
-            _planned(clean, metal, hop, pair, about | {"mechanism": "adatom", "site": hop.label})
+            Planned(
+                pair,
+                (
+                    _placed(clean, host, metal, hop.start, hop.face),
+                    _placed(clean, host, metal, hop.end, hop.face),
+                ),
+                {
+                    "metal": metal,
+                    "host": name,
+                    "mechanism": "adatom",
+                    "site": hop.label,
+                    "length_A": round(hop.length_A, 3),
+                },
+                apart_A,
+            )
             for hop, pair in zip(found, ends, strict=True)
         ]
 
     return judged(parameters, host, planned, surface_network(host, found))
 
 
-def _hops(host: Atoms, parameters: SurfaceDiffusion) -> list[SurfaceHop]:
-    """Find the jumps up to a length; or the shortest ones that lead across the surface both ways, or one if none do."""
+def _held(result: Result) -> bool:
+    """Whether an adatom stayed on the site it was put on."""
+    if result.status is not Status.CONVERGED:
+        return False
+    before, after = result.structures["initial"], result.structures["final"]
+    return lateral_shift_A(before, after, 1) < STAYED_A
+
+
+def _hops(host: Atoms, parameters: SurfaceDiffusion, held: Sequence[str]) -> list[SurfaceHop]:
+    """Find the jumps up to a length; or the shortest ones that lead across the surface in as many directions as any do."""
     near_A = None if parameters.near_A == "all" else parameters.near_A
-    kinds, longest_A = parameters.sites, parameters.max_length_A
-    wanted_A = [LONGEST_A] if isinstance(longest_A, str) else [longest_A]
-    found = surface_hops(host, wanted_A[0], kinds=kinds, near_A=near_A)
-    if host.constraints:
-        found = [hop for hop in found if hop.face == 1]
-    if not isinstance(longest_A, str):
+    longest_A = LONGEST_A if isinstance(parameters.max_length_A, str) else parameters.max_length_A
+    found = surface_hops(host, longest_A, kinds=held, near_A=near_A)
+    if not isinstance(parameters.max_length_A, str):
         return found
     network = surface_network(host, found)
     widest = percolation(network, range(len(found)))[0].dimension
-    for length in sorted({round(hop.length_A, 3) for hop in found}):
-        shorter = [index for index, hop in enumerate(found) if hop.length_A <= length + 1e-3]
-        if percolation(network, shorter)[0].dimension == widest:
-            return [found[index] for index in shorter]
-    return found
+    lengths = sorted({round(hop.length_A, 3) for hop in found})
+    shells = ([i for i, hop in enumerate(found) if hop.length_A <= length + 1e-3] for length in lengths)
+    enough = next(shell for shell in shells if percolation(network, shell)[0].dimension == widest)
+    return [found[index] for index in enough]
 
 
-def _planned(clean: Step, metal: str, hop: SurfaceHop, ends: tuple[Atoms, Atoms], about: dict[str, str]) -> Planned:
-    start, end = (
-        Derived(
-            clean,
-            len(ends[0]),
-            "place_adatoms",
-            {"metal": metal, "anchors": [[list(map(int, anchor)) for anchor in anchors]], "face": hop.face},
-        )
-        for anchors in (hop.start, hop.end)
-    )
-    plane = ends[0].copy()
-    plane.set_cell([*plane.cell[:2], [0, 0, 1e3]])
-    built = {**about, "length_A": round(float(np.round(hop.length_A, 6)), 3)}
-    return Planned(ends, (start, end), built, shortest_vector_A(plane))
+def _clean(parameters: SurfaceDiffusion, name: str, host: Atoms, potential: str) -> Step:
+    return Step("relax", parameters.relaxation, host, potential=potential, about={"host": name})
+
+
+def _placed(clean: Step, host: Atoms, metal: str, anchors: Anchors, face: int) -> Derived:
+    place = {"metal": metal, "anchors": [[[int(number) for number in anchor] for anchor in anchors]], "face": face}
+    return Derived(clean, len(host) + 1, "place_adatoms", place)
+
+
+def _flat(host: Atoms) -> Atoms:
+    """Give the host in a cell so tall that its shortest lattice vector is a lateral one."""
+    tall: Atoms = host.copy()
+    tall.set_cell([*host.cell[:2], [0, 0, 1e3]])
+    return tall
