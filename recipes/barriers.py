@@ -79,9 +79,14 @@ def ways(plan: Plan, results: Mapping[str, Result]) -> RenderableType:
     """Table of the hosts: in how many directions the jumps lead through, what limits them, and the diffusivity."""
     found = {key: results[step.key] for key, step in plan.networks.items() if step.key in results}
     kelvins = next((_temperatures(result) for result in found.values() if _temperatures(result)), [])
-    table = Table(title="the way through (barriers in eV, diffusivity in cm²/s)", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for column in ("metal", "host", "by", "directions", "limiting barrier", "limiting jump"):
+    table = Table(
+        title="in how many directions there is a way through, and what limits it (D in cm²/s)",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
+    for column in ("metal", "host", "by", "ways", "limiting eV"):
         table.add_column(column, no_wrap=True)
+    table.add_column("limiting jump")
     for kelvin in kelvins:
         table.add_column(f"D {kelvin} K", justify="right", no_wrap=True)
     table.add_column("Ea eV", justify="right", no_wrap=True)

@@ -152,7 +152,7 @@ def _atoms(name: str, metal: str | None, miller: tuple[int, int, int] | None, la
 
 def _title(atoms: Atoms, name: str) -> str:
     about = atoms.info.get("philic", {})
-    called = about.get("host", name)
+    called = about.get("host", name) if "miller" in about else name
     formula = atoms.symbols.formula.format("metal")
     return f"{called}: {formula}, {len(atoms)} atoms"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from ase import Atoms
 from pydantic import Field, PositiveFloat
@@ -22,8 +22,13 @@ from .substrates import KINDS, Substrates
 
 LONGEST_A = 6.0
 """No jump longer than this is looked for."""
+ASIDE_A = (0.25, 0.15)
 STAYED_A = 0.5
-"""An adatom that goes less than this along the surface as it relaxes stays on its site."""
+WENT_A = 0.1
+LOWEST_eV = 0.005
+"""A site holds an adatom that, put so far aside along x and y, ends nearer to it than `STAYED_A`; and that did so under a
+force, having gone at least `WENT_A`, or stands on a flat at most `LOWEST_eV` above the lowest site: on the flat top of a
+barrier it would stay where it was put."""
 
 
 class SurfaceDiffusion(Jumping, Substrates):
@@ -86,7 +91,7 @@ def _trials(parameters: SurfaceDiffusion, metal: str, name: str) -> _Trial:
         site.label: Step(
             "relax",
             parameters.relaxation,
-            _placed(clean, host, metal, site.anchors, site.face),
+            _placed(clean, host, metal, site.anchors, site.face, aside_A=list(ASIDE_A)),
             potential=parameters.potential,
             about={"metal": metal, "host": name, "site": site.label},
         )
@@ -99,7 +104,8 @@ def _jumps(
     parameters: SurfaceDiffusion, metal: str, name: str, trial: _Trial, results: Mapping[str, Result]
 ) -> tuple[list[Step], Step]:
     host = trial.host
-    held = [label for label, step in trial.steps.items() if _held(results[step.key])]
+    tried = {label: results[step.key] for label, step in trial.steps.items()}
+    held = _held({label: result for label, result in tried.items() if result.status is Status.CONVERGED})
     if not held:
         raise ValueError(f"an adatom stays on none of {', '.join(trial.steps)}")
     found = _hops(host, parameters, held)
@@ -133,36 +139,42 @@ def _jumps(
     return judged(parameters, host, planned, surface_network(host, found))
 
 
-def _held(result: Result) -> bool:
-    """Whether an adatom stayed on the site it was put on."""
-    if result.status is not Status.CONVERGED:
-        return False
-    before, after = result.structures["initial"], result.structures["final"]
-    return lateral_shift_A(before, after, 1) < STAYED_A
+def _held(tried: Mapping[str, Result]) -> list[str]:
+    """Tell which sites hold an adatom that was put beside them."""
+    lowest_eV = min((result.scalars["energy_eV"] for result in tried.values()), default=0.0)
+    held = []
+    for label, result in tried.items():
+        start, end = result.structures["initial"], result.structures["final"]
+        site = start.copy()
+        site.positions[-1, :2] -= ASIDE_A
+        is_flat = lateral_shift_A(start, end, 1) < WENT_A
+        is_high = result.scalars["energy_eV"] > lowest_eV + LOWEST_eV
+        if lateral_shift_A(site, end, 1) < STAYED_A and not (is_flat and is_high):
+            held.append(label)
+    return held
 
 
 def _hops(host: Atoms, parameters: SurfaceDiffusion, held: Sequence[str]) -> list[SurfaceHop]:
-    """Find the jumps up to a length; or the shortest ones that lead across the surface in as many directions as any do."""
+    """Find the jumps up to a length; or the shortest ones that connect all the sites that any do, across the surface."""
     near_A = None if parameters.near_A == "all" else parameters.near_A
     longest_A = LONGEST_A if isinstance(parameters.max_length_A, str) else parameters.max_length_A
     found = surface_hops(host, longest_A, kinds=held, near_A=near_A)
     if not isinstance(parameters.max_length_A, str):
         return found
     network = surface_network(host, found)
-    widest = percolation(network, range(len(found)))[0].dimension
     lengths = sorted({round(hop.length_A, 3) for hop in found})
-    shells = ([i for i, hop in enumerate(found) if hop.length_A <= length + 1e-3] for length in lengths)
-    enough = next(shell for shell in shells if percolation(network, shell)[0].dimension == widest)
-    return [found[index] for index in enough]
+    shells = [[i for i, hop in enumerate(found) if hop.length_A <= length + 1e-3] for length in lengths]
+    connected = [[(part.dimension, len(part.places)) for part in percolation(network, shell)] for shell in shells]
+    return [found[index] for index in shells[connected.index(connected[-1])]]
 
 
 def _clean(parameters: SurfaceDiffusion, name: str, host: Atoms, potential: str) -> Step:
     return Step("relax", parameters.relaxation, host, potential=potential, about={"host": name})
 
 
-def _placed(clean: Step, host: Atoms, metal: str, anchors: Anchors, face: int) -> Derived:
+def _placed(clean: Step, host: Atoms, metal: str, anchors: Anchors, face: int, **more: Any) -> Derived:
     place = {"metal": metal, "anchors": [[[int(number) for number in anchor] for anchor in anchors]], "face": face}
-    return Derived(clean, len(host) + 1, "place_adatoms", place)
+    return Derived(clean, len(host) + 1, "place_adatoms", place | more)
 
 
 def _flat(host: Atoms) -> Atoms:

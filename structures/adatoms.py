@@ -53,6 +53,7 @@ def place_adatoms(
     *,
     face: int = 1,
     height_A: float | None = None,
+    aside_A: tuple[float, float] = (0.0, 0.0),
 ) -> Atoms:
     """
     Put one metal atom over the middle of each group of anchors.
@@ -75,6 +76,9 @@ def place_adatoms(
         Height over the highest anchor. By default the shortest metal-anchor distance is the sum of ASE's
         covalent radii (Cordero et al., Dalton Trans. 2008, 2832), and at least 1 A over the highest anchor.
         Either is raised until every atom of the host is at least 0.8 times that sum away.
+    aside_A
+        How far beside its site each stands in the end, along x and y: exactly over a saddle point it would
+        stay there by symmetry.
 
     Returns
     -------
@@ -93,7 +97,7 @@ def place_adatoms(
     Symbols('C32K')
     """
     _check_placement(host, metal, anchors, face)
-    adatoms = [_start(host, metal, group, face, height_A) for group in anchors]
+    adatoms = [_start(host, metal, group, face, height_A) + np.array([*aside_A, 0.0]) for group in anchors]
     atoms: Atoms = host.copy()
     atoms += Atoms([metal] * len(adatoms), positions=adatoms)
     atoms.info["philic"] = {
