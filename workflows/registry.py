@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..structures.adatoms import place_adatoms
+from ..structures.freezing import freeze_beyond
 from ..structures.metals import slab_from_bulk
 from .bulk import bulk_modulus
 from .gate import gate
 from .ledger import adsorption
 from .neb import neb
 from .relax import relax
+from .vibrations import vibrations
 
 
 @dataclass(frozen=True)
@@ -58,9 +60,11 @@ STEPS = {
         needs=frozenset({"parents", "memories"}),
         stopping=frozenset({"fmax_eV_per_A", "max_iterations"}),
     ),
+    "vibrations": Registered(vibrations, 1, expected_force_calls=121, needs=frozenset({"memories"})),
 }
 
 BUILDERS = {
+    "freeze_beyond": Registered(freeze_beyond, 1),
     "place_adatoms": Registered(place_adatoms, 1),
     "slab_from_bulk": Registered(slab_from_bulk, 2),
 }
