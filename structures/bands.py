@@ -21,9 +21,11 @@ LED_TO = 0.85
 _SAME_A = 0.3  # end points whose atoms all lie nearer are one
 _SAME_CELL_A = 1e-3
 _MOVES_A = 0.5
+_SWAPPED = 4  # atoms at most that trade places
 _SLICES = 41  # of the path, for the closest approach
 _DIRECTIONS = 12
 _NEIGHBOURS_A = 5.0
+_POINT_A = 0.1  # nearer than this, two atoms are no nearer
 _SPRING = 1e-3  # of the interpolation: far below its stiffness, some d^-4
 
 
@@ -162,16 +164,17 @@ def interpolated(start: Atoms, path_A: Floats) -> Floats:
     def objective(moving: Floats) -> tuple[float, Floats]:
         current[1:-1, free] = moving.reshape(shape)
         apart = current[1:-1, j] - current[1:-1, i] + shift_A
-        distance_A = np.maximum(np.linalg.norm(apart, axis=2), 1e-3)
-        off = (distance_A - target_A) / target_A**4
-        pull = (2 * off / distance_A)[..., None] * apart
+        distance_A = np.maximum(np.linalg.norm(apart, axis=2), _POINT_A)
+        off = distance_A - target_A
+        weight = distance_A**-4.0
+        pull = ((2 * off * weight - 4 * off**2 * weight / distance_A) / distance_A)[..., None] * apart
         slope = np.zeros_like(current)
         for image, pulls in zip(slope[1:-1], pull, strict=True):
             np.add.at(image, j, pulls)
             np.add.at(image, i, -pulls)
         stretch = np.diff(current, axis=0)
         slope[1:-1] += _SPRING * (stretch[:-1] - stretch[1:])
-        value = float((off * (distance_A - target_A)).sum() + 0.5 * _SPRING * (stretch**2).sum())
+        value = float((weight * off**2).sum() + 0.5 * _SPRING * (stretch**2).sum())
         return value, slope[1:-1, free].ravel()
 
     found = minimize(objective, current[1:-1, free].ravel(), jac=True, method="L-BFGS-B", options={"maxiter": 200})
@@ -221,7 +224,10 @@ def _match(start: Atoms, end: Atoms, drift: Floats) -> tuple[NDArray[np.intp], F
         return order, ways
     in_order = _ways(start, end.positions - drift)
     by_order, least = float(np.linalg.norm(in_order)), float(np.linalg.norm(ways))
-    if np.linalg.norm(ways, axis=1).max() < _SAME_A or by_order <= 2 * least:
+    swapped = (np.linalg.norm(in_order, axis=1) > _MOVES_A).sum() <= _SWAPPED and np.linalg.norm(
+        ways, axis=1
+    ).max() < _SAME_A
+    if swapped or by_order <= 2 * least:
         return np.arange(len(start)), in_order
     return order, ways
 
@@ -251,7 +257,7 @@ def _led_around(start: Atoms, path_A: Floats, approach: Approach) -> Floats:
     radii_A = covalent_radii[start.numbers[[mover, other]]].sum()
     yields = [(mover, 1.0)] if other not in _movers(path_A) else [(mover, 0.5), (other, -0.5)]
     along = path_A[-1, mover] - path_A[0, mover]
-    bump = np.exp(-(((np.linspace(0, 1, len(path_A)) - approach.part) / 0.25) ** 2))
+    bump = np.exp(-(((np.linspace(0, 1, len(path_A)) - approach.part) / 0.35) ** 2))
     bump[[0, -1]] = 0.0
     best, widest = path_A, approach.closeness
     for direction in _around(along):

@@ -20,7 +20,7 @@ BOND_eV_PER_A2 = 10.0
 
 The shape follows the preconditioner of D. Packwood et al., J. Chem. Phys. 144, 164109 (2016); here the springs are stiff
 along the bond. What it is worth: `benchmarks/neb.py`."""
-ALKALI_SOFTER = 0.3
+ALKALI_SOFTER = 0.1
 SIDEWAYS = 0.1
 EVERYWHERE_eV_PER_A2 = 1.0
 REACH = 2.0

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..structures.adatoms import place_adatoms
+from ..structures.freezing import freeze_beyond
 from ..structures.hop_ends import hop_end
 from ..structures.images import imaged
 from ..structures.metals import slab_from_bulk
@@ -20,6 +21,7 @@ from .ledger import adsorption
 from .migration import migration
 from .neb import neb
 from .relax import relax
+from .vibrations import vibrations
 
 
 @dataclass(frozen=True)
@@ -64,9 +66,11 @@ STEPS = {
         needs=frozenset({"parents", "memories"}),
         stopping=frozenset({"fmax_eV_per_A", "max_iterations"}),
     ),
+    "vibrations": Registered(vibrations, 1, expected_force_calls=121, needs=frozenset({"memories"})),
 }
 
 BUILDERS = {
+    "freeze_beyond": Registered(freeze_beyond, 1),
     "place_adatoms": Registered(place_adatoms, 1),
     "hop_end": Registered(hop_end, 1),
     "imaged": Registered(imaged, 1),
