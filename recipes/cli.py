@@ -126,19 +126,22 @@ def run(
 def results(
     where: Annotated[list[str] | None, typer.Option("--where", help="Filter, e.g. metal=K or 'vs_bulk_eV<0'.")] = None,
     sort: Annotated[str, typer.Option("--sort", help="Column to sort by.")] = "",
-    to: Annotated[Path | None, typer.Option("--to", help="Write .csv, .json, .parquet, .xyz or .db (ASE).")] = None,
-    function: Annotated[str, typer.Option("--function", help="Which steps: adsorption, gate, relax …")] = "adsorption",
+    to: Annotated[Path | None, typer.Option("--to", help="Write .csv, .json, .parquet, .xyz, .db (ASE), or .png.")] = None,
+    function: Annotated[str, typer.Option("--function", help="Which steps: adsorption, migration …")] = "adsorption",
     store: StoreOption = DEFAULT_STORE,
 ) -> None:
     """Print, filter, sort and export what is stored."""
     from ..workflows.export import select, write
+    from .profiles import PICTURES, draw_profiles
     from .report import results_table
 
     with _refusals():
         if not store.exists():
             raise ValueError(f"`{store}` does not exist: run a recipe first, or name the store with --store")
         found = select(_open(store), function, where or [], sort)
-        if to:
+        if to and to.suffix in PICTURES:
+            draw_profiles(found, to)
+        elif to:
             write(found, to)
     if to:
         print(f"{len(found)} results written to {to}")
