@@ -106,7 +106,8 @@ def test_the_same_end_twice_is_refused():
 def test_the_closest_approach_is_found_where_it_is():
     """An atom that passes another at 2 A, half-way."""
     start = Atoms("KK", [[0, 0, 0], [3, 2, 0]], cell=[20] * 3, pbc=True)
-    path_A = np.array([start.positions, np.add(start.positions, [[6, 0, 0], [0, 0, 0]])])
+    path_A = np.array([start.positions, start.positions])
+    path_A[1, 0, 0] = 6.0
     found = closest_approach(start, path_A)
     assert found[:1] + found[2:] == pytest.approx((2.0, 0.5, 0, 1))
     assert found.closeness == pytest.approx(2.0 / 4.06)
