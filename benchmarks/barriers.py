@@ -75,7 +75,8 @@ def main():
         errors = found - published
         rank = spearmanr(published, found).statistic
         print(
-            f"MAE {abs(errors).mean():.3f} eV, median {np.median(abs(errors)):.3f}, bias {errors.mean():+.3f}, rank {rank:.2f}"
+            f"MAE {abs(errors).mean():.3f} eV, median {np.median(abs(errors)):.3f}, bias {errors.mean():+.3f}, "
+            f"rank correlation {rank:.2f}"
         )
 
 
