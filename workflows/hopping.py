@@ -21,10 +21,10 @@ Barriers = Mapping[int, tuple[float, float]]
 """Forward and reverse barrier in eV by hop of a network; a hop that is missing does not happen."""
 
 _MEANING = {
-    "vacancy": "vacancy: times its site fraction and correlation factor for the ion",
-    "interstitial": "interstitial: times its site fraction and correlation factor for the ion",
-    "tracer": "ion that swaps with its like: its tracer diffusivity",
-    "adatom": "lone adatom",
+    "vacancy": "a lone vacancy; an ion's is that times the vacancies' site fraction and a correlation factor",
+    "interstitial": "a lone interstitial; an ion's is that times the interstitials' site fraction and a correlation factor",
+    "tracer": "an ion that swaps with its like, its tracer diffusivity",
+    "adatom": "a lone adatom",
 }
 _CM2_PER_A2 = (100 / m) ** 2
 
