@@ -1,8 +1,8 @@
 """Force calls that bands need with EMT: what the way down in `philic.workflows.descent` rests on.
 
 Run ``python benchmarks/neb.py`` (a minute on two cores). All begin from the same images, end points relaxed to
-0.01 eV/Å, and stop at 0.05 eV/Å (ASE counts its springs' forces too) or after 100 moves (``!``). Behind the force calls (ASE's
-count both end points): the barrier in eV, which is 0.3740 eV for gold on Al(100).
+0.01 eV/Å, and stop at 0.05 eV/Å (ASE counts its springs' forces too) or after 100 moves (``!``). Behind the force calls
+(ASE's count both end points): the barrier in eV, which is 0.3740 eV for gold on Al(100).
 """
 
 from dataclasses import replace

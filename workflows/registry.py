@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..structures.adatoms import place_adatoms
-from ..structures.freezing import freeze_beyond
+from ..structures.freezing import freeze_except
 from ..structures.metals import slab_from_bulk
 from .bulk import bulk_modulus
 from .gate import gate
@@ -64,7 +64,7 @@ STEPS = {
 }
 
 BUILDERS = {
-    "freeze_beyond": Registered(freeze_beyond, 1),
+    "freeze_except": Registered(freeze_except, 1),
     "place_adatoms": Registered(place_adatoms, 1),
     "slab_from_bulk": Registered(slab_from_bulk, 2),
 }
