@@ -10,39 +10,55 @@ from ase.geometry import get_distances
 from .bands import fixed_atoms
 
 
-def freeze_beyond(atoms: Atoms, around: Sequence[int], radius_A: float) -> Atoms:
+def atoms_near(atoms: Atoms, around: Sequence[int], radius_A: float) -> list[int]:
     """
-    Fix every atom that is farther than a radius from all of some atoms; what is fixed already stays so.
+    List the atoms within a radius of any of some atoms, by minimum image; those among them.
+
+    Raises
+    ------
+    ValueError
+        When an index does not exist.
+
+    Examples
+    --------
+    >>> from ase.build import bulk
+    >>> len(atoms_near(bulk("Cu", cubic=True) * (3, 3, 3), [0], 2.6))
+    13
+    """
+    _check_indices(atoms, "around", around)
+    middles = atoms.positions[list(around)]
+    _, distance_A = get_distances(atoms.positions, middles, cell=atoms.cell, pbc=atoms.pbc)
+    return [int(index) for index in np.flatnonzero(distance_A.min(axis=1) <= radius_A)]
+
+
+def freeze_except(atoms: Atoms, free: Sequence[int]) -> Atoms:
+    """
+    Fix every atom but some; what is fixed already stays so.
+
+    Name the same atoms for the start and the saddle of a jump: their frequencies are compared.
 
     Parameters
     ----------
     atoms
         Left as they are.
-    around
-        Indices of the atoms in the middle.
-    radius_A
-        By minimum image.
+    free
+        Indices, such as those of `atoms_near` at the start and at the end of a jump.
 
     Raises
     ------
     ValueError
-        When an index does not exist or no atom is left free.
-
-    Examples
-    --------
-    >>> from ase.build import bulk
-    >>> frozen = freeze_beyond(bulk("Cu", cubic=True) * (3, 3, 3), [0], 2.6)
-    >>> len(frozen) - len(frozen.constraints[0].get_indices())
-    13
+        When an index does not exist, or names no atom that is free.
     """
-    unknown = [index for index in around if not 0 <= index < len(atoms)]
-    if unknown or not around:
-        raise ValueError(f"`around` is {list(around)} but must be indices from 0 to {len(atoms) - 1}")
-    middles = atoms.positions[list(around)]
-    _, distance_A = get_distances(atoms.positions, middles, cell=atoms.cell, pbc=atoms.pbc)
-    fixed = (distance_A.min(axis=1) > radius_A) | fixed_atoms(atoms)
+    _check_indices(atoms, "free", free)
+    fixed = fixed_atoms(atoms)
+    fixed[np.setdiff1d(np.arange(len(atoms)), free)] = True
     if fixed.all():
-        raise ValueError(f"`radius_A` is {radius_A} but then every atom is fixed: raise it or free some atoms")
+        raise ValueError(f"`free` is {list(free)} but these are fixed already: name one that is not")
     frozen: Atoms = atoms.copy()
     frozen.set_constraint(FixAtoms(np.flatnonzero(fixed)))
     return frozen
+
+
+def _check_indices(atoms: Atoms, name: str, indices: Sequence[int]) -> None:
+    if not indices or any(not 0 <= index < len(atoms) for index in indices):
+        raise ValueError(f"`{name}` is {list(indices)} but must be indices from 0 to {len(atoms) - 1}")

@@ -83,7 +83,8 @@ def band(start: End, end: End, course: Course) -> Asking:
     -------
         In the scalars ``barrier_forward_eV``, ``barrier_reverse_eV``, ``reaction_energy_eV`` (end minus start),
         ``closure_eV`` (forward minus reverse minus that), ``band_force_eV_per_A`` and ``saddle_force_eV_per_A``
-        (largest projected force on an atom of any image, and of the highest), ``n_images``, ``image_calls``,
+        (largest projected force on an atom of any image, and of the highest), ``n_images``, ``image_calls``
+        (images asked for; the relaxation of a minimum on the way comes on top),
         ``path_length_A``, ``clearance_A`` (the closest approach of two atoms on the straight line), ``collision``
         (whether that is too near), ``mirror``, ``climbing`` and ``n_parts``. In the arrays ``path_A``, ``energies_eV``
         (above the start) and ``tangent_forces_eV_per_A``, (n_images,) each, and ``part_barriers_eV``, (n_parts, 2), forward

@@ -142,7 +142,7 @@ class Band:
 def joined(start: End, end: End, path_A: Floats, mirror: Mirror | None) -> Band:
     """Make a band of a first path, (n_images, n_atoms, 3), between end points."""
     moves = ~fixed_atoms(start.atoms)[:, None]
-    energies = np.zeros(len(path_A))
+    energies = np.full(len(path_A), np.nan)
     energies[[0, -1]] = start.energy_eV, start.energy_eV if mirror else end.energy_eV
     forces = np.zeros_like(path_A)
     forces[0], forces[-1] = start.forces_eV_per_A * moves, end.forces_eV_per_A * moves

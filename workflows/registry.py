@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..structures.adatoms import place_adatoms
-from ..structures.freezing import freeze_beyond
+from ..structures.freezing import freeze_except
 from ..structures.hop_ends import hop_end
 from ..structures.images import imaged
 from ..structures.metals import slab_from_bulk
@@ -70,7 +70,7 @@ STEPS = {
 }
 
 BUILDERS = {
-    "freeze_beyond": Registered(freeze_beyond, 1),
+    "freeze_except": Registered(freeze_except, 1),
     "place_adatoms": Registered(place_adatoms, 1),
     "hop_end": Registered(hop_end, 1),
     "imaged": Registered(imaged, 1),

@@ -29,8 +29,7 @@ def vibrations(
 ) -> Iterator[tuple[int, Outcome]]:
     """Compute the harmonic frequencies of each structure's free atoms, by central differences of 0.015 Å.
 
-    `ase.constraints.FixAtoms` holds the others (`philic.structures.freezing.freeze_beyond`): what moves along at a saddle
-    are the atoms near it.
+    `ase.constraints.FixAtoms` holds the others (see `philic.structures.freezing`).
 
     Parameters
     ----------

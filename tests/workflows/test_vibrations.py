@@ -7,7 +7,7 @@ from ase.units import _amu, _e
 from ase.vibrations import Vibrations
 
 from philic.potentials import load
-from philic.structures.freezing import freeze_beyond
+from philic.structures.freezing import atoms_near, freeze_except
 from philic.workflows.relax import relax
 from philic.workflows.result import Status
 from philic.workflows.vibrations import vibrations, vineyard_THz
@@ -87,13 +87,14 @@ def test_what_is_no_minimum_or_saddle_is_refused(minimum, saddle, sentence):
 def test_atoms_far_away_are_frozen():
     copper = bulk("Cu", cubic=True) * (3, 3, 3)
     copper.set_constraint(FixAtoms([0]))
-    frozen = freeze_beyond(copper, [1], 2.6)
-    fixed = set(frozen.constraints[0].get_indices())
-    near = {i for i in range(len(copper)) if copper.get_distance(1, i, mic=True) < 2.6}
-    assert fixed == (set(range(len(copper))) - near) | {0}
+    near = atoms_near(copper, [1, 2], 2.6)
+    assert near == [i for i in range(108) if min(copper.get_distances(i, [1, 2], mic=True)) < 2.6]
+    frozen = freeze_except(copper, near)
+    assert set(frozen.constraints[0].get_indices()) == set(range(108)) - set(near) | {0}
     assert len(copper.constraints[0].get_indices()) == 1
     with pytest.raises(ValueError, match=r"`around` is \[200\] but must be indices from 0 to 107"):
-        freeze_beyond(copper, [200], 3.0)
-    copper.set_constraint(FixAtoms(range(108)))
-    with pytest.raises(ValueError, match=r"`radius_A` is 3.0 but then every atom is fixed"):
-        freeze_beyond(copper, [0], 3.0)
+        atoms_near(copper, [200], 3.0)
+    with pytest.raises(ValueError, match=r"`free` is \[\] but must be indices from 0 to 107"):
+        freeze_except(copper, [])
+    with pytest.raises(ValueError, match=r"`free` is \[0\] but these are fixed already: name one that is not"):
+        freeze_except(copper, [0])
