@@ -44,7 +44,7 @@ def line(path, results):
     if "barrier_forward_eV" not in found.scalars:
         print(f"{found.status.value}: {found.message}", flush=True)
         return None
-    barrier = found.scalars["barrier_forward_eV"]
+    barrier = found.scalars["climb_forward_eV"]
     print(f"here {barrier:.3f} eV  {barrier - published:+.3f}  {found.message}", flush=True)
     return barrier if found.status == "converged" else None
 

@@ -82,7 +82,8 @@ def band(start: End, end: End, course: Course) -> Asking:
     Returns
     -------
         In the scalars ``barrier_forward_eV``, ``barrier_reverse_eV``, ``reaction_energy_eV`` (end minus start),
-        ``closure_eV`` (forward minus reverse minus that), ``band_force_eV_per_A`` and ``saddle_force_eV_per_A``
+        ``closure_eV`` (forward minus reverse minus that), ``climb_forward_eV`` and ``climb_reverse_eV`` (the largest rise
+        on the way: more than the barrier where a minimum on the way is deeper than the end one comes from), ``band_force_eV_per_A`` and ``saddle_force_eV_per_A``
         (largest projected force on an atom of any image, and of the highest), ``n_images``, ``image_calls``
         (images asked for; the relaxation of a minimum on the way comes on top),
         ``path_length_A``, ``clearance_A`` (the closest approach of two atoms on the straight line), ``collision``
@@ -135,6 +136,8 @@ def _outcome(parts: Sequence[Band], start: End, end: End, line: Approach, fmax: 
         "barrier_reverse_eV": reverse,
         "reaction_energy_eV": reaction,
         "closure_eV": forward - reverse - reaction,
+        "climb_forward_eV": _climb(energies),
+        "climb_reverse_eV": _climb(energies[::-1]),
         "band_force_eV_per_A": float(max(forces)),
         "saddle_force_eV_per_A": float(saddle_force),
         "n_images": len(path_A),
@@ -173,6 +176,8 @@ def _sentence(parts: Sequence[Band], scalars: Mapping[str, float], atoms: Atoms,
     if len(parts) > 1:
         barriers = ", ".join(f"{_barriers(part)[0]:.3f}" for part in parts)
         said.append(f"the path has a minimum on its way and was split: barriers of its parts {barriers} eV")
+    if scalars["climb_forward_eV"] > scalars["barrier_forward_eV"] + CLOSED_eV:
+        said.append(f"that minimum is below the start: to go on, {scalars['climb_forward_eV']:.3f} eV have to be climbed")
     if line.collides:
         pair = " and ".join(f"{i} ({atoms.symbols[i]})" for i in (line.mover, line.other))
         said.append(f"the straight line brings atoms {pair} to {line.distance_A:.2f} Å and was led around")
@@ -180,6 +185,11 @@ def _sentence(parts: Sequence[Band], scalars: Mapping[str, float], atoms: Atoms,
         closure = 1e3 * scalars["closure_eV"]
         said.append(f"forward minus reverse misses the end points' difference by {closure:.1f} meV: relax them tighter")
     return "; ".join(said)
+
+
+def _climb(energies_eV: np.ndarray) -> float:
+    """The largest rise from an image to a later one: what has to be climbed, also out of a minimum on the way."""
+    return float((energies_eV - np.minimum.accumulate(energies_eV)).max())
 
 
 def _highest(parts: Sequence[Band]) -> Band:
