@@ -1,10 +1,11 @@
 """A diffusivity and its interval from the displacements of ions.
 
-The mean squared displacement at many time lags is one straight line seen through strongly correlated noise. The line is fitted
-by generalised least squares, as in A. R. McCluskey, S. W. Coles and B. J. Morgan, J. Chem. Theory Comput. 21, 79 (2025), but with
-the exact covariance of overlapping windows of a walk with independent steps in place of their approximate one (in the manner of
-J. T. Bullerjahn, S. von Bülow and G. Hummer, J. Chem. Phys. 153, 024116 (2020), with a term for rare hops). On 200 known random
-walks (32 ions, 200 steps) the 68 and 95 % intervals of kinisi 2.1.0 hold the true value 155 and 196 times: wider than they say.
+The mean squared displacement at many time lags is one straight line seen through strongly correlated noise. The line is
+fitted by generalised least squares, as in A. R. McCluskey, S. W. Coles and B. J. Morgan, J. Chem. Theory Comput. 21, 79
+(2025), but with the exact covariance of overlapping windows of a walk with independent steps in place of their approximate
+one (in the manner of J. T. Bullerjahn, S. von Bülow and G. Hummer, J. Chem. Phys. 153, 024116 (2020), with a term for rare
+hops). On 200 known random walks (32 ions, 200 steps) the 68 and 95 % intervals of kinisi 2.1.0 hold the true value 155 and
+196 times: wider than they say.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ LONGEST = 0.5
 """Largest lag fitted, as a part of the run."""
 LAGS = 10
 RESTS = 2
-"""No lag is fitted that is shorter than so many mean times of rest between hops, for ions often hop back; but a quarter of the run is."""
+"""Ions often hop back: the shortest lag fitted is so many mean times of rest between hops, or else a quarter of the run."""
 STRAIGHT = 0.05
 """Lags are left out from the short end until a straight line gives data that bend this much at least so often."""
 HOP_A = 1.5
@@ -63,7 +64,8 @@ class Diffusivity:
     Attributes
     ----------
     lags_ps, msd_A2, error_A2
-        Time lags, mean squared displacement per ion and its standard error (NaN where nothing was fitted), shape ``(n_lags,)``.
+        Time lags, mean squared displacement per ion and the standard error of the line (NaN where nothing was fitted), shape
+        ``(n_lags,)``.
     samples_cm2_per_s
         Draws from the posterior of D, shape ``(SAMPLES,)``; empty when it is refused.
     intercept_A2, start_ps
@@ -104,8 +106,8 @@ def interval(samples: Array, level: float = 0.68) -> tuple[float, float, float]:
 def diffusivity(displacements_A: Array, frame_ps: float, species: str = "ions") -> Diffusivity:
     """Estimate the tracer diffusivity of ions, or say why it cannot be.
 
-    Lags below `BALLISTIC_ps` and `RESTS` are left out, and then as many more as it takes for a straight line to fit; the height
-    of the cage goes into the intercept.
+    Lags below `BALLISTIC_ps` and `RESTS` are left out, and then as many more as it takes for a straight line to fit; the
+    height of the cage goes into the intercept.
 
     Parameters
     ----------
@@ -140,8 +142,8 @@ def count_hops(displacements_A: Array, frame_ps: float) -> int:
     n_blocks = len(displacements_A) // width
     blocks = displacements_A[: n_blocks * width].reshape(n_blocks, width, *displacements_A.shape[1:]).mean(axis=1)
     hops = 0
-    rest = blocks[0].copy() if n_blocks else None
-    for block in blocks[1:]:
+    rest = displacements_A[0].copy()
+    for block in blocks:
         far = np.linalg.norm(block - rest, axis=1) > HOP_A
         hops += int(far.sum())
         rest[far] = block[far]
@@ -162,7 +164,7 @@ def fit_line(lags_ps: Array, msd_A2: Array, variance_A4: float, windows: tuple[A
     lags_ps, msd_A2
         Shape ``(n_lags,)``.
     variance_A4
-        Variance of one ion's squared displacement at the first lag; what exceeds that of a Gaussian step comes from rare hops.
+        Variance of one ion's squared displacement at the first lag; what exceeds a Gaussian step's comes from rare hops.
     windows
         What `overlaps` gives.
     n_ions
@@ -181,7 +183,7 @@ def fit_line(lags_ps: Array, msd_A2: Array, variance_A4: float, windows: tuple[A
     rest = msd_A2 - design @ [slope, intercept]
     squares = float(rest @ np.linalg.solve(noise, rest))
     freedom = len(lags_ps) - 2
-    straight = _denied(squares, freedom) >= STRAIGHT
+    straight = chance_of(squares, freedom) >= STRAIGHT
     return Line(float(slope), float(intercept), covariance * (1 if straight else squares / freedom), straight)
 
 
@@ -235,7 +237,7 @@ def _room(start: int, last: int) -> bool:
 
 
 def _accepted(displacements_A: Array, frame_ps: float, hops: int, species: str, start_ps: float, line: Line) -> Diffusivity:
-    from scipy.special import ndtr, ndtri
+    from scipy.special import ndtr, ndtri  # type: ignore[import-untyped]
 
     error = np.sqrt(line.covariance[0, 0])
     slope = line.slope_A2_per_ps
@@ -265,8 +267,8 @@ def _curve(displacements_A: Array, frame_ps: float) -> tuple[Array, Array]:
     return lags * frame_ps, np.array([mean_squared(displacements_A, lag)[0] for lag in lags])
 
 
-def _denied(squares: float, freedom: int) -> float:
+def chance_of(squares: float, freedom: int) -> float:
     """Return how often a sum of squares of unit normals is larger than this one."""
-    from scipy.special import gammaincc
+    from scipy.special import gammaincc  # type: ignore[import-untyped]
 
     return float(gammaincc(freedom / 2, squares / 2))

@@ -77,7 +77,7 @@ def hops_back(rng, n_steps, n_ions, rate=0.03, back=0.5, length=3.0):
 
 
 def test_hops_to_and_fro_are_not_diffusion():
-    """The correlation factor is (1 - back)/(1 + back): J. R. Manning, Diffusion Kinetics for Atoms in Crystals (1968), ch. 3."""
+    """The correlation factor is (1 - back)/(1 + back): J. R. Manning, Diffusion Kinetics for Atoms in Crystals (1968)."""
     frame_ps, rate, length = 0.1, 0.03, 3.0
     true = rate * length**2 / 6 / frame_ps * 1e-4 * (1 - 0.5) / (1 + 0.5)
     rng = np.random.default_rng(1)
