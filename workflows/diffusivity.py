@@ -269,6 +269,6 @@ def _curve(displacements_A: Array, frame_ps: float) -> tuple[Array, Array]:
 
 def chance_of(squares: float, freedom: int) -> float:
     """Return how often a sum of squares of unit normals is larger than this one."""
-    from scipy.special import gammaincc  # type: ignore[import-untyped]
+    from scipy.special import gammaincc
 
     return float(gammaincc(freedom / 2, squares / 2))

@@ -77,7 +77,7 @@ def relax(
     while waiting or active:
         while waiting and len(active) < WINDOW:
             index, atoms = waiting.popleft()
-            problem = _misplaced(atoms, potential.card.cutoff_A)
+            problem = misplaced(atoms, potential.card.cutoff_A)
             if problem:
                 yield (
                     index,
@@ -157,7 +157,7 @@ def _advance(
     if largest > fmax and n <= max_steps:
         relaxation.step()
         return None
-    problem = _misplaced(atoms, cutoff_A)
+    problem = misplaced(atoms, cutoff_A)
     if problem:
         return _end(relaxation, Status.FAILED, f"the relaxed geometry is no good: {problem}", largest)
     if largest > fmax:
@@ -176,7 +176,7 @@ def _end(relaxation: _Relaxation, status: Status, message: str, largest: float |
     return Outcome(status, message, scalars, structures, {"forces_eV_per_A": results["forces"]}, **cost)
 
 
-def _misplaced(atoms: Atoms, cutoff_A: float) -> str:
+def misplaced(atoms: Atoms, cutoff_A: float) -> str:
     """Say which atoms overlap or which atom no other can feel; nothing for a sound geometry."""
     first, second, distance_A = neighbor_list("ijd", atoms, cutoff_A)
     alone = set(range(len(atoms))) - set(first.tolist())

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -65,10 +65,6 @@ class Frames:
         """Return the frames up to a step, it included."""
         return Frames(**{field.name: getattr(self, field.name)[self.steps <= step] for field in fields(self)})
 
-    def after(self, step: int) -> Frames:
-        """Return the frames from a step on."""
-        return Frames(**{field.name: getattr(self, field.name)[self.steps >= step] for field in fields(self)})
-
 
 @dataclass(frozen=True)
 class Trajectory:
@@ -91,20 +87,20 @@ class Trajectory:
     @property
     def times_ps(self) -> Array:
         """Time of each frame, shape ``(n_frames,)``."""
-        return self.frames.steps * float(self.about["timestep_fs"]) * 1e-3
+        times: Array = self.frames.steps * float(self.about["timestep_fs"]) * 1e-3
+        return times
 
     @property
     def frame_ps(self) -> float:
         """Time between frames."""
         return float(self.times_ps[1] - self.times_ps[0])
 
-    def __iter__(self) -> Iterator[Atoms]:
-        """Yield each frame as ASE atoms, positions unwrapped."""
-        for positions, cell in zip(self.frames.positions_A, self.frames.cells_A, strict=True):
-            atoms = self.start.copy()
-            atoms.set_cell(cell)
-            atoms.set_positions(positions, apply_constraint=False)
-            yield atoms
+    def atoms(self, frame: int) -> Atoms:
+        """Return a frame as ASE atoms, positions unwrapped."""
+        atoms: Atoms = self.start.copy()
+        atoms.set_cell(self.frames.cells_A[frame])
+        atoms.set_positions(self.frames.positions_A[frame], apply_constraint=False)
+        return atoms
 
 
 def begin(folder: Path, start: Atoms, about: Mapping[str, Any]) -> None:

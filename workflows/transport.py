@@ -117,7 +117,8 @@ def mobile_ions(symbols: list[str], mobile: str) -> NDArray[np.bool_]:
     if mobile not in symbols:
         known = ", ".join(sorted(set(symbols)))
         raise ValueError(f"`mobile` is {mobile!r} but the structure holds {known}: choose one of these")
-    return np.array(symbols) == mobile
+    is_mobile: NDArray[np.bool_] = np.array(symbols) == mobile
+    return is_mobile
 
 
 def displacements(trajectory: Trajectory, framework: NDArray[np.bool_]) -> Array:
