@@ -291,7 +291,7 @@ def _summary(run: _Run, cutoff_A: float, steps: int) -> Outcome:
     sentences = [
         f"{times_ps[-1]:.3g} ps at {scalars['temperature_K']:.0f} K, the first {times_ps[cut]:.3g} ps to equilibrate"
     ]
-    drifting = len(frames) > 4 and cut >= len(frames) // 2 - 1
+    drifting = len(frames) >= CHUNK and cut == len(frames) // 2 - 1
     if drifting:
         sentences.append("the potential energy still drifts after half of the run: run longer")
     sentences += filter(None, [thin_cell(run.start, cutoff_A)])

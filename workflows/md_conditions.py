@@ -105,7 +105,7 @@ def _check_cell(atoms: Atoms, thermostat: str, pressure_GPa: float | None) -> No
         raise ValueError(f"`pressure_GPa` is {pressure_GPa:g} but needs a thermostat: choose one, or leave the pressure out")
     if not atoms.pbc.all() or atoms.constraints:
         raise ValueError(
-            f"`pressure_GPa` is {pressure_GPa:g} but needs a cell periodic in three directions without fixed atoms: leave it out"
+            f"`pressure_GPa` is {pressure_GPa:g} but needs a cell periodic in three directions and free atoms: leave it out"
         )
 
 

@@ -87,8 +87,7 @@ class Trajectory:
     @property
     def times_ps(self) -> Array:
         """Time of each frame, shape ``(n_frames,)``."""
-        times: Array = self.frames.steps * float(self.about["timestep_fs"]) * 1e-3
-        return times
+        return self.frames.steps.astype(np.float64) * (1e-3 * float(self.about["timestep_fs"]))
 
     @property
     def frame_ps(self) -> float:

@@ -1,0 +1,95 @@
+"""Nanoseconds a day of molecular dynamics, ours beside plain ASE with the same calculator in the same run.
+
+Run ``python benchmarks/md.py [POTENTIAL ...]`` (some minutes on two cores). Both integrate velocity Verlet without a thermostat
+from the same momenta, in alternating blocks so that a busy machine is as hard on both; ``loop`` is what our loop (checkpoint,
+frames and checks included) costs above its force calls. The last column runs four replicas through joint force calls.
+"""
+
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from ase.build import bulk
+from ase.md.verlet import VelocityVerlet
+from ase.units import fs
+from rich.console import Console
+from rich.table import Table
+
+from philic.potentials import load
+from philic.workflows.integrators import Ensemble, begin_motion
+from philic.workflows.md import md
+
+TIMESTEP_fs, TEMPERATURE_K, STEPS, BLOCKS = 2.0, 300.0, 50, 3
+CELLS = {
+    "chgnet": [bulk("NaCl", "rocksalt", a=5.64, cubic=True) * n for n in ((1, 1, 1), (2, 2, 1), (2, 2, 2))],
+    "emt": [bulk("Cu", cubic=True) * n for n in ((2, 2, 2), (3, 3, 3))],
+    "lj": [bulk("Ar", a=5.4, cubic=True) * n for n in ((2, 2, 2), (3, 3, 3))],
+}
+
+
+def ours(structures, potential, folders, steps):
+    """Extend the runs to so many steps; return seconds in all and in force calls, and the force calls."""
+    start = time.perf_counter()
+    outcomes = list(
+        md(
+            structures,
+            potential,
+            folders=folders,
+            temperature_K=TEMPERATURE_K,
+            steps=steps,
+            thermostat="none",
+            timestep_fs=2.0,
+        )
+    )
+    forces = sum(outcome.wall_s for _, outcome in outcomes)
+    return time.perf_counter() - start, forces, sum(outcome.force_calls for _, outcome in outcomes)
+
+
+def measure(atoms, potential):
+    """Return seconds a step: ASE's, ours, our force calls', and ours with four replicas."""
+    theirs = atoms.copy()
+    theirs.calc = potential.calculator()
+    theirs.set_momenta(begin_motion(atoms, Ensemble(TIMESTEP_fs * fs, "none", TEMPERATURE_K), 0).momenta)
+    dynamics = VelocityVerlet(theirs, TIMESTEP_fs * fs)
+    dynamics.run(5)
+    folders = [Path(tempfile.mkdtemp()) for _ in range(5)]
+    ours([atoms], potential, folders[:1], 10)
+    sums = [0.0] * 4
+    for block in range(1, BLOCKS + 1):
+        start = time.perf_counter()
+        dynamics.run(STEPS)
+        sums[0] += time.perf_counter() - start
+        seconds, forces, calls = ours([atoms], potential, folders[:1], 10 + block * STEPS)
+        assert calls == STEPS
+        sums[1] += seconds
+        sums[2] += forces
+    seconds, _, calls = ours([atoms] * 4, potential, folders[1:], STEPS)
+    sums[3] = seconds / calls * BLOCKS * STEPS
+    for folder in folders:
+        shutil.rmtree(folder)
+    return [value / (BLOCKS * STEPS) for value in sums]
+
+
+def ns_per_day(seconds_per_step):
+    return 86400 / seconds_per_step * TIMESTEP_fs * 1e-6
+
+
+def main(names):
+    table = Table(
+        "potential", "atoms", "ms a force call", "ASE ns/day", "ours ns/day", "loop", "four replicas, sum of ns/day"
+    )
+    for name in names:
+        potential = load(name)
+        for atoms in CELLS[name]:
+            theirs, own, forces, four = measure(atoms, potential)
+            figures = (f"{ns_per_day(t):.3g}" for t in (theirs, own))
+            table.add_row(
+                name, str(len(atoms)), f"{1e3 * forces:.1f}", *figures, f"{own / forces - 1:+.1%}", f"{ns_per_day(four):.3g}"
+            )
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:] or list(CELLS))
