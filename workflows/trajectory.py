@@ -195,7 +195,7 @@ def _chunks(folder: Path) -> list[Path]:
 
 
 def _read_chunk(path: Path) -> Frames:
-    with np.load(path) as stored:
+    with path.open("rb") as file, np.load(file) as stored:
         arrays = {field.name: stored[field.name] for field in fields(Frames)}
     arrays["positions_A"] = np.cumsum(arrays["positions_A"], axis=0, dtype=np.int64) * GRID_A
     return Frames(**arrays)
