@@ -123,7 +123,7 @@ def diffusivity(displacements_A: Array, frame_ps: float, species: str = "ions") 
         time = (len(displacements_A) - 1) * frame_ps
         why = f"{species} made {hops} hops in {time:.3g} ps but at least {FEWEST_HOPS} are needed: run longer or hotter"
         return _refused(displacements_A, frame_ps, hops, why)
-    return _estimate(displacements_A, frame_ps, hops, species)
+    return _estimate(displacements_A, frame_ps, hops, displacements_A.shape[1], species)
 
 
 def charge_diffusivity(displacements_A: Array, frame_ps: float, species: str = "ions") -> Diffusivity:
@@ -133,7 +133,7 @@ def charge_diffusivity(displacements_A: Array, frame_ps: float, species: str = "
     """
     hops = count_hops(displacements_A, frame_ps)
     together = displacements_A.sum(axis=1, keepdims=True) / np.sqrt(displacements_A.shape[1])
-    return _estimate(together, frame_ps, hops, f"{species} together")
+    return _estimate(together, frame_ps, hops, displacements_A.shape[1], f"{species} together")
 
 
 def count_hops(displacements_A: Array, frame_ps: float) -> int:
@@ -212,10 +212,10 @@ def overlaps(n_frames: int, lags: tuple[int, ...]) -> tuple[Array, Array]:
     return squared, plain
 
 
-def _estimate(displacements_A: Array, frame_ps: float, hops: int, species: str) -> Diffusivity:
-    n_frames, n_ions, _ = displacements_A.shape
+def _estimate(displacements_A: Array, frame_ps: float, hops: int, hopping: int, species: str) -> Diffusivity:
+    n_frames, n_walkers, _ = displacements_A.shape
     time_ps, last = (n_frames - 1) * frame_ps, int(LONGEST * (n_frames - 1))
-    rest_ps = time_ps * n_ions / max(hops, 1)
+    rest_ps = time_ps * hopping / max(hops, 1)
     start = max(1, round(max(BALLISTIC_ps, min(RESTS * rest_ps, time_ps / 4)) / frame_ps))
     if not _room(start, last):
         why = f"the run of {time_ps:.3g} ps is too short: lags from {BALLISTIC_ps:g} ps to half of it are fitted"
@@ -224,7 +224,7 @@ def _estimate(displacements_A: Array, frame_ps: float, hops: int, species: str) 
         lags = tuple(np.unique(np.linspace(start, last, LAGS).astype(int)).tolist())
         moments = [mean_squared(displacements_A, lag) for lag in lags]
         msd = np.array([mean for mean, _ in moments])
-        line = fit_line(frame_ps * np.array(lags), msd, moments[0][1], overlaps(n_frames, lags), n_ions)
+        line = fit_line(frame_ps * np.array(lags), msd, moments[0][1], overlaps(n_frames, lags), n_walkers)
         later = max(start + 1, round(1.5 * start))
         if line.straight or not _room(later, last):
             return _accepted(displacements_A, frame_ps, hops, species, start * frame_ps, line)

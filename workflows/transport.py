@@ -27,10 +27,11 @@ class Transport:
     Attributes
     ----------
     tracer, charge
-        Diffusivity of single ions, and of their sum (which carries the current).
+        Diffusivity of single ions, and of their sum (which carries the current); None when the tracer's is refused, and for
+        a metal without a host.
     haven_ratio
-        Draws of tracer over charge diffusivity, shape ``(n_samples,)``; empty when one of them is refused. The two are drawn
-        independently, which makes its interval somewhat too wide.
+        Draws of tracer over charge diffusivity, shape ``(n_samples,)``; empty without the latter. The two are drawn
+        independently, as if their errors had nothing in common.
     nernst_einstein_mS_per_cm, conductivity_mS_per_cm
         Draws of the conductivity from the tracer (ions move alone) and the charge diffusivity (they do not).
     messages
@@ -38,7 +39,7 @@ class Transport:
     """
 
     tracer: Diffusivity
-    charge: Diffusivity
+    charge: Diffusivity | None
     haven_ratio: Array
     nernst_einstein_mS_per_cm: Array
     conductivity_mS_per_cm: Array
@@ -89,16 +90,16 @@ def transport(trajectory: Trajectory, mobile: str, temperature_K: float, charge_
     ions = mobile_ions(trajectory.start.get_chemical_symbols(), mobile)
     moved = displacements(trajectory, ~ions)[:, ions]
     tracer = diffusivity(moved, trajectory.frame_ps, mobile)
-    charge = charge_diffusivity(moved, trajectory.frame_ps, mobile) if tracer.known else tracer
+    if ions.all() or not tracer.known:
+        why = ("a metal without a host has no ionic conductivity",) if tracer.known else ()
+        return Transport(tracer, None, np.empty(0), np.empty(0), np.empty(0), (tracer.message, *why))
+    charge = charge_diffusivity(moved, trajectory.frame_ps, mobile)
+    collective = np.random.default_rng(1).permutation(charge.samples_cm2_per_s)
+    haven = tracer.samples_cm2_per_s / collective
     volume_A3 = float(np.abs(np.linalg.det(trajectory.frames.cells_A)).mean())
     per_D = nernst_einstein_mS_per_cm(1.0, int(ions.sum()), volume_A3, temperature_K, charge_e)
-    both = tracer.known and charge.known
-    collective = np.random.default_rng(1).permutation(charge.samples_cm2_per_s)
-    haven = tracer.samples_cm2_per_s / collective if both else np.empty(0)
-    messages = [tracer.message]
-    if both:
-        messages += [charge.message, _say_haven(haven), _say_conductivity(per_D * collective, temperature_K)]
-    return Transport(tracer, charge, haven, per_D * tracer.samples_cm2_per_s, per_D * collective, tuple(messages))
+    sentences = (tracer.message, charge.message, _say_haven(haven), _say_conductivity(per_D * collective, temperature_K))
+    return Transport(tracer, charge, haven, per_D * tracer.samples_cm2_per_s, per_D * collective, sentences)
 
 
 def mobile_ions(symbols: list[str], mobile: str) -> NDArray[np.bool_]:

@@ -73,7 +73,7 @@ def test_a_torn_chunk_in_the_middle_is_told(folder):
     for first in (0, 50, 100):
         append(folder, chunk(first))
     (folder / "0000000050.npz").write_bytes(b"PK")
-    with pytest.raises(ValueError, match="0000000050.npz` is torn and chunks follow it: copy the folder again"):
+    with pytest.raises(ValueError, match=r"0000000050\.npz` is torn and chunks follow it: copy the folder again"):
         read(folder)
 
 

@@ -54,6 +54,16 @@ def test_a_metal_without_a_framework_keeps_its_centre_of_mass():
     np.testing.assert_allclose(np.einsum("tai,a->ti", moved, masses), 0.0, atol=1e-9)
 
 
+def test_a_metal_without_a_host_has_a_diffusivity_but_no_conductivity():
+    trajectory = walk(1000)
+    frames = trajectory.frames
+    ions = Frames(frames.steps, frames.positions_A[:, :8], frames.cells_A, *[np.zeros(1000)] * 4)
+    result = transport(Trajectory(trajectory.start[:8], trajectory.about, ions), "K", 600.0)
+    assert result.tracer.known
+    assert result.charge is None
+    assert result.messages[1] == "a metal without a host has no ionic conductivity"
+
+
 def test_a_changing_cell_alone_moves_nothing():
     trajectory = walk(10)
     breathing = trajectory.frames.cells_A * (1 + 0.1 * np.sin(np.arange(10)))[:, None, None]
@@ -94,6 +104,7 @@ def test_an_absent_species_is_refused():
 def test_a_refused_diffusivity_refuses_the_conductivity():
     result = transport(walk(length_A=0.001), "K", 600.0)
     assert len(result.haven_ratio) == len(result.conductivity_mS_per_cm) == 0
+    assert result.charge is None
     assert result.messages == (result.tracer.message,)
     assert result.tracer.message.startswith("no diffusivity: K made 0 hops")
 
