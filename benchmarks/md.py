@@ -1,8 +1,8 @@
 """Nanoseconds a day of molecular dynamics, ours beside plain ASE with the same calculator in the same run.
 
 Run ``python benchmarks/md.py [POTENTIAL ...]`` (some minutes on two cores). Both integrate velocity Verlet without a
-thermostat from the same momenta, in turns of ten steps so that a busy machine is as hard on both. ``loop`` is what ours costs
-above its force calls, with frames, checks and checkpoint. The last column runs four replicas through joint force calls.
+thermostat from the same momenta, in turns of ten steps so that a busy machine is as hard on both. ``loop`` is what ours
+costs above its force calls, with frames, checks and checkpoint. The last column runs four replicas through joint calls.
 """
 
 import sys

@@ -94,22 +94,24 @@ def md(
     ValueError
         A parameter is refused (see `check`) or a folder holds another run.
     """
-    timestep_fs = timestep_fs or min(default_timestep_fs(atoms) for atoms in structures)
-    temperatures = np.broadcast_to(temperature_K, len(structures)).astype(float).tolist()
+    temperatures: list[float] = np.broadcast_to(temperature_K, len(structures)).astype(float).tolist()
     seeds = np.broadcast_to(seed, len(structures)).tolist()
-    asked: dict[str, Any] = {
-        "timestep_fs": timestep_fs,
-        "thermostat": thermostat,
-        "pressure_GPa": pressure_GPa,
-        "isotropic": isotropic,
-        "mobile": mobile,
-    }
-    for atoms, folder, temperature in zip(structures, folders, temperatures, strict=True):
-        check(atoms, potential.card, folder, temperature_K=temperature, steps=steps, **asked)
+    asked: list[dict[str, Any]] = [
+        {
+            "temperature_K": temperature,
+            "timestep_fs": default_timestep_fs(atoms) if timestep_fs is None else timestep_fs,
+            "thermostat": thermostat,
+            "pressure_GPa": pressure_GPa,
+            "mobile": mobile,
+        }
+        for atoms, temperature in zip(structures, temperatures, strict=True)
+    ]
+    for atoms, folder, parameters in zip(structures, folders, asked, strict=True):
+        check(atoms, potential.card, folder, steps=steps, **parameters)
     fingerprint = {name: value for name, value in potential.fingerprint.asdict().items() if name != "name"}
     runs = []
     for index, (atoms, folder) in enumerate(zip(structures, folders, strict=True)):
-        about = {**asked, "temperature_K": temperatures[index], "seed": seeds[index], "potential": fingerprint}
+        about = {**asked[index], "isotropic": isotropic, "seed": seeds[index], "potential": fingerprint}
         runs.append(_open(index, atoms, folder, about))
     yield from _drive(runs, potential, steps, watch)
 

@@ -50,7 +50,6 @@ def check(
     timestep_fs: float,
     thermostat: str,
     pressure_GPa: float | None,
-    isotropic: bool,  # noqa: ARG001  # every value will do
     mobile: str | None,
 ) -> None:
     """Refuse what cannot be run, before a step of it is.

@@ -185,16 +185,18 @@ def nernst_einstein_mS_per_cm(
 def equilibrated(series: Array) -> int:
     """Return from which entry on a series fluctuates about a mean.
 
-    Leaves out the start that makes the standard error of the mean of the rest largest (MSER: K. P. White, Simulation 69, 323
-    (1997)), at most half of the series.
+    Leaves out the start without which the standard error of the mean is least, at most half of the series (MSER: K. P. White,
+    Simulation 69, 323 (1997)).
 
     Examples
     --------
     >>> equilibrated(np.array([9.0, 5.0, 2.0, 1.0, 1.1, 0.9, 1.0, 1.1, 0.9, 1.0]))
     3
     """
-    kept = np.arange(len(series), len(series) - len(series) // 2, -1)
-    return int(np.argmin([series[len(series) - n :].var() / n for n in kept])) if len(kept) else 0
+    n = np.arange(len(series), 0, -1)
+    centred = (series - series.mean())[::-1]
+    mean, square = np.cumsum(centred)[::-1] / n, np.cumsum(centred**2)[::-1] / n
+    return int(np.argmin(((square - mean**2) / n)[: max(1, len(series) // 2)]))
 
 
 def convergence(displacements_A: Array, frame_ps: float, species: str = "ions") -> Convergence:

@@ -106,6 +106,15 @@ def test_company_does_not_change_a_run(emt, tmp_path):
     assert_same_trajectory(tmp_path / "b", tmp_path / "alone")
 
 
+def test_the_timestep_of_a_run_does_not_depend_on_its_company(tmp_path):
+    lithium, hydrogen = (
+        Atoms(symbols, positions=[[0, 0, 0], [4, 0, 0]], cell=[25] * 3, pbc=True) for symbols in ("Li2", "H2")
+    )
+    folders = [tmp_path / "a", tmp_path / "b"]
+    outcomes = dict(md([lithium, hydrogen], load("lj"), folders=folders, steps=40, temperature_K=30.0))
+    assert [outcomes[i].scalars["timestep_fs"] for i in range(2)] == [pytest.approx(2.0), pytest.approx(0.5)]
+
+
 def test_seeds_make_different_runs(emt, tmp_path):
     outcomes = run([copper(), copper()], emt, tmp_path, seed=[1, 2])
     assert outcomes[0].scalars["potential_eV"] != outcomes[1].scalars["potential_eV"]
@@ -134,6 +143,15 @@ def test_energy_is_conserved(name, atoms, temperature_K, steps, tmp_path):
     total = (frames.potential_eV + frames.kinetic_eV) / len(atoms)
     assert np.ptp(total) < 0.01 * np.ptp(frames.kinetic_eV / len(atoms)) + 1e-5
     assert (frames.bath_eV == 0).all()
+
+
+def test_a_mace_conserves_energy(tiny_mace, tmp_path):
+    atoms = bulk("KF", "rocksalt", a=5.4, cubic=True)
+    atoms.rattle(0.03, seed=0)
+    run([atoms], load(f"mace:{tiny_mace()}"), tmp_path, 40, thermostat="none", timestep_fs=1.0)
+    frames = read(tmp_path / "0").frames
+    total = frames.potential_eV + frames.kinetic_eV
+    assert np.ptp(total) < 0.02 * np.ptp(frames.kinetic_eV)
 
 
 def test_chgnet_takes_up_a_run_bit_for_bit(tmp_path):
