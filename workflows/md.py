@@ -29,8 +29,8 @@ Array = NDArray[np.float64]
 
 CHUNK = 50
 """Frames between checkpoints."""
-EXPLODED = 10.0
-"""So many times the temperature that was asked for is an explosion."""
+EXPLODED, EXPLODED_K = 10.0, 3000.0
+"""So many times the temperature that was asked for is an explosion, above so many kelvin."""
 LOST_A = 3.0
 """A framework is lost when it is this far from its start (root mean square); turning groups such as PS4 stay below."""
 
@@ -150,19 +150,20 @@ def _open(index: int, start: Atoms, folder: Path, about: dict[str, Any]) -> _Run
 
 
 def _drive(runs: Sequence[_Run], potential: Potential, steps: int, watch: Watch) -> Iterator[tuple[int, Outcome]]:
-    fresh = [run for run in runs if not len(run.motion.forces)]
-    for run, prediction in zip(fresh, _evaluate(fresh, potential, watch), strict=True):
-        take_forces(run.motion, prediction)
-        _record(run)
-    active = []
+    active, fresh = [], []
     for run in runs:
-        problem = _trouble(run, potential.card.cutoff_A) if run in fresh else ""
+        is_fresh = not len(run.motion.forces)
+        problem = misplaced(run.atoms, potential.card.cutoff_A) if is_fresh else ""
         if problem:
             yield run.index, _failed(run, f"the start geometry is no good: {problem}")
         elif run.motion.step >= steps:
             yield run.index, _summary(run, potential.card.cutoff_A, steps)
         else:
             active.append(run)
+            fresh += [run] * is_fresh
+    for run, prediction in zip(fresh, _evaluate(fresh, potential, watch), strict=True):
+        take_forces(run.motion, prediction)
+        _record(run)
     while active:
         for run in active:
             before_forces(run.motion, run.ensemble)
@@ -197,9 +198,9 @@ def _advance(run: _Run, prediction: Prediction, cutoff_A: float, steps: int) -> 
     """Complete a step; store a frame and a checkpoint when it is time; say how the run ended."""
     motion = run.motion
     after_forces(motion, run.ensemble, prediction)
-    temperature = motion.temperature_K
-    if not (np.isfinite(motion.potential_eV) and temperature < EXPLODED * run.ensemble.temperature_K):
-        why = prediction.reason or f"{temperature:.3g} K where {run.ensemble.temperature_K:g} K were asked"
+    temperature_K, asked_K = motion.temperature_K, run.ensemble.temperature_K
+    if not (np.isfinite(motion.potential_eV) and temperature_K < max(EXPLODED * asked_K, EXPLODED_K)):
+        why = prediction.reason or f"{temperature_K:.3g} K where {asked_K:g} K were asked"
         return _failed(run, f"it exploded at step {motion.step}: {why}")
     if motion.step % run.stride:
         return None
@@ -275,6 +276,7 @@ def _summary(run: _Run, cutoff_A: float, steps: int) -> Outcome:
     temperatures_K = 2 * frames.kinetic_eV / (run.motion.freedom * kB)
     cut = equilibrated(frames.potential_eV)
     total_meV = 1e3 * (frames.potential_eV + frames.kinetic_eV + frames.bath_eV) / len(run.start)
+    error_K = _block_error(temperatures_K[cut:])
     asked_K, constant = run.ensemble.temperature_K, run.ensemble.pressure_GPa is None
     scalars = {
         "n_atoms": len(run.start),
@@ -283,6 +285,7 @@ def _summary(run: _Run, cutoff_A: float, steps: int) -> Outcome:
         "timestep_fs": run.ensemble.timestep / fs,
         "asked_K": asked_K,
         "temperature_K": float(temperatures_K[cut:].mean()),
+        "temperature_error_K": error_K,
         "potential_eV": float(frames.potential_eV[cut:].mean()),
         "volume_A3": float(np.abs(np.linalg.det(frames.cells_A[cut:])).mean()),
         "pressure_GPa": None if constant else float(frames.pressure_GPa[cut:].mean()),
@@ -296,9 +299,18 @@ def _summary(run: _Run, cutoff_A: float, steps: int) -> Outcome:
     drifting = len(frames) >= CHUNK and cut == len(frames) // 2 - 1
     if drifting:
         sentences.append("the potential energy still drifts after half of the run: run longer")
+    off_K = abs(scalars["temperature_K"] - asked_K)
+    if run.ensemble.thermostat != "none" and off_K > 4 * error_K and off_K > 0.05 * asked_K:
+        sentences.append(f"asked were {asked_K:g} K, so it is not in equilibrium: run longer")
     sentences += filter(None, [thin_cell(run.start, cutoff_A)])
     final = trajectory.atoms(len(frames) - 1)
     arrays = {"times_ps": times_ps, "temperatures_K": temperatures_K, "potentials_eV": frames.potential_eV}
     cost = {name: getattr(run, name) for name in ("force_calls", "wall_s", "cpu_s")}
     status = Status.UNCONVERGED if drifting else Status.CONVERGED
     return Outcome(status, "; ".join(sentences), scalars, {"initial": run.start, "final": final}, arrays, **cost)
+
+
+def _block_error(series: Array) -> float:
+    """Return the standard error of the mean, from the means of five blocks; NaN for a series too short."""
+    blocks = np.array_split(series, 5)
+    return float(np.std([block.mean() for block in blocks], ddof=1) / np.sqrt(5)) if len(series) >= 10 else np.nan

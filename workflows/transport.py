@@ -185,8 +185,8 @@ def nernst_einstein_mS_per_cm(
 def equilibrated(series: Array) -> int:
     """Return from which entry on a series fluctuates about a mean.
 
-    Leaves out the start without which the standard error of the mean is least, at most half of the series (MSER: K. P. White,
-    Simulation 69, 323 (1997)).
+    Leaves out the start without which the standard error of the mean is least (MSER: K. P. White, Simulation 69, 323
+    (1997)), at most half of the series.
 
     Examples
     --------
