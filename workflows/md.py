@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ..potentials.base import Potential, Prediction
 from .integrators import Ensemble, Motion, after_forces, before_forces, begin_motion, take_forces
 from .md_conditions import check, default_timestep_fs, stride, thin_cell
-from .relax import misplaced
+from .relax import misplaced, overlapping
 from .result import Outcome, Status
 from .trajectory import Frames, append, begin, drop_after, read, write_atomically
 from .transport import equilibrated, mobile_ions
@@ -208,16 +208,16 @@ def _advance(run: _Run, prediction: Prediction, cutoff_A: float, steps: int) -> 
     ended = motion.step == steps
     if motion.step % (CHUNK * run.stride) and not ended:
         return None
-    problem = _trouble(run, cutoff_A)
+    problem = _trouble(run)
     if problem:
         return _failed(run, f"it went wrong before step {motion.step}: {problem}")
     _save(run)
     return _summary(run, cutoff_A, steps) if ended else None
 
 
-def _trouble(run: _Run, cutoff_A: float) -> str:
-    """Say which atoms overlap or left, or that the framework is lost."""
-    problem = misplaced(run.atoms, cutoff_A)
+def _trouble(run: _Run) -> str:
+    """Say which atoms overlap, or that the framework is lost."""
+    problem = overlapping(run.atoms)
     if problem or run.framework is None:
         return problem
     moved = run.atoms.get_scaled_positions(wrap=False) - run.start.get_scaled_positions(wrap=False)

@@ -178,15 +178,18 @@ def _end(relaxation: _Relaxation, status: Status, message: str, largest: float |
 
 def misplaced(atoms: Atoms, cutoff_A: float) -> str:
     """Say which atoms overlap or which atom no other can feel; nothing for a sound geometry."""
-    first, second, distance_A = neighbor_list("ijd", atoms, cutoff_A)
-    alone = set(range(len(atoms))) - set(first.tolist())
+    alone = set(range(len(atoms))) - set(neighbor_list("i", atoms, cutoff_A).tolist())
     if alone:
         i = min(alone)
         return f"atom {i} ({atoms.symbols[i]}) has no neighbour within the potential's cutoff of {cutoff_A:g} Å"
-    close = distance_A / (covalent_radii[atoms.numbers[first]] + covalent_radii[atoms.numbers[second]])
-    worst = int(close.argmin())
-    if close[worst] < OVERLAP:
-        i, j = int(first[worst]), int(second[worst])
-        pair = f"{i} ({atoms.symbols[i]}) and {j} ({atoms.symbols[j]})"
-        return f"atoms {pair} overlap at {distance_A[worst]:.2f} Å"
-    return ""
+    return overlapping(atoms)
+
+
+def overlapping(atoms: Atoms) -> str:
+    """Say which atoms overlap; nothing where none do."""
+    first, second, distance_A = neighbor_list("ijd", atoms, OVERLAP * covalent_radii[atoms.numbers])
+    if not len(first):
+        return ""
+    worst = int((distance_A / (covalent_radii[atoms.numbers[first]] + covalent_radii[atoms.numbers[second]])).argmin())
+    i, j = int(first[worst]), int(second[worst])
+    return f"atoms {i} ({atoms.symbols[i]}) and {j} ({atoms.symbols[j]}) overlap at {distance_A[worst]:.2f} Å"
