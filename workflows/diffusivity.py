@@ -216,7 +216,7 @@ def _estimate(displacements_A: Array, frame_ps: float, hops: int, hopping: int, 
     n_frames, n_walkers, _ = displacements_A.shape
     time_ps, last = (n_frames - 1) * frame_ps, int(LONGEST * (n_frames - 1))
     rest_ps = time_ps * hopping / max(hops, 1)
-    start = max(1, round(max(BALLISTIC_ps, min(RESTS * rest_ps, time_ps / 4)) / frame_ps))
+    start = max(1, round(BALLISTIC_ps / frame_ps), min(round(RESTS * rest_ps / frame_ps), last // 2))
     if not _room(start, last):
         why = f"the run of {time_ps:.3g} ps is too short: lags from {BALLISTIC_ps:g} ps to half of it are fitted"
         return _refused(displacements_A, frame_ps, hops, why)

@@ -304,6 +304,7 @@ def _summary(run: _Run, cutoff_A: float, steps: int) -> Outcome:
         sentences.append(f"asked were {asked_K:g} K, so it is not in equilibrium: run longer")
     sentences += filter(None, [thin_cell(run.start, cutoff_A)])
     final = trajectory.atoms(len(frames) - 1)
+    final.info = dict(run.start.info)
     arrays = {"times_ps": times_ps, "temperatures_K": temperatures_K, "potentials_eV": frames.potential_eV}
     cost = {name: getattr(run, name) for name in ("force_calls", "wall_s", "cpu_s")}
     status = Status.UNCONVERGED if drifting else Status.CONVERGED

@@ -103,7 +103,7 @@ class Trajectory:
 
 
 def begin(folder: Path, start: Atoms, about: Mapping[str, Any]) -> None:
-    """Make the folder of a run, or find it as it was left.
+    """Make the folder of a run, or find it as it was left. Momenta and notes (`Atoms.info`) of the start are not kept.
 
     Raises
     ------
@@ -112,7 +112,10 @@ def begin(folder: Path, start: Atoms, about: Mapping[str, Any]) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / _ABOUT
-    text = json.dumps({"start": json.loads(encode(start)), "about": about})
+    bare = start.copy()
+    bare.info = {}
+    bare.arrays.pop("momenta", None)
+    text = json.dumps({"start": json.loads(encode(bare)), "about": about})
     if not path.exists():
         write_atomically(path, text.encode())
         return

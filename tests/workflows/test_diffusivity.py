@@ -122,6 +122,11 @@ def test_a_run_that_is_too_short_is_refused():
     assert result.message.startswith("no diffusivity: the run of 3 ps is too short: lags from 1 ps to half of it are fitted")
 
 
+def test_a_run_of_any_length_but_the_shortest_is_long_enough():
+    walk = 0.3 * gaussian(np.random.default_rng(2), 120, 20)
+    assert all(diffusivity(walk[:n], 0.2).known for n in range(40, 121))
+
+
 def test_hops_are_counted():
     positions = np.zeros((100, 2, 3))
     positions[30:, 0] = [2.0, 0, 0]

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.build import bulk
 from ase.constraints import FixAtoms
 from ase.units import GPa, fs, kB
 
@@ -82,9 +83,7 @@ def test_fixed_atoms_take_no_energy():
 
 
 def copper(thermostat, timestep_fs, n_steps):
-    """Energy that should be conserved, along a run of copper."""
-    from ase.build import bulk
-
+    """Return the energy that should be conserved, and the temperature, along a run of copper."""
     atoms, emt = bulk("Cu", cubic=True), load("emt")
     ensemble = Ensemble(timestep_fs * fs, thermostat, 800.0)
     motion = begin_motion(atoms, ensemble, 4)
@@ -104,3 +103,9 @@ def test_the_error_of_the_conserved_energy_falls_with_the_square_of_the_timestep
     long, _ = copper(thermostat, 8.0, 60)
     short, _ = copper(thermostat, 4.0, 120)
     assert long.std() / short.std() == pytest.approx(4.0, rel=0.25)
+
+
+def test_a_nose_hoover_chain_keeps_copper_at_its_temperature():
+    _, temperatures = copper("nose-hoover", 5.0, 1000)
+    settled = temperatures[200:]
+    assert abs(settled.mean() - 800.0) < 4 * blocks_error(settled)

@@ -115,6 +115,16 @@ def test_the_timestep_of_a_run_does_not_depend_on_its_company(tmp_path):
     assert [outcomes[i].scalars["timestep_fs"] for i in range(2)] == [pytest.approx(2.0), pytest.approx(0.5)]
 
 
+def test_notes_travel_to_the_end_and_do_not_make_another_run(emt, tmp_path):
+    run([copper()], emt, tmp_path)
+    noted = copper()
+    noted.info["philic"] = {"host": "Cu"}
+    noted.set_momenta(np.ones((4, 3)))
+    final = run([noted], emt, tmp_path)[0].structures["final"]
+    assert final.info["philic"] == {"host": "Cu"}
+    assert not final.has("momenta")
+
+
 def test_seeds_make_different_runs(emt, tmp_path):
     outcomes = run([copper(), copper()], emt, tmp_path, seed=[1, 2])
     assert outcomes[0].scalars["potential_eV"] != outcomes[1].scalars["potential_eV"]
@@ -170,6 +180,15 @@ def test_fixed_atoms_stay(emt, tmp_path):
     final = run([atoms], emt, tmp_path)[0].structures["final"]
     np.testing.assert_allclose(final.positions[0], atoms.positions[0], atol=1e-4)
     assert np.linalg.norm(final.positions - atoms.positions, axis=1)[1:].min() > 0.01
+
+
+def test_a_squeezed_crystal_expands_under_no_pressure(emt, tmp_path):
+    squeezed = copper(3.4) * (2, 1, 1)
+    outcome = run([squeezed], emt, tmp_path, 400, pressure_GPa=0.0, isotropic=False)[0]
+    # ASE's EMT copper has a lattice constant of 3.59 Å; at 300 K it is a little more
+    assert outcome.structures["final"].get_volume() / 8 == pytest.approx(3.6**3 / 4, rel=0.05)
+    assert outcome.scalars["drift_meV_per_atom_ps"] is None
+    assert abs(outcome.scalars["pressure_GPa"]) < 5
 
 
 def test_an_explosion_stops_the_run(emt, tmp_path):
