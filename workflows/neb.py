@@ -83,7 +83,8 @@ def band(start: End, end: End, course: Course) -> Asking:
     -------
         In the scalars ``barrier_forward_eV``, ``barrier_reverse_eV``, ``reaction_energy_eV`` (end minus start),
         ``closure_eV`` (forward minus reverse minus that), ``climb_forward_eV`` and ``climb_reverse_eV`` (the largest rise
-        on the way: more than the barrier where a minimum on the way is deeper than the end one comes from), ``band_force_eV_per_A`` and ``saddle_force_eV_per_A``
+        on the way: more than the barrier where a minimum on the way is deeper than the end one comes from),
+        ``band_force_eV_per_A`` and ``saddle_force_eV_per_A``
         (largest projected force on an atom of any image, and of the highest), ``n_images``, ``image_calls``
         (images asked for; the relaxation of a minimum on the way comes on top),
         ``path_length_A``, ``clearance_A`` (the closest approach of two atoms on the straight line), ``collision``

@@ -84,7 +84,7 @@ def relaxing(structure: Atoms, cutoff_A: float, fmax_eV_per_A: float, max_steps:
     fmax_eV_per_A, max_steps, relax_cell
         As in `relax`.
     """
-    problem = _misplaced(structure, cutoff_A)
+    problem = misplaced(structure, cutoff_A)
     if problem:
         return Outcome(Status.FAILED, f"the start geometry is no good: {problem}", {}, {"initial": structure})
     atoms = structure.copy()
@@ -130,7 +130,7 @@ def _judge(
         return Status.FAILED, f"it exploded: a force of {largest:.3g} eV/Å at step {n}", largest
     if largest > fmax and n <= max_steps:
         return None
-    problem = _misplaced(atoms, cutoff_A)
+    problem = misplaced(atoms, cutoff_A)
     if problem:
         return Status.FAILED, f"the relaxed geometry is no good: {problem}", largest
     if largest > fmax:
@@ -146,17 +146,20 @@ def _outcome(initial: Atoms, atoms: Atoms, status: Status, message: str, largest
     return Outcome(status, message, scalars, structures, {"forces_eV_per_A": results["forces"]})
 
 
-def _misplaced(atoms: Atoms, cutoff_A: float) -> str:
+def misplaced(atoms: Atoms, cutoff_A: float) -> str:
     """Say which atoms overlap or which atom no other can feel; nothing for a sound geometry."""
-    first, second, distance_A = neighbor_list("ijd", atoms, cutoff_A)
-    alone = set(range(len(atoms))) - set(first.tolist())
+    alone = set(range(len(atoms))) - set(neighbor_list("i", atoms, cutoff_A).tolist())
     if alone:
         i = min(alone)
         return f"atom {i} ({atoms.symbols[i]}) has no neighbour within the potential's cutoff of {cutoff_A:g} Å"
-    close = distance_A / (covalent_radii[atoms.numbers[first]] + covalent_radii[atoms.numbers[second]])
-    worst = int(close.argmin())
-    if close[worst] < OVERLAP:
-        i, j = int(first[worst]), int(second[worst])
-        pair = f"{i} ({atoms.symbols[i]}) and {j} ({atoms.symbols[j]})"
-        return f"atoms {pair} overlap at {distance_A[worst]:.2f} Å"
-    return ""
+    return overlapping(atoms)
+
+
+def overlapping(atoms: Atoms) -> str:
+    """Say which atoms overlap; nothing where none do."""
+    first, second, distance_A = neighbor_list("ijd", atoms, OVERLAP * covalent_radii[atoms.numbers])
+    if not len(first):
+        return ""
+    worst = int((distance_A / (covalent_radii[atoms.numbers[first]] + covalent_radii[atoms.numbers[second]])).argmin())
+    i, j = int(first[worst]), int(second[worst])
+    return f"atoms {i} ({atoms.symbols[i]}) and {j} ({atoms.symbols[j]}) overlap at {distance_A[worst]:.2f} Å"

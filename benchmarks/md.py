@@ -1,0 +1,84 @@
+"""Nanoseconds a day of molecular dynamics, ours beside plain ASE with the same calculator in the same run.
+
+Run ``python benchmarks/md.py [POTENTIAL ...]`` (some minutes on two cores). Both integrate velocity Verlet without a
+thermostat from the same momenta, in turns of ten steps so that a busy machine is as hard on both. ``loop`` is what ours
+costs above its force calls, with frames, checks and checkpoint. The last column runs four replicas through joint calls.
+"""
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from ase.build import bulk
+from ase.md.verlet import VelocityVerlet
+from ase.units import fs
+from rich.console import Console
+from rich.table import Table
+
+from philic.potentials import load
+from philic.workflows.integrators import Ensemble, begin_motion
+from philic.workflows.md import md
+
+TIMESTEP_fs, TEMPERATURE_K, STEPS, STEPS_OF_FOUR, BLOCK = 2.0, 300.0, 500, 50, 10
+CELLS = {
+    "chgnet": [bulk("NaCl", "rocksalt", a=5.64, cubic=True) * n for n in ((1, 1, 1), (2, 2, 1))],
+    "emt": [bulk("Cu", cubic=True) * n for n in ((2, 2, 2), (3, 3, 3))],
+    "lj": [bulk("Ar", a=5.4, cubic=True) * n for n in ((1, 1, 1), (2, 2, 2))],
+}
+
+
+def ours(structures, potential, folders, steps, watch=lambda _: None):
+    """Bring the runs to so many steps; return seconds in all and in force calls, and the force calls."""
+    parameters = {"temperature_K": TEMPERATURE_K, "timestep_fs": TIMESTEP_fs, "thermostat": "none", "steps": steps}
+    start = time.perf_counter()
+    outcomes = [outcome for _, outcome in md(structures, potential, folders=folders, watch=watch, **parameters)]
+    seconds = time.perf_counter() - start
+    return seconds, sum(outcome.wall_s for outcome in outcomes), sum(outcome.force_calls for outcome in outcomes)
+
+
+def measure(atoms, potential):
+    """Return seconds a step: ASE's, ours, our force calls', and ours with four replicas."""
+    theirs = atoms.copy()
+    theirs.calc = potential.calculator()
+    theirs.set_momenta(begin_motion(atoms, Ensemble(TIMESTEP_fs * fs, "none", TEMPERATURE_K), 0).momenta)
+    dynamics = VelocityVerlet(theirs, TIMESTEP_fs * fs)
+    dynamics.run(1)
+    calls, ase_s = 0, 0.0
+
+    def alternate(_):
+        nonlocal calls, ase_s
+        calls += 1
+        if calls % BLOCK == 0:
+            start = time.perf_counter()
+            dynamics.run(BLOCK)
+            ase_s += time.perf_counter() - start
+
+    with tempfile.TemporaryDirectory() as folder:
+        alone, *four = (Path(folder) / str(i) for i in range(5))
+        ours([atoms], potential, [alone], 10)
+        both_s, forces_s, n = ours([atoms], potential, [alone], 10 + STEPS, alternate)
+        assert calls == n == STEPS
+        four_s, _, n_of_four = ours([atoms] * 4, potential, four, STEPS_OF_FOUR)
+    return ase_s / STEPS, (both_s - ase_s) / STEPS, forces_s / STEPS, four_s / n_of_four
+
+
+def ns_per_day(seconds_per_step):
+    return 86400 / seconds_per_step * TIMESTEP_fs * 1e-6
+
+
+def main(names):
+    table = Table("potential", "atoms", "ms a force call", "ASE ns/day", "ours ns/day", "loop", "of four, ns/day")
+    for name in names:
+        potential = load(name)
+        for atoms in CELLS[name]:
+            theirs, own, forces, four = measure(atoms, potential)
+            figures = (f"{ns_per_day(t):.3g}" for t in (theirs, own))
+            table.add_row(
+                name, str(len(atoms)), f"{1e3 * forces:.1f}", *figures, f"{own / forces - 1:+.1%}", f"{ns_per_day(four):.3g}"
+            )
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:] or list(CELLS))

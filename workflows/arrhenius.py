@@ -1,0 +1,85 @@
+"""Activation energy and extrapolation from diffusivities at several temperatures, with their intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from ase.units import kB
+from numpy.typing import NDArray
+
+from .diffusivity import STRAIGHT, chance_of, interval
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Arrhenius:
+    """The line ``ln D = ln D0 - Ea / (kB T)``.
+
+    Attributes
+    ----------
+    activation_eV, log_prefactor
+        Draws from the posterior, shape ``(n_samples,)`` each; a pair belongs together.
+    straight
+        Whether the points lie on one line within their errors; with two temperatures nothing can tell.
+    message
+        The result as a sentence.
+    """
+
+    activation_eV: Array
+    log_prefactor: Array
+    straight: bool
+    message: str
+
+    def at(self, temperature_K: float) -> Array:
+        """Return draws of D at a temperature, in the unit of what was fitted."""
+        value: Array = np.exp(self.log_prefactor - self.activation_eV / (kB * temperature_K))
+        return value
+
+
+def arrhenius(temperatures_K: Sequence[float], samples: Sequence[Array]) -> Arrhenius:
+    """Fit an Arrhenius line to draws of D at each temperature.
+
+    Each draw takes one D from every temperature and fits a line weighted with the spread of ``ln D`` there, so the intervals
+    carry what the molecular dynamics left open. Points further from the line than their errors allow widen it by as much.
+
+    Parameters
+    ----------
+    temperatures_K
+        Shape ``(n,)``.
+    samples
+        Draws of D (or of a conductivity) at each, as many at every temperature.
+
+    Raises
+    ------
+    ValueError
+        There are not two different temperatures, or there is one without samples (a refused diffusivity).
+    """
+    if len(set(temperatures_K)) < 2:
+        raise ValueError(
+            f"`temperatures_K` holds {len(set(temperatures_K))} temperature(s) but an Arrhenius line needs at least 2: "
+            "leave it out, or run another"
+        )
+    for temperature, draws in zip(temperatures_K, samples, strict=True):
+        if not len(draws):
+            raise ValueError(f"there is no diffusivity at {temperature:g} K: leave that temperature out, or run it longer")
+    rng = np.random.default_rng(0)
+    logs = np.log([rng.permutation(draws) for draws in samples])
+    errors = logs.std(axis=1)
+    design = np.stack([np.ones(len(logs)), -1 / (kB * np.array(temperatures_K))], axis=1) / errors[:, None]
+    lines = np.linalg.lstsq(design, logs / errors[:, None], rcond=None)[0]
+    best = np.median(lines, axis=1, keepdims=True)
+    freedom = len(logs) - 2
+    rest = np.median(logs, axis=1) / errors - (design @ best)[:, 0]
+    straight = freedom == 0 or chance_of(float(rest @ rest), freedom) >= STRAIGHT
+    if not straight:
+        lines = best + (lines - best) * np.sqrt(rest @ rest / freedom)
+    low, middle, high = interval(lines[1])
+    message = f"the activation energy is {middle:.3f} eV (68 %: {low:.3f} to {high:.3f}) over {len(logs)} temperatures"
+    if not straight:
+        message += "; the points do not lie on one line (another mechanism, or runs too short), so the interval was widened"
+    elif freedom == 0:
+        message += "; whether they lie on a line two cannot tell"
+    return Arrhenius(lines[1], lines[0], straight, message)
