@@ -25,8 +25,11 @@ SIDEWAYS = 0.1
 EVERYWHERE_eV_PER_A2 = 1.0
 REACH = 2.0
 LARGEST_STEP_A = 0.2
+SMALLEST_STEP_A = 0.02
 REMEMBERED = 20
-WORSE = 3.0
+WORSE, MUCH_WORSE = 1.5, 3.0
+"""Where the largest force has grown by the first factor, steps are kept to half the length; by the second, what was learnt
+of the curvature is forgotten."""
 
 
 class Descent:
@@ -45,14 +48,18 @@ class Descent:
         self._solvers = [_solver(atoms, free) for atoms in images]
         self._pairs: list[tuple[Floats, Floats]] = []
         self._last: tuple[Floats, Floats] | None = None
+        self._limit_A = LARGEST_STEP_A
 
     def step(self, positions_A: Floats, forces_eV_per_A: Floats) -> Floats:
         """Give the next positions of the images, (n_images, n_atoms, 3) as all of these."""
         at, slope = positions_A[:, self._free].ravel(), -forces_eV_per_A[:, self._free].ravel()
         if self._last:
             self._learn(at - self._last[0], slope - self._last[1])
-            if np.abs(slope).max() > WORSE * np.abs(self._last[1]).max():
+            growth = np.abs(slope).max() / np.abs(self._last[1]).max()
+            if growth > MUCH_WORSE:
                 self._pairs.clear()
+            limit_A = self._limit_A / 2 if growth > WORSE else 1.2 * self._limit_A
+            self._limit_A = float(np.clip(limit_A, SMALLEST_STEP_A, LARGEST_STEP_A))
         self._last = at, slope
         move = -self._inverse(slope)
         if move @ slope >= 0:
@@ -61,7 +68,7 @@ class Descent:
         moves = np.zeros_like(positions_A)
         moves[:, self._free] = move.reshape(len(moves), -1, 3)
         longest = float(np.linalg.norm(moves, axis=2).max())
-        return np.asarray(positions_A + moves * min(1.0, LARGEST_STEP_A / max(longest, 1e-12)))
+        return np.asarray(positions_A + moves * min(1.0, self._limit_A / max(longest, 1e-12)))
 
     def _learn(self, moved: Floats, changed: Floats) -> None:
         """Keep a pair with a curvature above zero."""

@@ -20,7 +20,8 @@ from .result import Status
 Floats = NDArray[np.float64]
 
 NEAR_eV_PER_A = 0.5
-"""Projected force below which the highest image begins to climb and a band may be split."""
+ASTRAY_eV_PER_A = 1.0
+"""Projected forces below which the highest image begins to climb and a band may be split; and above which it stops to."""
 FEWEST_IMAGES = 5
 DEEP_eV = 0.03
 """A minimum on the way is one when the band is higher by this on both sides."""
@@ -32,8 +33,10 @@ SPLITS = 2
 VALLEY_FMAX_eV_PER_A = 0.01
 VALLEY_STEPS = 300
 SAME_A = 0.3
+SIMILAR_A = 0.6
 ALIKE_eV = 0.005
-"""End points whose energies differ by more are no mirror images."""
+"""End points whose energies differ by more are no mirror images; two minima are one where no atom is farther than `SAME_A`
+elsewhere, or `SIMILAR_A` with energies that are alike: a soft framework rests in many places."""
 
 
 @dataclass(frozen=True)
@@ -216,7 +219,7 @@ def _descend(
         band.take((yield [band.image(index) for index in band.computed]))
         if band.problem:
             return None
-        band.near = band.near or band.residues_eV_per_A.max() < NEAR_eV_PER_A
+        band.near = band.residues_eV_per_A.max() < (ASTRAY_eV_PER_A if band.near else NEAR_eV_PER_A)
         band.climbing = band.highest if band.near else None
         index = _valley(band.energies_eV) if band.near and may_split else None
         if index is not None:
@@ -246,7 +249,9 @@ def _bottom(band: Band, index: int, cutoff_A: float) -> Generator[Sequence[Atoms
     if outcome.status is not Status.CONVERGED:
         return None
     atoms = outcome.structures["final"]
-    if np.linalg.norm(band.path_A[[0, -1]] - atoms.positions, axis=2).max(axis=1).min() < SAME_A:
+    apart_A = np.linalg.norm(band.path_A[[0, -1]] - atoms.positions, axis=2).max(axis=1)
+    alike = abs(band.energies_eV[[0, -1]] - outcome.scalars["energy_eV"]) < ALIKE_eV
+    if (apart_A < np.where(alike, SIMILAR_A, SAME_A)).any():
         return None
     if band.mirror and index == len(band.path_A) // 2:
         atoms.positions = (atoms.positions + band.mirror.image(atoms.positions)) / 2
