@@ -178,7 +178,7 @@ def _sentence(parts: Sequence[Band], scalars: Mapping[str, float], atoms: Atoms,
         barriers = ", ".join(f"{_barriers(part)[0]:.3f}" for part in parts)
         said.append(f"the path has a minimum on its way and was split: barriers of its parts {barriers} eV")
     if scalars["climb_forward_eV"] > scalars["barrier_forward_eV"] + CLOSED_eV:
-        said.append(f"that minimum is below the start: to go on, {scalars['climb_forward_eV']:.3f} eV have to be climbed")
+        said.append(f"the path dips below its start, and from there {scalars['climb_forward_eV']:.3f} eV have to be climbed")
     if line.collides:
         pair = " and ".join(f"{i} ({atoms.symbols[i]})" for i in (line.mover, line.other))
         said.append(f"the straight line brings atoms {pair} to {line.distance_A:.2f} Å and was led around")
