@@ -1,11 +1,11 @@
-"""How often a barrier is crossed: attempt frequencies, rates and Arrhenius laws."""
+"""How often a barrier is crossed: rates and Arrhenius laws."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
-from ase.units import kB, second
+from ase.units import kB
 
 _HZ_PER_THZ = 1e12
 
@@ -29,66 +29,6 @@ def rate_per_s(barrier_eV: float, attempt_frequency_THz: float, temperature_K: f
         if not value > 0:
             raise ValueError(f"`{name}` is {value} but must be above 0")
     return float(_HZ_PER_THZ * attempt_frequency_THz * np.exp(-barrier_eV / (kB * temperature_K)))
-
-
-def moving_atom_THz(hessian_eV_per_A2: np.ndarray, mass_u: float) -> np.ndarray:
-    """Frequencies of one atom that moves while all others stand still, the lowest first.
-
-    With those at the minimum and at the saddle `vineyard_THz` gives the attempt frequency of the moving atom; the rest of
-    the crystal is taken to vibrate alike at both.
-
-    Parameters
-    ----------
-    hessian_eV_per_A2
-        Second derivatives of the energy by the atom's position, shape ``(3, 3)``.
-    mass_u
-        The atom's mass.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape ``(3,)``, in THz; an imaginary frequency is given as a negative number.
-    """
-    squared = np.linalg.eigvalsh((hessian_eV_per_A2 + hessian_eV_per_A2.T) / 2) / mass_u
-    frequencies: np.ndarray = np.sign(squared) * np.sqrt(abs(squared)) / (2 * np.pi) * second / _HZ_PER_THZ
-    return frequencies
-
-
-def vineyard_THz(minimum_THz: Sequence[float] | np.ndarray, saddle_THz: Sequence[float] | np.ndarray) -> float:
-    """Attempt frequency: the product of the frequencies at the minimum over that of the real ones at the saddle.
-
-    Source: G. H. Vineyard, J. Phys. Chem. Solids 3, 121 (1957).
-
-    Parameters
-    ----------
-    minimum_THz, saddle_THz
-        Frequencies of the same modes, translations left out, an imaginary one as a negative number.
-
-    Raises
-    ------
-    ValueError
-        If the numbers of modes differ, the minimum has a mode that is not above 0, or the saddle has not exactly one below
-        0 and all others above.
-
-    Examples
-    --------
-    >>> round(vineyard_THz([4.0, 5.0, 6.0], [-3.0, 4.0, 10.0]), 6)
-    3.0
-    """
-    minimum, saddle = np.asarray(minimum_THz), np.asarray(saddle_THz)
-    if len(minimum) != len(saddle):
-        raise ValueError(f"`saddle_THz` has {len(saddle)} modes but must have the {len(minimum)} of the minimum")
-    if minimum.min() <= 0:
-        raise ValueError(
-            f"`minimum_THz` has {minimum.min():g} but must be above 0 throughout: relax further, leave out translations"
-        )
-    real = saddle[saddle > 0]
-    if np.count_nonzero(saddle < 0) != 1 or len(real) != len(saddle) - 1:
-        raise ValueError(
-            f"`saddle_THz` has {np.count_nonzero(saddle < 0)} imaginary of {len(saddle)} modes but must have 1 and no zero:"
-            " converge the saddle further, leave out translations"
-        )
-    return float(np.exp(np.log(minimum).sum() - np.log(real).sum()))
 
 
 def arrhenius(
