@@ -62,7 +62,7 @@ def jumps(plan: Plan, results: Mapping[str, Result]) -> RenderableType:
     """Table of the jumps of every host: forward and reverse barrier, and what they can be trusted for."""
     table = Table(title="barriers of every distinct jump (eV)", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for column in ("metal", "host", "jump"):
-        table.add_column(column, no_wrap=True)
+        table.add_column(column, overflow="fold")
     for column in ("length Å", "forward", "reverse", "end - start"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("trust", no_wrap=True)
@@ -94,7 +94,8 @@ def ways(plan: Plan, results: Mapping[str, Result]) -> RenderableType:
     for (metal, host, mechanism), result in found.items():
         scalars = result.scalars
         directions = scalars.get("percolates_in") or 0
-        limits = [str(directions), f"{scalars[f'limiting_barrier_{directions}d_eV']:.3f}"] if directions else ["none", ""]
+        none = "none" if "percolates_in" in scalars else result.status.value
+        limits = [str(directions), f"{scalars[f'limiting_barrier_{directions}d_eV']:.3f}"] if directions else [none, ""]
         numbers = [_scientific(scalars.get(f"diffusivity_{kelvin}K_cm2_per_s")) for kelvin in kelvins]
         energy = scalars.get("activation_energy_eV")
         table.add_row(

@@ -110,7 +110,10 @@ def run(
     try:
         results = _run(prepared, opened)
         while not prepared.plan.complete:
+            before = {step.key for step in prepared.missing}
             prepared = _prepare(recipe, set_, potential, metals, store)
+            if {step.key for step in prepared.missing} == before:
+                break  # what is missing crashes: it would each time
             console.print("\n".join(report.plan_lines(prepared)[1:]), highlight=False)
             computed += [step.key for step in prepared.missing]
             results |= _run(prepared, opened)

@@ -53,7 +53,7 @@ def plan(parameters: Migration, _: Known = no_results) -> Plan:
     Raises
     ------
     ValueError
-        If nothing is left, or the potential does not know an element.
+        If nothing is left.
     """
     jumps: dict[tuple[str, str, str], Sequence[Step]] = {}
     networks: dict[tuple[str, str, str], Step] = {}

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ..workflows.band import profile
 from ..workflows.result import Result
 from .hosts import check_new
@@ -49,7 +47,7 @@ def draw_profiles(results: Sequence[Result], path: Path) -> None:
     rows = -(-len(panels) // columns)
     figure = Figure(figsize=(4.6 * columns, 3.6 * rows), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = np.atleast_1d(figure.subplots(rows, columns, squeeze=False)).ravel()
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for axis, (title, members) in zip(axes, panels.items(), strict=False):
         _panel(axis, title, members)
     for axis in axes[len(panels) :]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, NamedTuple
 
+import numpy as np
 from ase import Atoms
 from pydantic import Field, PositiveFloat
 
@@ -26,9 +27,9 @@ ASIDE_A = (0.25, 0.15)
 STAYED_A = 0.5
 WENT_A = 0.1
 LOWEST_eV = 0.005
-"""A site holds an adatom that, put so far aside along x and y, ends nearer to it than `STAYED_A`; and that did so under a
-force, having gone at least `WENT_A`, or stands on a flat at most `LOWEST_eV` above the lowest site: on the flat top of a
-barrier it would stay where it was put."""
+"""A site holds an adatom that, put so far aside along x and y, ends nearer to it than `STAYED_A`; and that came back by more
+than `WENT_A`, or stands at most `LOWEST_eV` above the lowest site: on the flat top of a barrier it stays where it was
+put, or goes farther."""
 
 
 class SurfaceDiffusion(Jumping, Substrates):
@@ -46,28 +47,44 @@ class SurfaceDiffusion(Jumping, Substrates):
 def plan(parameters: SurfaceDiffusion, known: Known = no_results) -> Plan:
     """Make the steps of the recipe; computes nothing.
 
-    Which sites hold an adatom is computed first; the jumps are those between them.
+    Which sites hold an adatom is computed first; the jumps are those between them. What cannot be had of one host is a
+    warning, and the others go on.
 
     Raises
     ------
     ValueError
-        If nothing is left to compute, or the potential does not know an element.
+        If nothing is left to compute.
     """
-    trials = {(metal, name): _trials(parameters, metal, name) for name in parameters.hosts for metal in parameters.metal}
-    steps = [step for trial in trials.values() for step in trial.steps.values()]
-    results = known([step.key for step in steps])
-    if any(step.key not in results or not results[step.key].status.final for step in steps):
-        return Plan(Flow(steps), {}, {}, [], complete=False)
+    trials: dict[tuple[str, str], _Trial] = {}
     jumps: dict[tuple[str, str, str], Sequence[Step]] = {}
     networks: dict[tuple[str, str, str], Step] = {}
     warnings = []
+    for metal, name in ((metal, name) for name in parameters.hosts for metal in parameters.metal):
+        try:
+            trials[metal, name] = _trials(parameters, metal, name)
+        except ValueError as error:
+            warnings.append(f"{metal} on {name} is left out: {error}")
+    steps = [step for trial in trials.values() for step in trial.steps.values()]
+    results = known([step.key for step in steps])
+    complete = True
     for (metal, name), trial in trials.items():
+        tried = {label: results.get(step.key) for label, step in trial.steps.items()}
+        if not all(result and result.status.final for result in tried.values()):
+            complete = False
+            continue
+        warnings += [
+            f"{metal} on {name}, {label}: is left out: {result.message}"
+            for label, result in tried.items()
+            if result and result.status is not Status.CONVERGED
+        ]
         try:
             key = metal, name, "adatom"
             jumps[key], networks[key] = _jumps(parameters, metal, name, trial, results)
         except ValueError as error:
             warnings.append(f"{metal} on {name} is left out: {error}")
-    return Plan(Flow([*steps, *networks.values()]), jumps, networks, warnings)
+    if complete and not jumps:
+        raise ValueError("there is no jump to compute: " + "; ".join(warnings))
+    return Plan(Flow([*steps, *networks.values()]), jumps, networks, warnings, complete)
 
 
 class _Trial(NamedTuple):
@@ -147,9 +164,10 @@ def _held(tried: Mapping[str, Result]) -> list[str]:
         start, end = result.structures["initial"], result.structures["final"]
         site = start.copy()
         site.positions[-1, :2] -= ASIDE_A
-        is_flat = lateral_shift_A(start, end, 1) < WENT_A
-        is_high = result.scalars["energy_eV"] > lowest_eV + LOWEST_eV
-        if lateral_shift_A(site, end, 1) < STAYED_A and not (is_flat and is_high):
+        went_A = (end.positions - start.positions)[:, :2]
+        back_A = (went_A[:-1].mean(axis=0) - went_A[-1]) @ ASIDE_A / np.linalg.norm(ASIDE_A)
+        is_low = result.scalars["energy_eV"] <= lowest_eV + LOWEST_eV
+        if lateral_shift_A(site, end, 1) < STAYED_A and (back_A > WENT_A or is_low):
             held.append(label)
     return held
 

@@ -60,7 +60,7 @@ def migration(parents: Mapping[str, Result], *, image_distance_A: float) -> Outc
     moved = {f"{role}_moved_A": _moved_A(parents[f"{role}_site"]) for role in ("start", "end")}
     scalars |= {**moved, "image_distance_A": image_distance_A, "potential": band.provenance["fingerprint"]["name"]}
     scalars |= _checked(scalars["barrier_forward_eV"], parents.get("check"))
-    doubts = _doubts(band, scalars)
+    doubts = _doubts(band, parents.get("check"), scalars)
     agreed = "check_forward_eV" in scalars
     scalars |= {"trust": "doubtful" if doubts else "agreed" if agreed else "plain", "doubts": "; ".join(doubts)}
     return Outcome(band.status, band.message, scalars, {"final": band.structures["final"]}, band.arrays)
@@ -85,7 +85,7 @@ def _checked(forward_eV: float, check: Result | None) -> dict[str, Any]:
     return {**theirs, "check_forward_eV": other_eV, "spread_eV": abs(other_eV - forward_eV)}
 
 
-def _doubts(band: Result, scalars: Mapping[str, Any]) -> list[str]:
+def _doubts(band: Result, check: Result | None, scalars: Mapping[str, Any]) -> list[str]:
     """Say what speaks against a barrier."""
     said = {
         band.message: band.status is not Status.CONVERGED,
@@ -100,6 +100,10 @@ def _doubts(band: Result, scalars: Mapping[str, Any]) -> list[str]:
         ),
         f"forward minus reverse misses the end points' difference by {1e3 * scalars['closure_eV']:.0f} meV": (
             abs(scalars["closure_eV"]) > CLOSED_eV
+        ),
+        "there is no saddle between the end points: the highest point of the path is an end": not band.scalars["climbing"],
+        f"the band of {scalars.get('check_potential')} is not converged": (
+            check is not None and check.status is Status.UNCONVERGED
         ),
         f"{scalars.get('check_potential')} gave no barrier": "check_potential" in scalars and "spread_eV" not in scalars,
     }

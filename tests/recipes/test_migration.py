@@ -1,0 +1,127 @@
+"""Jumps through crystals: what is planned, and one crystal from the name to the diffusivity."""
+
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from philic.recipes.barriers import tables
+from philic.recipes.migration import Migration, plan
+from philic.recipes.profiles import draw_profiles
+from philic.workflows.execute import execute
+from philic.workflows.result import Status
+from philic.workflows.store import Store
+
+LOOSE = {"min_image_A": 7.0, "fmax_eV_per_A": 0.3, "endpoint_fmax_eV_per_A": 0.05}
+
+
+def asked(**more):
+    return Migration(**{"metal": "K", "hosts": "KF", "potential": "chgnet", **LOOSE, **more})
+
+
+def done(flow, store):
+    store.add_definitions({step.key: step.definition() for step in flow})
+    missing = [step for step in flow if step.key not in store.finished(flow.steps)]
+    for step in missing:
+        execute(store, [step.key])
+    return store.get(flow.steps), [step.function for step in missing]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return Store(tmp_path_factory.mktemp("store") / "philic.db")
+
+
+@pytest.fixture(scope="module")
+def judged(store):
+    """The vacancy of KF, by two potentials."""
+    planned = plan(asked(cross_check="chgnet:r2scan"))
+    return planned, done(planned.flow, store)[0]
+
+
+def test_distinct_end_points_are_relaxed_once_and_the_others_taken_from_them():
+    flow = plan(asked()).flow
+    builders = [step.structure.builder for step in flow if step.function == "relax" and hasattr(step.structure, "builder")]
+    assert builders == ["hop_end", "imaged"]
+
+
+def test_each_metal_has_its_own_compound():
+    planned = plan(asked(metal=("Li", "Na", "K"), hosts="MF"))
+    assert list(planned.jumps) == [(metal, "MF", "vacancy") for metal in ("Li", "Na", "K")]
+
+
+def test_what_a_host_lacks_is_a_warning_and_the_others_go_on():
+    planned = plan(asked(hosts=("Si", "KF", "no such crystal")))
+    assert list(planned.jumps) == [("K", "KF", "vacancy")]
+    lacks, unknown = planned.warnings
+    assert lacks.startswith("K in Si by vacancy is left out: ")
+    assert unknown.startswith("K in no such crystal by vacancy is left out: ")
+
+
+def test_nothing_left_is_refused():
+    with pytest.raises(ValueError, match="there is no jump to compute: K in Si by vacancy is left out"):
+        plan(asked(hosts="Si"))
+
+
+def test_percolating_stops_at_the_shortest_jumps_that_lead_through():
+    """Twelve neighbours at a/sqrt(2) are enough in rock salt; a longer limit finds the next shell too."""
+    (short,) = plan(asked()).jumps.values()
+    (long,) = plan(asked(max_length_A=5.5)).jumps.values()
+    assert [step.about["length_A"] for step in short] == [pytest.approx(5.347 / 2**0.5, abs=0.01)]
+    assert len(long) > 1
+
+
+def test_forward_minus_reverse_is_the_difference_of_the_end_points(judged):
+    planned, results = judged
+    ((step,),) = planned.jumps.values()
+    found = results[step.key]
+    ends = [results[step.parents["band"].parents[role].key].scalars["energy_eV"] for role in ("end", "start")]
+    assert found.status is Status.CONVERGED
+    assert found.scalars["barrier_forward_eV"] > 0.2
+    difference = found.scalars["barrier_forward_eV"] - found.scalars["barrier_reverse_eV"]
+    assert difference == pytest.approx(ends[0] - ends[1], abs=1e-3)
+
+
+def test_a_second_potential_is_told_beside_the_first(judged):
+    planned, results = judged
+    ((step,),) = planned.jumps.values()
+    scalars = results[step.key].scalars
+    assert (scalars["potential"], scalars["check_potential"]) == ("chgnet", "chgnet:r2scan")
+    assert scalars["spread_eV"] == pytest.approx(abs(scalars["barrier_forward_eV"] - scalars["check_forward_eV"]))
+    assert scalars["trust"] == ("agreed" if scalars["spread_eV"] <= 0.1 else "doubtful")
+
+
+@pytest.mark.usefixtures("judged")
+def test_a_rerun_computes_nothing_and_a_tighter_one_goes_on(store):
+    again = plan(asked(cross_check="chgnet:r2scan"))
+    assert done(again.flow, store)[1] == []
+    tight = plan(asked(fmax_eV_per_A=0.15))
+    results, computed = done(tight.flow, store)
+    assert computed == ["neb", "migration", "hopping"]
+    (band,) = [results[step.key] for step in tight.flow if step.function == "neb"]
+    assert band.force_calls < band.scalars["image_calls"]
+
+
+def test_tables_are_whole_and_say_what_limits(judged):
+    planned, results = judged
+    console = Console(width=112, record=True, file=StringIO())
+    for table in tables(planned, results):
+        console.print(table)
+    text = console.export_text()
+    (step,) = next(iter(planned.jumps.values()))
+    assert f"{results[step.key].scalars['barrier_forward_eV']:.3f}" in text
+    assert step.about["site"] in text
+    assert "D 300 K" in text
+    assert "too soft away from equilibrium" in text
+    assert "…" not in text
+
+
+def test_a_picture_is_written_and_never_overwritten(judged, tmp_path):
+    planned, results = judged
+    drawn = [results[step.key] for steps in planned.jumps.values() for step in steps]
+    draw_profiles(drawn, tmp_path / "way.png")
+    assert (tmp_path / "way.png").read_bytes()[:4] == b"\x89PNG"
+    with pytest.raises(ValueError, match="exists already: choose another name"):
+        draw_profiles(drawn, tmp_path / "way.png")
+    with pytest.raises(ValueError, match="no energy profile among these results: choose --function migration"):
+        draw_profiles([], tmp_path / "none.png")
