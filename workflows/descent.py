@@ -70,6 +70,12 @@ class Descent:
         longest = float(np.linalg.norm(moves, axis=2).max())
         return np.asarray(positions_A + moves * min(1.0, self._limit_A / max(longest, 1e-12)))
 
+    def forget(self) -> None:
+        """Forget what was learnt of the curvature, and take shorter steps."""
+        self._pairs.clear()
+        self._last = None
+        self._limit_A = max(self._limit_A / 2, SMALLEST_STEP_A)
+
     def _learn(self, moved: Floats, changed: Floats) -> None:
         """Keep a pair with a curvature above zero."""
         if moved @ changed > 1e-6 * np.linalg.norm(moved) * np.linalg.norm(changed):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from ase import Atoms
@@ -23,8 +23,11 @@ NEAR_eV_PER_A = 0.5
 ASTRAY_eV_PER_A = 1.0
 """Projected forces below which the highest image begins to climb and a band may be split; and above which it stops to."""
 FEWEST_IMAGES = 5
-DEEP_eV = 0.03
-"""A minimum on the way is one when the band is higher by this on both sides."""
+DEEP_eV = 0.05
+SPLIT_eV_PER_A = 0.2
+"""A minimum on the way is one when the band is higher by this on both sides, with projected forces below that."""
+RETREAT = 3.0
+"""A band whose largest projected force has grown by this factor goes back to where it was smallest."""
 SETTLED_A = 0.05
 """A band has settled when a move changes its highest energy by less than the asked force times this: soft atoms feel small
 forces far from where they belong."""
@@ -116,6 +119,20 @@ class Band:
         self.image_calls += len(predictions)
         self.iterations += 1
         self.change_eV = abs(float(self.energies_eV.max() - highest_eV))
+
+    def copy(self) -> Band:
+        """Give a band that stays as this is now."""
+        return replace(
+            self,
+            path_A=self.path_A.copy(),
+            energies_eV=self.energies_eV.copy(),
+            forces_eV_per_A=self.forces_eV_per_A.copy(),
+        )
+
+    def go_back_to(self, other: Band) -> None:
+        """Put the images, and what is known of each, where they were."""
+        earlier = other.copy()
+        self.path_A, self.energies_eV, self.forces_eV_per_A = earlier.path_A, earlier.energies_eV, earlier.forces_eV_per_A
 
     @property
     def directions(self) -> Floats:
@@ -215,13 +232,14 @@ def _descend(
 ) -> Generator[Sequence[Atoms], Sequence[Prediction], tuple[int, End] | None]:
     """Move the images until their projected forces are small; give the minimum on the way where it is to be split."""
     descent = Descent([band.image(index) for index in band.computed], ~fixed_atoms(band.atoms))
+    best = band
     while True:
         band.take((yield [band.image(index) for index in band.computed]))
         if band.problem:
             return None
         band.near = band.residues_eV_per_A.max() < (ASTRAY_eV_PER_A if band.near else NEAR_eV_PER_A)
         band.climbing = band.highest if band.near else None
-        index = _valley(band.energies_eV) if band.near and may_split else None
+        index = _valley(band.energies_eV) if may_split and band.residues_eV_per_A.max() < SPLIT_eV_PER_A else None
         if index is not None:
             valley = yield from _bottom(band, index, course.cutoff_A)
             if valley:
@@ -230,6 +248,12 @@ def _descend(
         band.converged = band.near and band.within(course.fmax_eV_per_A)
         if band.converged or band.iterations > course.max_iterations:
             return None
+        growth = band.residues_eV_per_A.max() / best.residues_eV_per_A.max()
+        if best is band or growth < 1 or band.climbing != best.climbing:
+            best = band.copy()
+        elif growth > RETREAT:
+            band.go_back_to(best)
+            descent.forget()
         directions = band.directions
         forces = projected(band.forces_eV_per_A, directions, band.climbing) + springs(band.path_A, directions, band.climbing)
         computed = slice(band.computed.start, band.computed.stop)
