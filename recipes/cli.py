@@ -122,6 +122,8 @@ def run(
         raise typer.Exit(1) from error
     for table in prepared.recipe.kind.tables(prepared.plan, results):
         console.print(table)
+    if not prepared.plan.complete:
+        console.print("Some sites could not be tried, so the jumps of their hosts are missing: run it again.")
     console.print(report.cost_line(results, computed, time.perf_counter() - start), highlight=False)
 
 

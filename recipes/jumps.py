@@ -111,7 +111,8 @@ def judged(
     for index, jump in enumerate(jumps(parameters.potential)):
         parents = bands[parameters.potential][index]
         if parameters.cross_check:
-            parents = parents | {"check": bands[parameters.cross_check][index]["band"]}
+            second = bands[parameters.cross_check][index]
+            parents = parents | {f"check_{role}": step for role, step in second.items()}
         steps.append(Step("migration", {"image_distance_A": jump.image_distance_A}, parents=parents, about=jump.about))
     settings = {
         "network": to_parameters(network),

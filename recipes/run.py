@@ -80,7 +80,7 @@ def run(prepared: Prepared, store: Store) -> dict[str, Result]:
     """Run what is missing, record the run, and return every result of the recipe by key."""
     flow = prepared.plan.flow
     parameters = prepared.recipe.parameters.model_dump(mode="json")
-    store.add_run(prepared.recipe.name, parameters, lock(prepared.potential.name), list(flow.steps))
+    store.add_run(prepared.recipe.name, parameters, lock(*_potentials(parameters)), list(flow.steps))
     if prepared.missing:
         from ..workflows.fireworks import run_here
 
@@ -88,8 +88,13 @@ def run(prepared: Prepared, store: Store) -> dict[str, Result]:
     return store.get(flow.steps)
 
 
-def lock(potential: str) -> dict[str, Any]:
-    """Return what a rerun needs to be the same: package versions, platform, the potential's fingerprint.
+def _potentials(parameters: Mapping[str, Any]) -> list[str]:
+    """Name the potential, and the second one where a recipe is asked to check against it."""
+    return [name for key in ("potential", "cross_check") if (name := parameters.get(key))]
+
+
+def lock(potential: str, check: str | None = None) -> dict[str, Any]:
+    """Return what a rerun needs to be the same: package versions, platform, the fingerprints of the potentials.
 
     There are no seeds in it: nothing in the recipe is random.
     """
@@ -99,6 +104,7 @@ def lock(potential: str) -> dict[str, Any]:
         "machine": f"{platform.system()} {platform.machine()}",
         "versions": versions,
         "potential": fingerprint(potential).asdict(),
+        **({"cross_check": fingerprint(check).asdict()} if check else {}),
     }
 
 

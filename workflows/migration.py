@@ -40,7 +40,7 @@ def migration(parents: Mapping[str, Result], *, image_distance_A: float) -> Outc
     ----------
     parents
         ``band``, the relaxations ``start_site`` and ``end_site`` of its end points, and, where a second potential is
-        asked, its band ``check``.
+        asked, the same of it: ``check_band``, ``check_start_site`` and ``check_end_site``.
     image_distance_A
         How far the defect is from its own image.
 
@@ -55,12 +55,12 @@ def migration(parents: Mapping[str, Result], *, image_distance_A: float) -> Outc
     band = parents["band"]
     if not band.status.usable:
         return Outcome(Status.FAILED, band.message)
-    check_one_potential({role: result for role, result in parents.items() if role != "check"})
+    check_one_potential({role: result for role, result in parents.items() if not role.startswith("check_")})
     scalars: dict[str, Any] = {name: band.scalars[name] for name in TAKEN}
     moved = {f"{role}_moved_A": _moved_A(parents[f"{role}_site"]) for role in ("start", "end")}
     scalars |= {**moved, "image_distance_A": image_distance_A, "potential": band.provenance["fingerprint"]["name"]}
-    scalars |= _checked(scalars["barrier_forward_eV"], parents.get("check"))
-    doubts = _doubts(band, parents.get("check"), scalars)
+    scalars |= _checked(scalars["barrier_forward_eV"], parents.get("check_band"))
+    doubts = [*_doubts(band, scalars), *_doubts_of_check(parents, scalars)]
     agreed = "check_forward_eV" in scalars
     scalars |= {"trust": "doubtful" if doubts else "agreed" if agreed else "plain", "doubts": "; ".join(doubts)}
     return Outcome(band.status, band.message, scalars, {"final": band.structures["final"]}, band.arrays)
@@ -85,7 +85,7 @@ def _checked(forward_eV: float, check: Result | None) -> dict[str, Any]:
     return {**theirs, "check_forward_eV": other_eV, "spread_eV": abs(other_eV - forward_eV)}
 
 
-def _doubts(band: Result, check: Result | None, scalars: Mapping[str, Any]) -> list[str]:
+def _doubts(band: Result, scalars: Mapping[str, Any]) -> list[str]:
     """Say what speaks against a barrier."""
     said = {
         band.message: band.status is not Status.CONVERGED,
@@ -102,13 +102,23 @@ def _doubts(band: Result, check: Result | None, scalars: Mapping[str, Any]) -> l
             abs(scalars["closure_eV"]) > CLOSED_eV
         ),
         "there is no saddle between the end points: the highest point of the path is an end": not band.scalars["climbing"],
-        f"the band of {scalars.get('check_potential')} is not converged": (
-            check is not None and check.status is Status.UNCONVERGED
-        ),
-        f"{scalars.get('check_potential')} gave no barrier": "check_potential" in scalars and "spread_eV" not in scalars,
     }
-    doubts = [sentence for sentence, so in said.items() if so]
-    if scalars.get("spread_eV", 0.0) > AGREE_eV:
-        theirs = f"{scalars['check_potential']} says {scalars['check_forward_eV']:.3f} eV"
-        doubts.append(f"{theirs}, {scalars['spread_eV']:.2f} eV away")
+    return [sentence for sentence, so in said.items() if so]
+
+
+def _doubts_of_check(parents: Mapping[str, Result], scalars: Mapping[str, Any]) -> list[str]:
+    """Say what a second potential speaks against, and what speaks against it."""
+    check = parents.get("check_band")
+    if check is None:
+        return []
+    theirs = scalars["check_potential"]
+    if not check.status.usable:
+        return [f"{theirs} gave no barrier"]
+    doubts = [] if check.status is Status.CONVERGED else [f"the band of {theirs} is not converged"]
+    for role in ("start", "end"):
+        moved_A = _moved_A(parents[f"check_{role}_site"])
+        if moved_A > REARRANGED_A:
+            doubts.append(f"with {theirs} the {role} rearranged: an atom went {moved_A:.1f} Å as it relaxed")
+    if scalars["spread_eV"] > AGREE_eV:
+        doubts.append(f"{theirs} says {scalars['check_forward_eV']:.3f} eV, {scalars['spread_eV']:.2f} eV away")
     return doubts

@@ -32,13 +32,18 @@ def result(function, scalars, *, moved_A=0.1, name="emt", status=Status.CONVERGE
     return Result(status, message, key=name + function, function=function, about={}, provenance=provenance, **fields)
 
 
-def judged(*, check=None, start_A=0.1, apart_A=10.0, status=Status.CONVERGED, message="converged", **scalars):
+def judged(
+    *, check=None, check_start_A=0.1, start_A=0.1, apart_A=10.0, status=Status.CONVERGED, message="converged", **scalars
+):
     parents = {
         "band": result("neb", SCALARS | scalars, status=status, message=message),
         "start_site": result("relax", {}, moved_A=start_A),
         "end_site": result("relax", {}),
     }
-    return migration(parents | ({"check": check} if check else {}), image_distance_A=apart_A)
+    if check:
+        ends = {f"check_{role}_site": result("relax", {}, moved_A=check_start_A) for role in ("start", "end")}
+        parents |= {"check_band": check, **ends}
+    return migration(parents, image_distance_A=apart_A)
 
 
 def second(forward_eV, **more):
@@ -76,6 +81,11 @@ def test_each_doubt_is_a_sentence(case, sentence):
     scalars = judged(**case).scalars
     assert scalars["trust"] == "doubtful"
     assert scalars["doubts"] == sentence
+
+
+def test_a_check_whose_ends_rearranged_is_of_another_jump():
+    doubts = judged(check=second(0.5), check_start_A=1.2).scalars["doubts"]
+    assert doubts.startswith("with chgnet:r2scan the start rearranged: an atom went 1.2 Å as it relaxed; with chgnet")
 
 
 def test_a_band_that_failed_gives_no_barrier():
