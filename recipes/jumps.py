@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from ase import Atoms
-from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt
+from pydantic import BeforeValidator, Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
+from ..structures.freezing import atoms_near
 from ..structures.images import image_of
 from ..structures.network import Network, to_parameters
 from ..workflows.flow import Derived, Flow, Step
@@ -33,6 +34,9 @@ class Jumping(Parameters):
     max_iterations: PositiveInt = Field(100, description="moves after which a band is given up")
     image_spacing_A: PositiveFloat = Field(0.75, description="how far the metal moves from image to image, at most")
     attempt_frequency_THz: PositiveFloat = Field(10.0, description="how often a jump is tried, for rates")
+    modes_within_A: NonNegativeFloat | None = Field(
+        None, description="compute it from the vibrations of atoms this near the moving ones; 0 for those alone"
+    )
     temperatures_K: Temperatures = Field((300.0, 400.0, 600.0), description="where diffusivities are told")
 
     @property
@@ -82,10 +86,11 @@ class Plan:
 
 @dataclass(frozen=True)
 class Planned:
-    """A jump to be computed: its two ends as built, how to build them from what is relaxed, and what it is about."""
+    """A jump to be computed: its two ends as built, how to build them from what is relaxed, which atoms move, and more."""
 
     ends: tuple[Atoms, Atoms]
     derived: tuple[Derived, Derived]
+    moving: Sequence[int]
     about: Mapping[str, Any]
     image_distance_A: float
 
@@ -142,8 +147,26 @@ def _bands(parameters: Jumping, potential: str, perfect: Atoms, jumps: Sequence[
             potential=potential,
             about=jump.about,
         )
-        found.append({"band": band, "start_site": start_site, "end_site": end_site})
+        steps = {"band": band, "start_site": start_site, "end_site": end_site}
+        if parameters.modes_within_A is not None and potential == parameters.potential:
+            steps |= _modes(jump, start, band, parameters.modes_within_A)
+        found.append(steps)
     return found
+
+
+def _modes(jump: Planned, start: Step, band: Step, within_A: float) -> dict[str, Step]:
+    """Make the steps that compute the vibrations of the same atoms at the start and at the saddle of a jump."""
+    free = sorted({index for atoms in jump.ends for index in atoms_near(atoms, jump.moving, within_A)})
+    return {
+        f"{role}_modes": Step(
+            "vibrations",
+            {},
+            Derived(step, len(jump.ends[0]), "freeze_except", {"free": free}),
+            potential=band.potential,
+            about={**jump.about, "site": f"{role} of {jump.about['site']}"},
+        )
+        for role, step in (("start", start), ("saddle", band))
+    }
 
 
 def _end(

@@ -123,4 +123,6 @@ def _planned(crystal: Atoms, bulk: Step, hop: Hop, ends: tuple[Atoms, Atoms], ab
         "supercell": built["supercell"],
     }
     start, end = (Derived(bulk, len(ends[0]), "hop_end", way | {"end": which}) for which in ("start", "end"))
-    return Planned(ends, (start, end), {**about, "length_A": round(hop.length_A, 3)}, built["image_distance_A"])
+    return Planned(
+        ends, (start, end), built["moving"], {**about, "length_A": round(hop.length_A, 3)}, built["image_distance_A"]
+    )

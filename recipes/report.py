@@ -16,7 +16,8 @@ from .run import Prepared
 # fmt: off
 HIDDEN = {
     "function", "kind", "adatoms", "shift_A", "n_metal", "nearest_element", "atom_reference", "force_calls", "wall_s",
-    "closure_eV", "path_length_A", "clearance_A", "collision", "n_images", "n_parts", "mirror", "start_moved_A",
+    "closure_eV", "climb_forward_eV", "climb_reverse_eV", "path_length_A", "clearance_A", "collision", "n_images",
+    "n_parts", "mirror", "start_moved_A",
     "end_moved_A", "image_distance_A", "created", "cutoff_A", "source", "n_atoms", "gate", "host_kept_bonds",
     "loosest_A", "area_per_metal_A2",
 }

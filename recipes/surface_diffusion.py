@@ -141,6 +141,7 @@ def _jumps(
                     _placed(clean, host, metal, hop.start, hop.face),
                     _placed(clean, host, metal, hop.end, hop.face),
                 ),
+                [len(host)],
                 {
                     "metal": metal,
                     "host": name,

@@ -24,6 +24,7 @@ _MOVES_A = 0.5
 _SWAPPED = 4  # atoms at most that trade places
 _SLICES = 41  # of the path, for the closest approach
 _DIRECTIONS = 12
+_BOW_A = 0.2
 _NEIGHBOURS_A = 5.0
 _POINT_A = 0.1  # nearer than this, two atoms are no nearer
 _SPRING = 1e-3  # of the interpolation: far below its stiffness, some d^-4
@@ -182,6 +183,33 @@ def interpolated(start: Atoms, path_A: Floats) -> Floats:
     return respaced(current, len(current))
 
 
+def bowed(start: Atoms, path_A: Floats) -> Floats:
+    """
+    Bow the way of the atom that goes farthest a little to one side, where there is most room.
+
+    A path on a plane or an axis of symmetry stays there for want of a force across, even where it runs along a ridge.
+
+    Parameters
+    ----------
+    start
+        Says what the atoms are, and their cell.
+    path_A
+        Positions of the images, (n_images, n_atoms, 3).
+    """
+    went_A = np.linalg.norm(path_A[-1] - path_A[0], axis=1)
+    mover = int(went_A.argmax())
+    along = path_A[-1, mover] - path_A[0, mover]
+    bump = _BOW_A * np.sin(np.pi * np.linspace(0, 1, len(path_A)))[:, None]
+    tried = [path_A.copy() for _ in range(_DIRECTIONS)]
+    for path, direction in zip(tried, _around(along), strict=True):
+        path[:, mover] += bump * direction
+    room = [round(closest_approach(start, path).closeness, 6) for path in tried]
+    best = int(np.argmax(room))
+    skew = tried[best].copy()
+    skew[:, mover] += 0.5 * bump * np.cross(along / went_A[mover], _around(along)[best])
+    return skew
+
+
 def respaced(path_A: Floats, n_images: int) -> Floats:
     """Place images evenly on the straight lines that join those of a path, (n_images, n_atoms, 3)."""
     return _along(path_A, np.linspace(0, 1, n_images))
@@ -288,5 +316,5 @@ def _neighbours(start: Atoms, path_A: Floats) -> tuple[NDArray[np.intp], NDArray
         i, j, shifts = neighbor_list("ijS", atoms, _NEIGHBOURS_A)
         once = (i < j) | ((i == j) & (shifts @ [1e6, 1e3, 1] > 0))
         pairs.update(map(tuple, np.column_stack([i, j, shifts])[once].tolist()))
-    listed = np.array(sorted(pairs))
+    listed = np.array(sorted(pairs), dtype=int).reshape(-1, 5)
     return listed[:, 0], listed[:, 1], listed[:, 2:] @ start.cell.array

@@ -53,7 +53,8 @@ def mirror_of(start: Atoms, end: Atoms, middle_A: Floats) -> Mirror | None:
     Find an operation that maps a path onto its reverse.
 
     Such an operation leaves the middle of the path as it is, so it is one of the middle's space group. Fixed atoms go to
-    fixed atoms, and a direction without periodic images is never crossed.
+    fixed atoms, and a direction without periodic images is never crossed. Of several, a mirror plane is taken before a
+    two-fold axis and that before an inversion: the middle is to keep as much freedom as it can.
 
     Parameters
     ----------
@@ -72,7 +73,8 @@ def mirror_of(start: Atoms, end: Atoms, middle_A: Floats) -> Mirror | None:
         dataset = symmetry_of(middle, _WITHIN_A, "middle")
     except ValueError:  # atoms overlap there
         return None
-    for turn, shift in zip(dataset.rotations, dataset.translations, strict=True):
+    freest = np.argsort(-np.trace(dataset.rotations, axis1=1, axis2=2), kind="stable")
+    for turn, shift in zip(dataset.rotations[freest], dataset.translations[freest], strict=True):
         if (turn @ turn == np.eye(3)).all() and (found := _mirror(start, end, middle, turn, shift)):
             return found
     return None

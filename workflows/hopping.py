@@ -181,7 +181,8 @@ def hopping(
     network
         From `philic.structures.network.to_parameters`.
     attempt_frequency_THz
-        The same for every hop.
+        The same for every hop: rates that obey detailed balance could not have one each without an entropy for each place.
+        Where bands have their own, the geometric mean of those is taken instead.
     temperatures_K
         At least two.
 
@@ -190,8 +191,8 @@ def hopping(
     Outcome
         ``percolates_in`` (directions), ``limiting_barrier_1d_eV`` and ``limiting_hop_1d`` … for each of them,
         ``diffusivity_300K_cm2_per_s`` … (mean of the tensor's diagonal), ``activation_energy_eV``, ``prefactor_cm2_per_s``,
-        ``closure_error_eV``, ``hops_left_out`` and ``diffusivity_of`` (what it is the diffusivity of); the tensors
-        ``diffusivity_cm2_per_s`` as an array, shape ``(n_temperatures, 3, 3)``.
+        ``attempt_frequency_THz``, ``closure_error_eV``, ``hops_left_out`` and ``diffusivity_of`` (what it is the
+        diffusivity of); the tensors ``diffusivity_cm2_per_s`` as an array, shape ``(n_temperatures, 3, 3)``.
     """
     net = from_parameters(network)
     good, missing = _bands(parents, net)
@@ -201,12 +202,18 @@ def hopping(
         int(role.removeprefix("hop.")): (band.scalars["barrier_forward_eV"], band.scalars["barrier_reverse_eV"])
         for role, band in good.items()
     }
+    computed_THz = [
+        band.scalars["attempt_frequency_THz"] for band in good.values() if "attempt_frequency_THz" in band.scalars
+    ]
+    if computed_THz:
+        attempt_frequency_THz = float(np.exp(np.mean(np.log(computed_THz))))
     limits = limiting_barriers(net, barriers)
     closure_eV = landscape(net, barriers).closure_error_eV
     scalars: dict[str, Any] = {
         "percolates_in": max(limits, default=0),
         **{f"limiting_barrier_{n}d_eV": limit.barrier_eV for n, limit in limits.items()},
         **{f"limiting_hop_{n}d": net.labels[limit.hop] for n, limit in limits.items()},
+        "attempt_frequency_THz": attempt_frequency_THz,
         "closure_error_eV": closure_eV,
         "hops_left_out": len(missing),
         "diffusivity_of": _MEANING[net.walker],

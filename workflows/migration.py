@@ -11,6 +11,7 @@ from ase.geometry import find_mic
 from .ledger import check_one_potential
 from .neb import CLOSED_eV
 from .result import Outcome, Result, Status
+from .vibrations import vineyard_THz
 
 REARRANGED_A = 1.0
 """An end point in which an atom went farther than this as it relaxed is another end point."""
@@ -23,6 +24,8 @@ TAKEN = (
     "barrier_reverse_eV",
     "reaction_energy_eV",
     "closure_eV",
+    "climb_forward_eV",
+    "climb_reverse_eV",
     "path_length_A",
     "clearance_A",
     "collision",
@@ -40,7 +43,8 @@ def migration(parents: Mapping[str, Result], *, image_distance_A: float) -> Outc
     ----------
     parents
         ``band``, the relaxations ``start_site`` and ``end_site`` of its end points, and, where a second potential is
-        asked, the same of it: ``check_band``, ``check_start_site`` and ``check_end_site``.
+        asked, the same of it: ``check_band``, ``check_start_site`` and ``check_end_site``; where attempt frequencies are
+        asked, ``start_modes`` and ``saddle_modes``.
     image_distance_A
         How far the defect is from its own image.
 
@@ -48,7 +52,8 @@ def migration(parents: Mapping[str, Result], *, image_distance_A: float) -> Outc
     -------
     Outcome
         What the band says (`TAKEN`), ``start_moved_A`` and ``end_moved_A`` (how far any atom of an end point went as it
-        relaxed), ``image_distance_A``, ``potential``, and of a second potential ``check_forward_eV`` and ``spread_eV``;
+        relaxed), ``image_distance_A``, ``potential``, and of a second potential ``check_forward_eV`` and ``spread_eV``,
+        from the vibrations ``n_imaginary`` at the saddle and ``attempt_frequency_THz``;
         ``trust``: ``agreed`` by two potentials, ``plain`` (of one, with nothing to say against it), or ``doubtful``, and
         the ``doubts`` in words.
     """
@@ -60,7 +65,9 @@ def migration(parents: Mapping[str, Result], *, image_distance_A: float) -> Outc
     moved = {f"{role}_moved_A": _moved_A(parents[f"{role}_site"]) for role in ("start", "end")}
     scalars |= {**moved, "image_distance_A": image_distance_A, "potential": band.provenance["fingerprint"]["name"]}
     scalars |= _checked(scalars["barrier_forward_eV"], parents.get("check_band"))
-    doubts = [*_doubts(band, scalars), *_doubts_of_check(parents, scalars)]
+    modes, doubts_of_modes = _modes(parents)
+    scalars |= modes
+    doubts = [*_doubts(band, scalars), *_doubts_of_check(parents, scalars), *doubts_of_modes]
     agreed = "check_forward_eV" in scalars
     scalars |= {"trust": "doubtful" if doubts else "agreed" if agreed else "plain", "doubts": "; ".join(doubts)}
     return Outcome(band.status, band.message, scalars, {"final": band.structures["final"]}, band.arrays)
@@ -72,6 +79,20 @@ def _moved_A(relaxation: Result) -> float:
     ways = find_mic(after.positions - before.positions, after.cell, after.pbc)[0]
     ways = ways if after.constraints else ways - ways.mean(axis=0)
     return float(np.linalg.norm(ways, axis=1).max())
+
+
+def _modes(parents: Mapping[str, Result]) -> tuple[dict[str, Any], list[str]]:
+    """What the vibrations say: imaginary modes at the saddle, the attempt frequency, and doubts."""
+    vibrations = [parents[role] for role in ("start_modes", "saddle_modes") if role in parents]
+    lost = dict.fromkeys(result.message for result in vibrations if not result.status.usable)
+    if not vibrations or lost:
+        return {}, [f"no attempt frequency: {message}" for message in lost]
+    start, saddle = (result.arrays["frequencies_THz"] for result in vibrations)
+    scalars = {"n_imaginary": vibrations[1].scalars["n_imaginary"]}
+    try:
+        return scalars | {"attempt_frequency_THz": vineyard_THz(start, saddle)}, []
+    except ValueError as error:
+        return scalars, [f"no attempt frequency: {error}"]
 
 
 def _checked(forward_eV: float, check: Result | None) -> dict[str, Any]:
@@ -100,6 +121,9 @@ def _doubts(band: Result, scalars: Mapping[str, Any]) -> list[str]:
         ),
         f"forward minus reverse misses the end points' difference by {1e3 * scalars['closure_eV']:.0f} meV": (
             abs(scalars["closure_eV"]) > CLOSED_eV
+        ),
+        f"the path dips below its start, and from there {scalars['climb_forward_eV']:.3f} eV have to be climbed": (
+            scalars["climb_forward_eV"] > scalars["barrier_forward_eV"] + CLOSED_eV
         ),
         "there is no saddle between the end points: the highest point of the path is an end": not band.scalars["climbing"],
     }

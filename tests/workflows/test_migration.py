@@ -1,5 +1,7 @@
 """What is said against a barrier, sentence by sentence, and how far it is trusted."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from ase.build import bulk
@@ -12,6 +14,8 @@ SCALARS = {
     "barrier_reverse_eV": 0.4,
     "reaction_energy_eV": 0.1,
     "closure_eV": 0.0,
+    "climb_forward_eV": 0.5,
+    "climb_reverse_eV": 0.4,
     "path_length_A": 3.0,
     "clearance_A": 2.0,
     "collision": False,
@@ -33,7 +37,15 @@ def result(function, scalars, *, moved_A=0.1, name="emt", status=Status.CONVERGE
 
 
 def judged(
-    *, check=None, check_start_A=0.1, start_A=0.1, apart_A=10.0, status=Status.CONVERGED, message="converged", **scalars
+    *,
+    check=None,
+    check_start_A=0.1,
+    start_A=0.1,
+    apart_A=10.0,
+    modes=None,
+    status=Status.CONVERGED,
+    message="converged",
+    **scalars,
 ):
     parents = {
         "band": result("neb", SCALARS | scalars, status=status, message=message),
@@ -43,7 +55,18 @@ def judged(
     if check:
         ends = {f"check_{role}_site": result("relax", {}, moved_A=check_start_A) for role in ("start", "end")}
         parents |= {"check_band": check, **ends}
-    return migration(parents, image_distance_A=apart_A)
+    return migration(parents | (modes or {}), image_distance_A=apart_A)
+
+
+def modes(start_THz, saddle_THz, **more):
+    vibrations = {"start_modes": start_THz, "saddle_modes": saddle_THz}
+    return {
+        role: replace(
+            result("vibrations", {"n_imaginary": int((np.array(found) < 0).sum())}, **more),
+            arrays={"frequencies_THz": np.array(found)},
+        )
+        for role, found in vibrations.items()
+    }
 
 
 def second(forward_eV, **more):
@@ -71,6 +94,7 @@ def test_two_potentials_agree_within_a_tenth_of_an_electronvolt():
         ({"start_A": 1.2}, "the start rearranged: an atom went 1.2 Å as it relaxed"),
         ({"apart_A": 7.0}, "the defect is 7.0 Å from its image: enlarge the cell"),
         ({"closure_eV": 0.004}, "forward minus reverse misses the end points' difference by 4 meV"),
+        ({"climb_forward_eV": 0.7}, "the path dips below its start, and from there 0.700 eV have to be climbed"),
         ({"climbing": False}, "there is no saddle between the end points: the highest point of the path is an end"),
         ({"status": Status.UNCONVERGED, "message": "not converged: why"}, "not converged: why"),
         ({"check": second(0.5, status=Status.FAILED)}, "chgnet:r2scan gave no barrier"),
@@ -86,6 +110,16 @@ def test_each_doubt_is_a_sentence(case, sentence):
 def test_a_check_whose_ends_rearranged_is_of_another_jump():
     doubts = judged(check=second(0.5), check_start_A=1.2).scalars["doubts"]
     assert doubts.startswith("with chgnet:r2scan the start rearranged: an atom went 1.2 Å as it relaxed; with chgnet")
+
+
+def test_vibrations_give_the_attempt_frequency_and_tell_a_ridge_from_a_saddle():
+    sound = judged(modes=modes([2.0, 3.0, 4.0], [-1.0, 3.0, 4.0])).scalars
+    assert sound["attempt_frequency_THz"] == pytest.approx(2.0)
+    assert (sound["n_imaginary"], sound["trust"]) == (1, "plain")
+    ridge = judged(modes=modes([2.0, 3.0, 4.0], [-1.0, -3.0, 4.0])).scalars
+    assert ridge["doubts"] == "no attempt frequency: `saddle_THz` has 2 imaginary frequencies but must have 1"
+    lost = judged(modes=modes([2.0], [-1.0], status=Status.FAILED, message="a NaN")).scalars
+    assert lost["doubts"] == "no attempt frequency: a NaN"
 
 
 def test_a_band_that_failed_gives_no_barrier():

@@ -11,11 +11,13 @@ from functools import cache
 
 import numpy as np
 import pytest
+from ase import Atoms
 from ase.build import add_adsorbate, bulk, fcc100, fcc111
 from ase.constraints import FixAtoms
 from ase.mep import NEB
 
 from philic.potentials import load
+from philic.potentials.base import Prediction
 from philic.structures.freezing import atoms_near
 from philic.workflows.fireworks import run_here
 from philic.workflows.flow import Derived, Flow, Step
@@ -297,3 +299,32 @@ def test_killed_in_the_middle_of_a_band_it_goes_on_and_ends_the_same(tmp_path):
     assert mended.scalars == whole.scalars
     for name, structure in whole.structures.items():
         np.testing.assert_array_equal(mended.structures[name].positions, structure.positions)
+
+
+def ridged(atoms):
+    """A valley between x = -1 and 1 whose straight way runs along a ridge: 1 eV high, and 0.84 eV beside it."""
+    x, y, z = atoms.positions[0] - 6.0
+    energy_eV = (x**2 - 1) ** 2 + y**4 / 4 - 0.4 * (1 - x**2) * y**2 + z**2
+    slope = (4 * x * (x**2 - 1) + 0.8 * x * y**2, y**3 - 0.8 * (1 - x**2) * y, 2 * z)
+    return Prediction(energy_eV, np.array([np.negative(slope), np.zeros(3)]))
+
+
+def test_a_path_does_not_stay_on_a_ridge_for_its_symmetry():
+    start, end = (Atoms("K2", [(6.0 + x, 6.0, 6.0), (6.0, 6.0, 0.0)], cell=[12.0] * 3, pbc=True) for x in (-1, 1))
+    ends = [End(atoms, 0.0, np.zeros((2, 3))) for atoms in (start, end)]
+    for atoms in (start, end):
+        atoms.set_constraint(FixAtoms([1]))
+    outcome = followed(band(*ends, Course(6.0, fmax_eV_per_A=0.01)))
+    assert outcome.status is Status.CONVERGED
+    assert outcome.scalars["mirror"]
+    assert outcome.scalars["barrier_forward_eV"] == pytest.approx(0.84, abs=1e-3)
+
+
+def followed(calculation):
+    """Lead a band over the ridged valley to its end."""
+    asked = next(calculation)
+    try:
+        while True:
+            asked = calculation.send([ridged(atoms) for atoms in asked])
+    except StopIteration as end:
+        return end.value
