@@ -19,6 +19,7 @@ AnchorList = Sequence[Sequence[int]]
 _LEAST_START_A = 1.0  # above the highest anchor, even over a hole the metal would fall through
 _CLOSEST = 0.8  # an adatom is at least this many times the sum of covalent radii from every host atom
 _CLEARLY_NEARER_A = 0.5
+_FARTHEST_NEIGHBOUR = 1.6  # times the sum of covalent radii: anchors nearer than that were not wrapped
 _NEARBY_A = 4.0
 
 
@@ -59,8 +60,9 @@ def place_adatoms(
     Put one metal atom over the middle of each group of anchors.
 
     Positions are the anchors' present ones. A relaxation or a file may have wrapped an atom into the next
-    cell, so each anchor is taken at its recorded shift unless another image is clearly nearer (by 0.5 A) to
-    the anchor before it; a site's anchors are bonded in the order given.
+    cell, so each anchor is taken at its recorded shift unless that is no neighbour of the anchor before it (over
+    1.6 times the sum of covalent radii away) and another image is nearer by 0.5 A; a site's anchors are bonded
+    in the order given.
 
     Parameters
     ----------
@@ -307,12 +309,14 @@ def _rest(heights: Floats, lateral: Floats, radii: Floats) -> float:
 def _gathered(host: Atoms, anchors: AnchorList) -> Floats:
     """Give the anchors' positions, shape ``(n_anchors, 3)``, undoing any wrap into another cell."""
     gathered: list[Floats] = []
-    for index, a, b in anchors:
+    for at, (index, a, b) in enumerate(anchors):
         position = host.positions[index] + (a, b, 0) @ host.cell.array
         if gathered:
             step = position - gathered[-1]
             nearest = find_mic(step, host.cell, host.pbc)[0]
-            if np.linalg.norm(nearest) < np.linalg.norm(step) - _CLEARLY_NEARER_A:
+            apart_A = float(np.linalg.norm(step))
+            neighbours_A = _FARTHEST_NEIGHBOUR * covalent_radii[host.numbers[[index, anchors[at - 1][0]]]].sum()
+            if apart_A > neighbours_A and np.linalg.norm(nearest) < apart_A - _CLEARLY_NEARER_A:
                 position = gathered[-1] + nearest
         gathered.append(position)
     return np.array(gathered)

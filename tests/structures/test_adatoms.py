@@ -4,9 +4,10 @@ import re
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.build import bulk
 from ase.constraints import FixAtoms
 from ase.data import atomic_numbers, covalent_radii
-from ase.geometry import get_distances
+from ase.geometry import find_mic, get_distances
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,6 +21,7 @@ from philic.structures.adatoms import (
 from philic.structures.carbon import carbon_host, graphene
 from philic.structures.metals import METALS
 from philic.structures.sites import Site, adsorption_sites
+from philic.structures.slabs import slab
 
 NAMES = ["vacancy", "divacancy", "P", "S-P", "F", "O-C-S", "pyridinic-4N", "pyrrolic-N", "Y-N4"]
 few = settings(max_examples=20, deadline=None)
@@ -206,3 +208,17 @@ def test_a_shift_between_different_atoms_is_refused() -> None:
     atoms = place_adatoms(graphene(), "K", [[[0, 0, 0]]])
     with pytest.raises(ValueError, match="`after` has 32 atoms but must have the 33 of `before`"):
         lateral_shift_A(atoms, graphene(), 1)
+
+
+@pytest.mark.parametrize(("crystal", "miller"), [("Cu", (1, 1, 1)), ("K", (1, 1, 0))])
+def test_a_narrow_cell_has_its_sites_where_a_wide_one_has(crystal, miller):
+    heights = {}
+    for size in ((1, 1), (3, 3)):
+        host = slab(bulk(crystal, cubic=True), miller, layers=3, size=size)
+        for site in adsorption_sites(host):
+            adatom = place_adatoms(host, "K", [site.anchors]).positions[-1]
+            nearest = np.sort(np.linalg.norm(find_mic(host.positions - adatom, host.cell)[0], axis=1))[0]
+            heights.setdefault(site.label, []).append((adatom[2], nearest))
+    assert len(heights) == 4
+    for narrow, wide in heights.values():
+        assert narrow == pytest.approx(wide, abs=1e-6)
