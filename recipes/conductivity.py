@@ -45,15 +45,14 @@ def tables(plan: Plan, results: Mapping[str, Result]) -> Iterator[RenderableType
 
 def runs(plan: Plan, results: Mapping[str, Result]) -> RenderableType:
     """Table of the runs: diffusivity, conductivity, Haven ratio, and whether the run was long enough."""
-    table = _table("what each run shows", ("metal", "host", "run"), ("ps", "hops", "D cm²/s", "σ mS/cm", "Haven", "long enough"))
+    table = _table("what each run shows", ("metal", "host", "run"), ("T K", "ps", "hops", "D cm²/s", "σ mS/cm", "Haven", "long enough"))
     notes = []
     for (metal, host), steps in plan.runs.items():
         for step in steps:
-            for result in filter(None, [results.get(step.parents["run"].key), results.get(step.key)]):
-                if result.function == "transport":
-                    table.add_row(metal, host, str(step.about["site"]), *_numbers(result.scalars))
+            if result := results.get(step.key):
+                table.add_row(metal, host, str(step.about["site"]), *_numbers(result.scalars))
                 notes.append(f"{metal} in {host}, {step.about['site']}: {result.message}.")
-    return Group(table, Text("\n".join(dict.fromkeys(notes))))
+    return Group(table, Text("\n".join(notes)))
 
 
 def lines(plan: Plan, results: Mapping[str, Result]) -> RenderableType:
@@ -82,8 +81,9 @@ def _table(title: str, words: tuple[str, ...], numbers: tuple[str, ...]) -> Tabl
 
 def _numbers(scalars: Mapping[str, Any]) -> list[str]:
     if "hops" not in scalars:
-        return [""] * 6
+        return [""] * 7
     return [
+        f"{scalars['temperature_K']:.0f}",
         f"{scalars['length_ps']:.3g}",
         str(scalars["hops"]),
         _range(scalars, "diffusivity", "_cm2_per_s", ".1e"),

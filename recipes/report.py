@@ -18,7 +18,9 @@ HIDDEN = {
     "function", "kind", "adatoms", "shift_A", "n_metal", "nearest_element", "atom_reference", "force_calls", "wall_s",
     "closure_eV", "path_length_A", "clearance_A", "collision", "n_images", "n_parts", "mirror", "start_moved_A",
     "end_moved_A", "image_distance_A", "created", "cutoff_A", "source", "n_atoms", "gate", "host_kept_bonds",
-    "loosest_A", "area_per_metal_A2",
+    "loosest_A", "area_per_metal_A2", "folder", "drift_meV_per_atom_ps", "volume_A3", "n_mobile", "left_out_ps", "asked_K",
+    "diffusivity_low95_cm2_per_s", "diffusivity_high95_cm2_per_s", "charge_diffusivity_low_cm2_per_s",
+    "charge_diffusivity_high_cm2_per_s", "timestep_fs", "potential_eV",
 }
 # fmt: on
 """Columns that are exported, but too many for a screen."""

@@ -63,6 +63,7 @@ def transport_of_run(
     order, solid = _framework(trajectory, moved, ~ions)
     scalars: dict[str, Any] = {
         "asked_K": run.scalars["asked_K"],
+        "temperature_K": run.scalars["temperature_K"],
         "length_ps": float(trajectory.times_ps[-1] - trajectory.times_ps[0]),
         "left_out_ps": float(trajectory.times_ps[0]),
         "n_mobile": int(ions.sum()),
@@ -78,8 +79,10 @@ def transport_of_run(
         **order,
         "folder": run.scalars["folder"],
     }
-    told = list(dict.fromkeys([*found.messages, verdict.message, *solid]))
-    status = Status.CONVERGED if verdict.settled else Status.UNCONVERGED
+    good = run.status is Status.CONVERGED and verdict.settled
+    status = Status.CONVERGED if good else Status.UNCONVERGED
+    doubts = [] if run.status is Status.CONVERGED else [run.message]
+    told = list(dict.fromkeys([*found.messages, verdict.message, *solid, *doubts]))
     return Outcome(status, "; ".join(told), scalars, {}, _curves(found.tracer, verdict.lengths_ps, verdict.ends_cm2_per_s))
 
 

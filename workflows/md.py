@@ -300,14 +300,15 @@ def _summary(run: _Run, cutoff_A: float, steps: int) -> Outcome:
     drifting = len(frames) >= CHUNK and cut == len(frames) // 2 - 1
     if drifting:
         sentences.append("the potential energy still drifts after half of the run: run longer")
-    if run.ensemble.thermostat != "none" and abs(mean_K - asked_K) > max(4 * error_K, 0.05 * asked_K):
+    off = run.ensemble.thermostat != "none" and abs(mean_K - asked_K) > max(4 * error_K, 0.05 * asked_K)
+    if off:
         sentences.append(f"asked were {asked_K:g} K, so it is not in equilibrium: run longer")
     sentences += filter(None, [thin_cell(run.start, cutoff_A)])
     final = trajectory.atoms(len(frames) - 1)
     final.info = dict(run.start.info)
     arrays = {"times_ps": times_ps, "temperatures_K": temperatures_K, "potentials_eV": frames.potential_eV}
     cost = {name: getattr(run, name) for name in ("force_calls", "wall_s", "cpu_s")}
-    status = Status.UNCONVERGED if drifting else Status.CONVERGED
+    status = Status.UNCONVERGED if drifting or off else Status.CONVERGED
     return Outcome(status, "; ".join(sentences), scalars, {"initial": run.start, "final": final}, arrays, **cost)
 
 
