@@ -205,7 +205,7 @@ def convergence(displacements_A: Array, frame_ps: float, species: str = "ions") 
     It is when half the 68 % interval of the whole is at most `SETTLED` of D and the values of three quarters and of half of
     the run lie in the 95 % interval of the whole.
     """
-    counts = np.linspace(0, len(displacements_A), LENGTHS + 1)[1:].astype(int)
+    counts = np.linspace(0, len(displacements_A), LENGTHS + 1)[1:].astype(int).clip(min=1)
     parts = [diffusivity(displacements_A[:count], frame_ps, species) for count in counts]
     ends = np.array([interval(part.samples_cm2_per_s) if part.known else (np.nan,) * 3 for part in parts])
     lengths_ps = (counts - 1) * frame_ps
