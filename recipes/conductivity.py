@@ -44,8 +44,8 @@ def tables(plan: Plan, results: Mapping[str, Result]) -> Iterator[RenderableType
 
 
 def runs(plan: Plan, results: Mapping[str, Result]) -> RenderableType:
-    """Table of the runs: diffusivity, conductivity, Haven ratio, and whether the run was long enough."""
-    table = _table("what each run shows", ("metal", "host", "run"), ("T K", "ps", "hops", "D cm²/s", "σ mS/cm", "Haven", "long enough"))
+    """Table of the runs: diffusivity, conductivity, and whether the run was long enough."""
+    table = _table("what each run shows", ("metal", "host", "run"), ("ps", "hops", "D cm²/s", "σ mS/cm", "long enough"))
     notes = []
     for (metal, host), steps in plan.runs.items():
         for step in steps:
@@ -73,7 +73,7 @@ def lines(plan: Plan, results: Mapping[str, Result]) -> RenderableType:
 def _table(title: str, words: tuple[str, ...], numbers: tuple[str, ...]) -> Table:
     table = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for word in words:
-        table.add_column(word, no_wrap=True)
+        table.add_column(word, no_wrap=word != "host")
     for number in numbers:
         table.add_column(number, justify="right", no_wrap=True)
     return table
@@ -81,14 +81,12 @@ def _table(title: str, words: tuple[str, ...], numbers: tuple[str, ...]) -> Tabl
 
 def _numbers(scalars: Mapping[str, Any]) -> list[str]:
     if "hops" not in scalars:
-        return [""] * 7
+        return ["", "", "", "", "no run"]
     return [
-        f"{scalars['temperature_K']:.0f}",
-        f"{scalars['length_ps']:.3g}",
+        f"{scalars['analysed_ps']:.3g}",
         str(scalars["hops"]),
         _range(scalars, "diffusivity", "_cm2_per_s", ".1e"),
-        _range(scalars, "conductivity", "_mS_per_cm", ".2g"),
-        _range(scalars, "haven_ratio", "", ".2g"),
+        _range(scalars, "conductivity", "_mS_per_cm", ".3g"),
         "yes" if scalars["settled"] else "no",
     ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ COLOURS = ("#332288", "#117733", "#882255", "#ddaa33", "#44aa99", "#cc6677", "#8
 
 
 def draw_transport(results: Sequence[Result], path: Path) -> None:
-    """Draw each run of a host: mean squared displacement, and D against the length of the run.
+    """Draw each run of a host (of one size, length and potential): mean squared displacement, and D against the length of the run.
 
     Bands are the standard error of the line that was fitted, bars 68 % intervals; a run without a diffusivity has neither.
 
@@ -71,10 +71,16 @@ def _by_host(results: Sequence[Result], needed: str) -> dict[str, list[Result]]:
     hosts: dict[str, list[Result]] = {}
     for result in results:
         if len(result.arrays.get(needed, ())):
-            hosts.setdefault(f"{result.about['metal']} in {result.about['host']}", []).append(result)
+            hosts.setdefault(_title(result.about), []).append(result)
     if not hosts:
         raise ValueError("there is nothing to draw among these results: no run was analysed, or too few ions hopped")
     return hosts
+
+
+def _title(about: Mapping[str, Any]) -> str:
+    units = {"atoms": " atoms", "length_ps": " ps", "potential": ""}
+    details = ", ".join(f"{about[name]}{unit}" for name, unit in units.items() if name in about)
+    return f"{about['metal']} in {about['host']}\n{details}"
 
 
 def _figure(path: Path, rows: Any, columns: int) -> tuple[Any, Any]:
@@ -115,7 +121,7 @@ def _line(axis: Any, result: Result, colour: str, title: str) -> None:
     inverse, (low, middle, high) = _inverse(result.arrays["line_temperatures_K"]), result.arrays["line_cm2_per_s"].T
     scalars = result.scalars
     ends = f"{scalars['activation_energy_low_eV']:.2f} to {scalars['activation_energy_high_eV']:.2f}"
-    axis.plot(inverse, middle, color=colour, label=f"{title}: Ea = {scalars['activation_energy_eV']:.2f} eV ({ends})")
+    axis.plot(inverse, middle, color=colour, label=f"{title}\nEa = {scalars['activation_energy_eV']:.2f} eV ({ends})")
     axis.fill_between(inverse, low, high, color=colour, alpha=0.2, linewidth=0)
 
 

@@ -125,8 +125,9 @@ def _cell(parameters: MolecularDynamics, name: str, metal: str, x: float) -> Ato
 
 def _line(parameters: MolecularDynamics, atoms: Atoms, metal: str, host: str) -> Step:
     """Make the steps of one host: relax it, run it at every temperature with every seed, and tell what follows."""
-    about = {"metal": metal, "host": host}
+    about: dict[str, Any] = {"metal": metal, "host": host}
     relaxed = Step("relax", RELAXED, atoms, potential=parameters.potential, about=about)
+    about = about | {"atoms": len(atoms), "length_ps": parameters.length_ps, "potential": parameters.potential}
     settings = {"mobile": metal, "equilibration_ps": parameters.equilibration_ps}
     transports = {}
     for kelvin in parameters.temperatures_K:

@@ -222,7 +222,7 @@ def thinned(atoms: Atoms, element: str, n: int) -> Atoms:
     while len(out) < n:
         away = [min(atoms.get_distances(int(at), out, mic=True)) for at in present]
         out.append(int(present[int(np.argmax(np.round(away, 4)))]))
-    left = atoms.copy()
+    left: Atoms = atoms.copy()
     del left[out]
     return left
 

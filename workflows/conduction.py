@@ -64,7 +64,7 @@ def transport_of_run(
     scalars: dict[str, Any] = {
         "asked_K": run.scalars["asked_K"],
         "temperature_K": run.scalars["temperature_K"],
-        "length_ps": float(trajectory.times_ps[-1] - trajectory.times_ps[0]),
+        "analysed_ps": float(trajectory.times_ps[-1] - trajectory.times_ps[0]),
         "left_out_ps": float(trajectory.times_ps[0]),
         "n_mobile": int(ions.sum()),
         "volume_A3": run.scalars["volume_A3"],
@@ -146,8 +146,11 @@ def _framework(trajectory: Trajectory, moved: Array, framework: NDArray[np.bool_
     if framework.sum() < 2:
         return {}, []
     ratio, sentence = lindemann(trajectory, framework)
-    last = moved[-1, framework]
-    return {"framework_rmsd_A": float(np.sqrt((last**2).sum(axis=1).mean())), "lindemann": ratio}, [sentence]
+    squared = (moved[-1] ** 2).sum(axis=1)
+    symbols = np.array(trajectory.start.get_chemical_symbols())
+    went = {symbol: float(np.sqrt(squared[symbols == symbol].mean())) for symbol in sorted(set(symbols[framework]))}
+    told = f"{sentence}; it ended {', '.join(f'{symbol} {far:.1f}' for symbol, far in went.items())} Å from where it began"
+    return {"framework_rmsd_A": float(np.sqrt(squared[framework].mean())), "lindemann": ratio}, [told]
 
 
 def _ends(name: str, unit: str, samples: Array) -> dict[str, float]:

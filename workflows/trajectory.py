@@ -126,7 +126,9 @@ def claimed(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise ValueError(f"`{folder}` is written by another process, which runs this: wait until it has ended") from error
+            raise ValueError(
+                f"`{folder}` is written by another process, which runs this: wait until it has ended"
+            ) from error
         yield
 
 

@@ -82,7 +82,9 @@ def test_bad_input_is_a_sentence_before_a_step_is_run(overrides, sentence):
 
 
 def test_a_disk_too_small_for_all_runs_is_told_before_the_first(tmp_path):
-    with pytest.raises(ValueError, match="the trajectory will take .* MB but .* has .* MB free: make room, or run fewer steps"):
+    with pytest.raises(
+        ValueError, match="the trajectory will take .* MB but .* has .* MB free: make room, or run fewer steps"
+    ):
         prepare(read("k3sbs4-cl", {"length_ps": "1e12"}), tmp_path / "philic.db")
     assert not list(tmp_path.iterdir())
 
@@ -134,6 +136,7 @@ def test_a_line_is_drawn_with_its_band(tmp_path):
         arrays = {"diffusivity_samples_cm2_per_s": draws}
         parents[f"{kelvin:g} K"] = Result(Status.CONVERGED, "", scalars, {"final": Atoms()}, arrays)
     outcome = arrhenius_of_runs(parents)
-    result = Result(**vars(outcome), about={"metal": "K", "host": "K3SbS4"}, function="arrhenius")
+    cell = {"atoms": 32, "length_ps": 25.0, "potential": "chgnet"}
+    result = Result(**vars(outcome), about={"metal": "K", "host": "K3SbS4", **cell}, function="arrhenius")
     draw_arrhenius([result], tmp_path / "line.png")
     assert (tmp_path / "line.png").stat().st_size > 10_000

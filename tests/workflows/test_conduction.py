@@ -24,7 +24,13 @@ def walked(folder, D_cm2_per_s, temperature_K=600.0, n_frames=1000, seed=0, step
     cells = np.repeat(start.cell.array[None], n_frames, axis=0)
     frames = (np.arange(n_frames), np.concatenate([ions + GRID + 3.0, rest], axis=1), cells, *[nothing] * 4)
     append(folder, Frames(*frames))
-    scalars = {"asked_K": temperature_K, "steps": steps or n_frames - 1, "temperature_K": temperature_K, "volume_A3": VOLUME_A3, "folder": folder.name}
+    scalars = {
+        "asked_K": temperature_K,
+        "steps": steps or n_frames - 1,
+        "temperature_K": temperature_K,
+        "volume_A3": VOLUME_A3,
+        "folder": folder.name,
+    }
     return Result(Status.CONVERGED, "", scalars, {"final": start})
 
 
@@ -44,7 +50,9 @@ def test_a_known_walk_is_found_in_the_folder_of_the_run(tmp_path):
     assert scalars["haven_ratio_high"] > 0.8
     assert scalars["settled"] is True
     assert outcome.status is Status.CONVERGED
-    assert scalars["lindemann"] == pytest.approx(0.05 * np.sqrt(3 * 7 / 8) / 6.0, rel=0.05)  # the drift of eight is taken out
+    assert scalars["lindemann"] == pytest.approx(
+        0.05 * np.sqrt(3 * 7 / 8) / 6.0, rel=0.05
+    )  # the drift of eight is taken out
     assert scalars["framework_rmsd_A"] == pytest.approx(np.sqrt(6) * 0.05, rel=0.5)
     assert "long enough" in outcome.message
     assert "the framework is solid" in outcome.message
@@ -62,7 +70,7 @@ def test_ions_at_rest_are_refused_with_a_sentence(tmp_path):
 def test_the_start_and_what_is_longer_than_the_run_are_left_out(tmp_path):
     whole = told(tmp_path, walked(tmp_path, 2e-5, steps=600), equilibration_ps=100.0)
     assert whole.scalars["left_out_ps"] == pytest.approx(100.0)
-    assert whole.scalars["length_ps"] == pytest.approx(500.0)
+    assert whole.scalars["analysed_ps"] == pytest.approx(500.0)
 
 
 def test_a_trajectory_that_is_gone_is_a_crash_and_a_failed_run_is_no_run(tmp_path):

@@ -61,7 +61,7 @@ def test_a_longer_run_goes_on_from_a_shorter_and_each_is_analysed_as_what_it_is(
     assert results[short.key].force_calls == 41
     assert results[long.key].force_calls == 40
     lengths = [results[transport(step).key].scalars for step in (short, long)]
-    assert [s["length_ps"] + s["left_out_ps"] for s in lengths] == pytest.approx([0.2, 0.4])
+    assert [s["analysed_ps"] + s["left_out_ps"] for s in lengths] == pytest.approx([0.2, 0.4])
     assert results[long.key].scalars["folder"] == f"philic.db.work/{long.trail}"
 
 
