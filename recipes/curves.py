@@ -16,8 +16,9 @@ COLOURS = ("#332288", "#117733", "#882255", "#ddaa33", "#44aa99", "#cc6677", "#8
 
 
 def draw_transport(results: Sequence[Result], path: Path) -> None:
-    """Draw each run of a host (of one size, length and potential): mean squared displacement, and D against the length of the run.
+    """Draw each run: mean squared displacement, and D against the length of the run.
 
+    The runs of a host share a row, if size, length and potential are the same.
     Bands are the standard error of the line that was fitted, bars 68 % intervals; a run without a diffusivity has neither.
 
     Parameters
