@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..workflows.conduction import ROOM_K
+from ..workflows.order import MELTED
 from ..workflows.result import Result
 from .molecular_dynamics import MolecularDynamics, Plan
 
@@ -19,6 +20,8 @@ CAUTION = (
     "potential. Universal machine-learned potentials are too soft away from equilibrium, so ions tend to move too fast "
     "(B. Deng et al., npj Comput. Mater. 11, 9, 2025)."
 )
+
+_WORDS = {True: "yes", False: "no"}
 
 
 def headline(parameters: MolecularDynamics, plan: Plan) -> str:
@@ -45,12 +48,13 @@ def tables(plan: Plan, results: Mapping[str, Result]) -> Iterator[RenderableType
 
 def runs(plan: Plan, results: Mapping[str, Result]) -> RenderableType:
     """Table of the runs: diffusivity, conductivity, and whether the run was long enough."""
-    table = _table("what each run shows", ("metal", "host", "run"), ("ps", "hops", "D cm²/s", "σ mS/cm", "long enough"))
+    numbers = ("ps", "hops", "D 1e-6 cm²/s", "σ mS/cm", "solid", "settled")
+    table = _table("what each run shows: is the framework solid, and has D settled?", ("ions", "run"), numbers)
     notes = []
     for (metal, host), steps in plan.runs.items():
         for step in steps:
             if result := results.get(step.key):
-                table.add_row(metal, host, str(step.about["site"]), *_numbers(result.scalars))
+                table.add_row(f"{metal} in {host}", str(step.about["site"]), *_numbers(result.scalars))
                 notes.append(f"{metal} in {host}, {step.about['site']}: {result.message}.")
     return Group(table, Text("\n".join(notes)))
 
@@ -58,13 +62,13 @@ def runs(plan: Plan, results: Mapping[str, Result]) -> RenderableType:
 def lines(plan: Plan, results: Mapping[str, Result]) -> RenderableType:
     """Table of the hosts: activation energy, and what it means at room temperature."""
     room = f"{ROOM_K:g} K"
-    table = _table("the line through the runs of a host", ("metal", "host"), ("Ea eV", f"D {room} cm²/s", f"σ {room} mS/cm"))
+    table = _table("the line through the runs of a host", ("ions",), ("Ea eV", f"D {room} cm²/s", f"σ {room} mS/cm"))
     notes = []
     for (metal, host), step in plan.lines.items():
         if result := results.get(step.key):
-            units = (("activation_energy", "_eV", ".3f"), ("diffusivity_300K", "_cm2_per_s", ".1e"))
-            cells = [_range(result.scalars, *unit) for unit in (*units, ("conductivity_300K", "_mS_per_cm", ".2g"))]
-            table.add_row(metal, host, *cells)
+            units = (("activation_energy", "_eV"), ("diffusivity_300K", "_cm2_per_s"), ("conductivity_300K", "_mS_per_cm"))
+            cells = [_range(result.scalars, *unit) for unit in units]
+            table.add_row(f"{metal} in {host}", *cells)
             notes.append(f"{metal} in {host}: {result.message}.")
     sigma = "σ at room temperature is of ions that move alone (Nernst-Einstein)."
     return Group(table, Text("\n".join([*notes, sigma, CAUTION])))
@@ -73,7 +77,7 @@ def lines(plan: Plan, results: Mapping[str, Result]) -> RenderableType:
 def _table(title: str, words: tuple[str, ...], numbers: tuple[str, ...]) -> Table:
     table = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for word in words:
-        table.add_column(word, no_wrap=word != "host")
+        table.add_column(word, no_wrap=word != "ions")
     for number in numbers:
         table.add_column(number, justify="right", no_wrap=True)
     return table
@@ -81,19 +85,21 @@ def _table(title: str, words: tuple[str, ...], numbers: tuple[str, ...]) -> Tabl
 
 def _numbers(scalars: Mapping[str, Any]) -> list[str]:
     if "hops" not in scalars:
-        return ["", "", "", "", "no run"]
+        return ["failed"]
     return [
         f"{scalars['analysed_ps']:.3g}",
         str(scalars["hops"]),
-        _range(scalars, "diffusivity", "_cm2_per_s", ".1e"),
-        _range(scalars, "conductivity", "_mS_per_cm", ".3g"),
-        "yes" if scalars["settled"] else "no",
+        _range(scalars, "diffusivity", "_cm2_per_s", 1e6),
+        _range(scalars, "conductivity", "_mS_per_cm"),
+        _WORDS[scalars["lindemann"] < MELTED] if "lindemann" in scalars else "",
+        _WORDS[scalars["settled"]],
     ]
 
 
-def _range(scalars: Mapping[str, Any], name: str, unit: str, digits: str) -> str:
-    """Median and 68 % interval: ``1.1e-05 (1.0e-05 to 1.3e-05)``; nothing where it is refused."""
+def _range(scalars: Mapping[str, Any], name: str, unit: str, times: float = 1.0) -> str:
+    """Median and 68 % interval to two digits: ``11 (9.8 to 13)``; nothing where there is none."""
     if f"{name}{unit}" not in scalars:
         return ""
-    middle, low, high = (format(scalars[f"{name}{end}{unit}"], digits) for end in ("", "_low", "_high"))
+    ends = (times * float(scalars[f"{name}{end}{unit}"]) for end in ("", "_low", "_high"))
+    middle, low, high = (f"{float(f'{value:.2g}'):g}" for value in ends)
     return f"{middle} ({low} to {high})"

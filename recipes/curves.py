@@ -43,6 +43,7 @@ def draw_transport(results: Sequence[Result], path: Path) -> None:
         growing.set(title="D of growing parts of the run", xlabel="length of the part (ps)", ylabel="D (cm²/s)")
         msd.legend(fontsize=7, frameon=False)
         msd.set_ylim(bottom=0)
+        growing.set_xlim(left=0)
         if growing.get_legend_handles_labels()[0]:
             growing.set_yscale("log")
         else:
@@ -79,8 +80,8 @@ def _by_host(results: Sequence[Result], needed: str) -> dict[str, list[Result]]:
 
 
 def _title(about: Mapping[str, Any]) -> str:
-    units = {"atoms": " atoms", "length_ps": " ps", "potential": ""}
-    details = ", ".join(f"{about[name]}{unit}" for name, unit in units.items() if name in about)
+    numbers = [f"{about[name]:g} {unit}" for name, unit in (("atoms", "atoms"), ("length_ps", "ps")) if name in about]
+    details = ", ".join([*numbers, *filter(None, [about.get("potential")])])
     return f"{about['metal']} in {about['host']}\n{details}"
 
 

@@ -78,7 +78,9 @@ def prepare(recipe: RecipeFile, store_path: Path) -> Prepared:
     made = recipe.kind.plan(recipe.parameters, store.get if store else no_results)
     finished = store.finished(made.flow.steps) if store else set()
     prepared = Prepared(recipe, made, card(recipe.parameters.potential), frozenset(finished))
-    check_disk(store_path.parent, sum(_trajectory_bytes(step) for step in prepared.missing))
+    trajectories = sum(_trajectory_bytes(step) for step in prepared.missing)
+    if trajectories:
+        check_disk(store_path, trajectories)
     return prepared
 
 

@@ -89,8 +89,8 @@ def transport_of_run(
 def arrhenius_of_runs(parents: Mapping[str, Result]) -> Outcome:
     """Fit an Arrhenius line through the diffusivities of runs at several temperatures, and read it off at `ROOM_K`.
 
-    Runs in which the ions have not hopped are left out and told. They are the cold ones, so what is left out makes the rest
-    look a little faster than it is.
+    Runs without a diffusivity are left out and told: cold ones, in which ions have not hopped, so the rest looks a little
+    faster than it is; and those that failed.
 
     Parameters
     ----------
