@@ -60,7 +60,7 @@ def results_table(results: Sequence[Result]) -> Table:
     columns = [name for name in columns_of(results) if name not in HIDDEN | smooth and not _END.search(name)]
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for name in columns:
-        table.add_column(name, overflow="fold", min_width=40 if name == "message" else None)
+        table.add_column(name, overflow="fold")
     for values in map(flat, results):
         table.add_row(*(_plain(values.get(name))[: 8 if name == "key" else None] for name in columns))
     return table
