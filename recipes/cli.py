@@ -137,6 +137,7 @@ def results(
 ) -> None:
     """Print, filter, sort and export what is stored."""
     from ..workflows.export import select, write
+    from .curves import draw_arrhenius, draw_transport
     from .profiles import PICTURES, draw_profiles
     from .report import results_table
 
@@ -145,7 +146,7 @@ def results(
             raise ValueError(f"`{store}` does not exist: run a recipe first, or name the store with --store")
         found = select(_open(store), function, where or [], sort)
         if to and to.suffix in PICTURES:
-            draw_profiles(found, to)
+            {"transport": draw_transport, "arrhenius": draw_arrhenius}.get(function, draw_profiles)(found, to)
         elif to:
             write(found, to)
     if to:

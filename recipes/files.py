@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from . import adsorption, barriers, migration, ranking, surface_diffusion
+from . import adsorption, barriers, conductivity, migration, molecular_dynamics, ranking, surface_diffusion
 from .kinds import Kind, Parameters
 
 RECIPES = {
@@ -24,6 +24,13 @@ RECIPES = {
         barriers.headline,
         barriers.overview,
         barriers.tables,
+    ),
+    "molecular-dynamics": Kind(
+        molecular_dynamics.MolecularDynamics,
+        molecular_dynamics.plan,
+        conductivity.headline,
+        conductivity.overview,
+        conductivity.tables,
     ),
 }
 

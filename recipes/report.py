@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from rich import box
@@ -19,10 +20,13 @@ HIDDEN = {
     "closure_eV", "climb_forward_eV", "climb_reverse_eV", "path_length_A", "clearance_A", "collision", "n_images",
     "n_parts", "mirror", "start_moved_A",
     "end_moved_A", "image_distance_A", "created", "cutoff_A", "source", "n_atoms", "gate", "host_kept_bonds",
-    "loosest_A", "area_per_metal_A2",
+    "loosest_A", "area_per_metal_A2", "folder", "drift_meV_per_atom_ps", "volume_A3", "n_mobile", "left_out_ps", "asked_K",
+    "timestep_fs", "potential_eV", "charge_diffusivity_cm2_per_s", "nernst_einstein_mS_per_cm", "framework_rmsd_A",
 }
 # fmt: on
-"""Columns that are exported, but too many for a screen."""
+"""Columns that are exported, but too many for a screen; those of an interval's ends are too."""
+
+_END = re.compile(r"_(low|high)(95)?(_|$)")
 
 
 def plan_lines(prepared: Prepared) -> list[str]:
@@ -54,7 +58,7 @@ def recipe_tables(prepared: Prepared) -> RenderableType:
 def results_table(results: Sequence[Result]) -> Table:
     """Table of stored results, the columns that matter to a person; the key is cut to eight digits."""
     smooth = {"message"} if all(result.status is Status.CONVERGED for result in results) else set()
-    columns = [name for name in columns_of(results) if name not in HIDDEN | smooth]
+    columns = [name for name in columns_of(results) if name not in HIDDEN | smooth and not _END.search(name)]
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for name in columns:
         table.add_column(name, overflow="fold")
@@ -66,7 +70,9 @@ def results_table(results: Sequence[Result]) -> Table:
 def _plain(value: object) -> str:
     if value is None:
         return ""
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.1e}" if 0 < abs(value) < 1e-3 else f"{value:.3f}"
 
 
 def cost_line(results: Mapping[str, Result], computed: Sequence[str], wall_s: float) -> str:

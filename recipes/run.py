@@ -11,9 +11,11 @@ from typing import Any
 
 from ..potentials import Card, card, fingerprint
 from ..workflows.flow import Step
+from ..workflows.md_conditions import check_disk, stride
 from ..workflows.registry import STEPS
 from ..workflows.result import Result
 from ..workflows.store import Store
+from ..workflows.trajectory import estimated_bytes
 from .files import RecipeFile
 from .kinds import Plan, no_results
 
@@ -59,7 +61,8 @@ class Prepared:
 
     def seconds(self, step: Step) -> float:
         """Estimate how long a step takes on two cores."""
-        return step.n_atoms * STEPS[step.function].expected_force_calls * self.potential.seconds_per_atom_call
+        calls = STEPS[step.function].expected_force_calls or step.parameters.get("steps", 0)
+        return float(step.n_atoms * calls * self.potential.seconds_per_atom_call)
 
 
 def prepare(recipe: RecipeFile, store_path: Path) -> Prepared:
@@ -68,12 +71,23 @@ def prepare(recipe: RecipeFile, store_path: Path) -> Prepared:
     Raises
     ------
     ValueError
-        If the recipe asks for what cannot be built or the potential does not know, or the store cannot be used.
+        If the recipe asks for what cannot be built or the potential does not know, the store cannot be used, or the disk
+        has no room for trajectories.
     """
     store = Store(store_path) if store_path.exists() else None
     made = recipe.kind.plan(recipe.parameters, store.get if store else no_results)
     finished = store.finished(made.flow.steps) if store else set()
-    return Prepared(recipe, made, card(recipe.parameters.potential), frozenset(finished))
+    prepared = Prepared(recipe, made, card(recipe.parameters.potential), frozenset(finished))
+    trajectories = sum(_trajectory_bytes(step) for step in prepared.missing)
+    if trajectories:
+        check_disk(store_path, trajectories)
+    return prepared
+
+
+def _trajectory_bytes(step: Step) -> int:
+    if step.function != "md":
+        return 0
+    return estimated_bytes(step.n_atoms, step.parameters["steps"] // stride(step.parameters["timestep_fs"]))
 
 
 def run(prepared: Prepared, store: Store) -> dict[str, Result]:
@@ -96,7 +110,7 @@ def _potentials(parameters: Mapping[str, Any]) -> list[str]:
 def lock(potential: str, check: str | None = None) -> dict[str, Any]:
     """Return what a rerun needs to be the same: package versions, platform, the fingerprints of the potentials.
 
-    There are no seeds in it: nothing in the recipe is random.
+    There are no seeds in it: where a recipe has any, they are among its parameters.
     """
     versions: Mapping[str, str] = {name: found for name in LOCKED if (found := _version(name))}
     return {

@@ -191,6 +191,42 @@ def halogenated(
     return atoms
 
 
+def thinned(atoms: Atoms, element: str, n: int) -> Atoms:
+    """
+    Take atoms of one element out, each as far as it can be from those that went before, and leave the charge unbalanced.
+
+    Parameters
+    ----------
+    atoms
+        A supercell, periodic in three directions.
+    element
+        What is taken out, the first atom of it first.
+    n
+        How many.
+
+    Raises
+    ------
+    ValueError
+        When none of that element would be left.
+
+    Examples
+    --------
+    >>> from ase.build import bulk
+    >>> thinned(bulk("KF", "rocksalt", a=5.34, cubic=True), "K", 2).get_chemical_formula()
+    'F4K2'
+    """
+    present = np.flatnonzero(atoms.symbols == element)
+    if n >= len(present) > 0:
+        raise ValueError(f"`n` is {n} but must be below {len(present)}, the {element} atoms of the cell: enlarge it")
+    out = present[: min(n, 1)].tolist()
+    while len(out) < n:
+        away = [min(atoms.get_distances(int(at), out, mic=True)) for at in present]
+        out.append(int(present[int(np.argmax(np.round(away, 4)))]))
+    left: Atoms = atoms.copy()
+    del left[out]
+    return left
+
+
 def electrostatic_energy_eV(atoms: Atoms, oxidation: Mapping[str, float]) -> float:
     """
     Sum the Coulomb energy of point charges, by pymatgen's Ewald summation.

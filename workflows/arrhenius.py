@@ -50,7 +50,7 @@ def arrhenius(temperatures_K: Sequence[float], samples: Sequence[Array]) -> Arrh
     temperatures_K
         Shape ``(n,)``.
     samples
-        Draws of D (or of a conductivity) at each, as many at every temperature.
+        Draws of D (or of a conductivity) at each, as many at every temperature; one may come more than once (seeds).
 
     Raises
     ------
@@ -77,7 +77,10 @@ def arrhenius(temperatures_K: Sequence[float], samples: Sequence[Array]) -> Arrh
     if not straight:
         lines = best + (lines - best) * np.sqrt(rest @ rest / freedom)
     low, middle, high = interval(lines[1])
-    message = f"the activation energy is {middle:.3f} eV (68 %: {low:.3f} to {high:.3f}) over {len(logs)} temperatures"
+    n_temperatures = len(set(temperatures_K))
+    message = f"the activation energy is {middle:.3f} eV (68 %: {low:.3f} to {high:.3f}) over {n_temperatures} temperatures"
+    if n_temperatures < len(logs):
+        message += f" ({len(logs)} runs)"
     if not straight:
         message += "; the points do not lie on one line (another mechanism, or runs too short), so the interval was widened"
     elif freedom == 0:

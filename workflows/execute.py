@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from ase import Atoms
@@ -37,7 +38,7 @@ def execute(store: Store, keys: Sequence[str]) -> None:
     store
         Holds the steps' definitions and their parents' results, and takes their results.
     keys
-        A pack: steps that share function, parameters and potential, or analyses.
+        A pack (see `philic.workflows.flow.Flow.packs`).
     """
     done = store.finished(keys)
     definitions = {key: store.definition(key) for key in keys if key not in done}
@@ -58,7 +59,12 @@ def _parents(store: Store, definition: Definition) -> dict[str, Result]:
 PROVIDES: Mapping[str, Callable[[Store, Definition], Any]] = {
     "parents": _parents,
     "memories": lambda store, definition: store.memory(definition["trail"]),
+    "folders": lambda store, definition: store.folder(definition["trail"]),
 }
+
+
+def _parents_folders(store: Store, definition: Definition) -> dict[str, Path]:
+    return {role: PROVIDES["folders"](store, store.definition(key)) for role, key in definition["parents"].items()}
 
 
 def _analyse(store: Store, definition: Definition) -> Outcome:
@@ -68,7 +74,9 @@ def _analyse(store: Store, definition: Definition) -> Outcome:
         return blocked
     try:
         start, cpu = time.perf_counter(), time.process_time()
-        outcome: Outcome = STEPS[definition["function"]].function(by_role, **definition["parameters"])
+        step = STEPS[definition["function"]]
+        given = {"folders": _parents_folders(store, definition)} if "folders" in step.needs else {}
+        outcome: Outcome = step.function(by_role, **given, **definition["parameters"])
     except Exception as error:
         return _crash(error)
     return _timed(outcome, start, cpu)
@@ -115,7 +123,9 @@ def _outcomes(
 
     step = STEPS[pack["function"]]
     given = {need: [PROVIDES[need](store, definitions[key]) for key in keys] for need in step.needs}
-    for index, outcome in step.function(list(structures.values()), potential, watch=watch, **given, **pack["parameters"]):
+    each = {name: [definitions[key]["parameters"][name] for key in keys] for name in step.each & pack["parameters"].keys()}
+    parameters = {**pack["parameters"], **each}
+    for index, outcome in step.function(list(structures.values()), potential, watch=watch, **given, **parameters):
         yield keys[index], outcome
 
 

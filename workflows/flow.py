@@ -165,12 +165,14 @@ class Flow:
     def packs(self, size: int) -> list[list[Step]]:
         """Group steps of one kind that can run at the same time, at most `size` together.
 
-        A pack shares one loaded model and one Firework; its steps have the same function, parameters and potential.
+        A pack shares one loaded model and one Firework; its steps have the same function, parameters (but for those that
+        may differ in one call) and potential.
         Which steps share a pack depends on the flow alone, never on what the store already holds.
         """
         groups: dict[str, list[Step]] = {}
         for step in sorted(self, key=lambda step: step.level):
-            alike = _digest([step.level, step.function, step.parameters, step.fingerprint])
+            shared = {**step.parameters, **dict.fromkeys(STEPS[step.function].each & step.parameters.keys())}
+            alike = _digest([step.level, step.function, shared, step.fingerprint])
             groups.setdefault(alike if step.structure else f"analyses {step.level}", []).append(step)
         return [group[i : i + size] for group in groups.values() for i in range(0, len(group), size)]
 

@@ -43,7 +43,7 @@ def stride(timestep_fs: float) -> int:
 def check(
     atoms: Atoms,
     card: Card,
-    folder: Path,
+    folder: Path | None,
     *,
     temperature_K: float,
     steps: int,
@@ -57,7 +57,7 @@ def check(
     Raises
     ------
     ValueError
-        Names the value, the rule and the mend. See `md` for the arguments.
+        Names the value, the rule and the mend. See `md` for the arguments; without a folder the disk is not looked at.
     """
     card.check_elements(atoms.symbols)
     if temperature_K <= 0:
@@ -76,7 +76,8 @@ def check(
     if mobile is not None:
         mobile_ions(atoms.get_chemical_symbols(), mobile)
     _check_cell(atoms, thermostat, pressure_GPa)
-    _check_disk(folder, estimated_bytes(len(atoms), steps // stride(timestep_fs)))
+    if folder is not None:
+        check_disk(folder, estimated_bytes(len(atoms), steps // stride(timestep_fs)))
 
 
 def thin_cell(atoms: Atoms, cutoff_A: float) -> str:
@@ -108,7 +109,8 @@ def _check_cell(atoms: Atoms, thermostat: str, pressure_GPa: float | None) -> No
         )
 
 
-def _check_disk(folder: Path, needed: int) -> None:
+def check_disk(folder: Path, needed: int) -> None:
+    """Refuse trajectories of so many bytes, less what the folder holds, where the disk has no room."""
     existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.is_dir())
     stored = sum(path.stat().st_size for path in folder.glob("*.npz"))
     free = shutil.disk_usage(existing).free

@@ -15,9 +15,11 @@ from ..structures.hop_ends import hop_end
 from ..structures.images import imaged
 from ..structures.metals import slab_from_bulk
 from .bulk import bulk_modulus
+from .conduction import arrhenius_of_runs, transport_of_run
 from .gate import gate
 from .hopping import hopping
 from .ledger import adsorption
+from .md import md
 from .migration import migration
 from .neb import neb
 from .relax import relax
@@ -38,11 +40,14 @@ class Registered:
     expected_force_calls
         What a structure usually takes, for estimates.
     needs
-        What else a step function is given, a list by structure each: ``parents`` (results by role) and ``memories`` (see
-        `philic.workflows.together`).
+        What else a step function is given, a list by structure each: ``parents`` (results by role), ``memories`` (see
+        `philic.workflows.together`) and ``folders`` (where it may keep files). An analysis is given its parents' ``folders``
+        by role.
     stopping
         Its parameters that only say where it stops, and not how it gets there: steps that differ in nothing else share
-        one memory.
+        one memory and one folder.
+    each
+        Its parameters that may differ from structure to structure in one call, and are given as a list.
     """
 
     function: Callable[..., Any]
@@ -50,6 +55,7 @@ class Registered:
     expected_force_calls: int = 0
     needs: frozenset[str] = frozenset()
     stopping: frozenset[str] = frozenset()
+    each: frozenset[str] = frozenset()
 
 
 STEPS = {
@@ -66,6 +72,15 @@ STEPS = {
         needs=frozenset({"parents", "memories"}),
         stopping=frozenset({"fmax_eV_per_A", "max_iterations"}),
     ),
+    "md": Registered(
+        md,
+        1,
+        needs=frozenset({"folders"}),
+        stopping=frozenset({"steps"}),
+        each=frozenset({"temperature_K", "seed"}),
+    ),
+    "transport": Registered(transport_of_run, 1, needs=frozenset({"folders"})),
+    "arrhenius": Registered(arrhenius_of_runs, 1),
     "vibrations": Registered(vibrations, 1, expected_force_calls=121, needs=frozenset({"memories"})),
 }
 

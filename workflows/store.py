@@ -198,6 +198,10 @@ class Store:
         """Return what a calculation remembers: what was predicted on its way so far, in this run or an earlier one."""
         return _Memory(self, trail)
 
+    def folder(self, trail: str) -> Path:
+        """Return where a calculation keeps files that are too large for the store; who writes there makes it."""
+        return self.path.with_name(f"{self.path.name}.work") / trail
+
     def add_run(self, recipe: str, parameters: Mapping[str, Any], lock: Mapping[str, Any], keys: Sequence[str]) -> int:
         """Record an execution of a recipe and return its id."""
         created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

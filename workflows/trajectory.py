@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,14 @@ class Frames:
 
     def until(self, step: int) -> Frames:
         """Return the frames up to a step, it included."""
-        return Frames(**{field.name: getattr(self, field.name)[self.steps <= step] for field in fields(self)})
+        return self._chosen(self.steps <= step)
+
+    def since(self, step: int) -> Frames:
+        """Return the frames from a step on, it included."""
+        return self._chosen(self.steps >= step)
+
+    def _chosen(self, chosen: NDArray[np.bool_]) -> Frames:
+        return Frames(**{field.name: getattr(self, field.name)[chosen] for field in fields(self)})
 
 
 @dataclass(frozen=True)
@@ -100,6 +108,28 @@ class Trajectory:
         atoms.set_cell(self.frames.cells_A[frame])
         atoms.set_positions(self.frames.positions_A[frame], apply_constraint=False)
         return atoms
+
+
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Be the only one who writes to a folder; a process that dies gives it back.
+
+    Raises
+    ------
+    ValueError
+        Somebody else writes there.
+    """
+    import fcntl  # Unix alone has it, and only who writes needs it
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ValueError(
+                f"`{folder}` is written by another process, which runs this: wait until it has ended"
+            ) from error
+        yield
 
 
 def begin(folder: Path, start: Atoms, about: Mapping[str, Any]) -> None:

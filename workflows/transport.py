@@ -205,7 +205,7 @@ def convergence(displacements_A: Array, frame_ps: float, species: str = "ions") 
     It is when half the 68 % interval of the whole is at most `SETTLED` of D and the values of three quarters and of half of
     the run lie in the 95 % interval of the whole.
     """
-    counts = np.linspace(0, len(displacements_A), LENGTHS + 1)[1:].astype(int)
+    counts = np.linspace(0, len(displacements_A), LENGTHS + 1)[1:].astype(int).clip(min=1)
     parts = [diffusivity(displacements_A[:count], frame_ps, species) for count in counts]
     ends = np.array([interval(part.samples_cm2_per_s) if part.known else (np.nan,) * 3 for part in parts])
     lengths_ps = (counts - 1) * frame_ps
@@ -221,7 +221,13 @@ def convergence(displacements_A: Array, frame_ps: float, species: str = "ions") 
     so_far = f"D of {species} after {lengths_ps[-1]:.3g} ps is {middle:.2e} cm²/s within {spread:.0%}"
     if settled:
         return Convergence(lengths_ps, ends, True, f"long enough: {so_far}, and agrees with that of half the run")
-    why = f"wanted is {SETTLED:.0%}" if steady else f"after half of it it was {earlier[0]:.2e} cm²/s"
+    why = (
+        f"wanted is {SETTLED:.0%}"
+        if steady
+        else f"half of it says {earlier[0]:.2e} cm²/s"
+        if np.isfinite(earlier[0])
+        else "half of it has none"
+    )
     factor = max(2.0, (spread / SETTLED) ** 2)
     return Convergence(lengths_ps, ends, False, f"too short: {so_far} but {why}: run about {factor:.0f} times as long")
 

@@ -1,0 +1,171 @@
+"""How fast do ions move, and what does it cost them? Molecular dynamics of crystals at several temperatures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+from ase import Atoms
+from pydantic import BeforeValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, model_validator
+
+from ..potentials import card
+from ..structures.defects import check_holds, formal_charge, supercell_for
+from ..structures.orderings import halogenated, thinned
+from ..workflows.flow import Derived, Flow, Step
+from ..workflows.md_conditions import check, default_timestep_fs, stride, thin_cell
+from .hosts import host_atoms
+from .kinds import Known, OneOrMore, Parameters, no_results
+
+RELAXED = {"fmax_eV_per_A": 0.05, "max_steps": 300, "relax_cell": True}
+"""Thermal expansion is left out: a run keeps the cell that is relaxed at 0 K."""
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, (int, float)) else value
+
+
+class MolecularDynamics(Parameters):
+    """Parameters of the recipe."""
+
+    hosts: Annotated[OneOrMore, Field(min_length=1, description="names of `philic structures list`, or structure files")]
+    x: Annotated[tuple[NonNegativeFloat, ...], Field(min_length=1), BeforeValidator(_as_list)] = Field(
+        (0.0,), description="halogen atoms per formula unit for sulfur, a metal vacancy with each; several to compare"
+    )
+    halogen: str = Field("Cl", description="which halogen: F, Cl, Br or I")
+    vacancies: NonNegativeInt = Field(0, description="metal atoms taken out of each cell besides those")
+    temperatures_K: Annotated[tuple[float, ...], Field(min_length=1), BeforeValidator(_as_list)] = Field(
+        (600.0, 800.0, 1000.0), description="a run at each"
+    )
+    seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1), BeforeValidator(_as_list)] = Field(
+        (0,), description="of start momenta and thermostat: a run with each at every temperature"
+    )
+    length_ps: PositiveFloat = Field(20.0, description="length of each run; a longer one goes on from a shorter")
+    equilibration_ps: NonNegativeFloat = Field(2.0, description="left out of the analysis at the least")
+    timestep_fs: PositiveFloat | None = Field(None, description="2, or 0.5 with hydrogen, where none is given")
+    thermostat: str = Field("bussi", description="bussi, nose-hoover, langevin or none (constant energy)")
+    min_image_A: PositiveFloat = Field(9.0, description="least distance between an atom and its images")
+
+    @model_validator(mode="after")
+    def _long_enough(self) -> MolecularDynamics:
+        if self.equilibration_ps > self.length_ps / 2:
+            raise ValueError(
+                f"`equilibration_ps` is {self.equilibration_ps:g} but must be at most half of `length_ps`, "
+                f"{self.length_ps / 2:g}: run longer"
+            )
+        return self
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The steps of molecular dynamics of several hosts.
+
+    Attributes
+    ----------
+    flow
+        Every step.
+    runs
+        By metal and host: the `transport` step of each temperature and seed.
+    lines
+        By the same: the `arrhenius` step through them.
+    warnings
+        Sentences about what is left out or doubtful.
+    complete
+        Always: this is all.
+    """
+
+    flow: Flow
+    runs: Mapping[tuple[str, str], Sequence[Step]]
+    lines: Mapping[tuple[str, str], Step]
+    warnings: Sequence[str]
+    complete: bool = True
+
+
+def plan(parameters: MolecularDynamics, _: Known = no_results) -> Plan:
+    """Make every structure and step of the recipe; computes nothing.
+
+    What cannot be had of one host (the metal is not in it, x gives part of an atom) is a warning, and the others go on.
+
+    Raises
+    ------
+    ValueError
+        If nothing is left.
+    """
+    lines: dict[tuple[str, str], Step] = {}
+    warnings = []
+    for name in parameters.hosts:
+        for metal in parameters.metal:
+            for x in parameters.x:
+                host = f"{name} + {x:g} {parameters.halogen}" if x else name
+                try:
+                    atoms = _cell(parameters, name, metal, x)
+                    lines[metal, host] = _line(parameters, atoms, metal, host)
+                except ValueError as error:
+                    warnings.append(f"{metal} in {host} is left out: {error}")
+                else:
+                    warnings += [f"{metal} in {host}: {said}" for said in _doubts(parameters, atoms, metal)]
+    if not lines:
+        raise ValueError("there is nothing to run: " + "; ".join(warnings))
+    runs = {key: [*line.parents.values()] for key, line in lines.items()}
+    return Plan(Flow([*lines.values()]), runs, lines, warnings)
+
+
+def _cell(parameters: MolecularDynamics, name: str, metal: str, x: float) -> Atoms:
+    """Build the supercell, doped and with vacancies where that is asked for."""
+    crystal = host_atoms(name, metal)
+    check_holds(crystal, metal)
+    atoms = supercell_for(crystal, parameters.min_image_A)
+    if x:
+        repeats = np.diag(atoms.info["philic"]["supercell"])
+        entry = crystal.info["philic"].get("entry", name)
+        atoms = halogenated(entry, metal, x, halogen=parameters.halogen, repeats=repeats.tolist())
+    return thinned(atoms, metal, parameters.vacancies)
+
+
+def _line(parameters: MolecularDynamics, atoms: Atoms, metal: str, host: str) -> Step:
+    """Make the steps of one host: relax it, run it at every temperature with every seed, and tell what follows."""
+    about: dict[str, Any] = {"metal": metal, "host": host}
+    relaxed = Step("relax", RELAXED, atoms, potential=parameters.potential, about=about)
+    about = about | {"atoms": len(atoms), "length_ps": parameters.length_ps, "potential": parameters.potential}
+    settings = {"mobile": metal, "equilibration_ps": parameters.equilibration_ps}
+    transports = {}
+    for kelvin in parameters.temperatures_K:
+        for seed in parameters.seeds:
+            site = f"{kelvin:g} K, seed {seed}"
+            run = _run(parameters, atoms, metal, kelvin)
+            step = Step(
+                "md",
+                run | {"seed": seed},
+                Derived(relaxed, len(atoms)),
+                potential=parameters.potential,
+                about=about | {"site": site},
+            )
+            transports[site] = Step("transport", settings, parents={"run": step}, about=about | {"site": site})
+    return Step("arrhenius", {}, parents=transports, about=about)
+
+
+def _run(parameters: MolecularDynamics, atoms: Atoms, metal: str, kelvin: float) -> dict[str, Any]:
+    """Give the parameters of an `md` step, and refuse them before it is run."""
+    timestep_fs = parameters.timestep_fs or default_timestep_fs(atoms)
+    between = stride(timestep_fs)
+    asked: dict[str, Any] = {
+        "temperature_K": kelvin,
+        "steps": max(1, round(parameters.length_ps * 1e3 / timestep_fs / between)) * between,
+        "timestep_fs": timestep_fs,
+        "thermostat": parameters.thermostat,
+        "mobile": metal,
+    }
+    check(atoms, card(parameters.potential), None, pressure_GPa=None, **asked)
+    return asked
+
+
+def _doubts(parameters: MolecularDynamics, atoms: Atoms, metal: str) -> list[str]:
+    """Say what is doubtful of a cell before it is run."""
+    doubts = [thin_cell(atoms, card(parameters.potential).cutoff_A)]
+    if parameters.vacancies and formal_charge(atoms, metal):
+        doubts.append(
+            f"`vacancies` is {parameters.vacancies}, which leaves a charge of {-parameters.vacancies:+d} in each cell that "
+            "the potential does not know of: balance it with a halogen (`x`), or read it as what a vacancy alone does"
+        )
+    return [doubt for doubt in doubts if doubt]
