@@ -23,8 +23,8 @@ _SAME_CELL_A = 1e-3
 _MOVES_A = 0.5
 _SWAPPED = 4  # atoms at most that trade places
 _SLICES = 41  # of the path, for the closest approach
-_DIRECTIONS = 12
-_BOW_A = 0.2
+SIDES = 12
+_BOW_A = 0.25
 _NEIGHBOURS_A = 5.0
 _POINT_A = 0.1  # nearer than this, two atoms are no nearer
 _SPRING = 1e-3  # of the interpolation: far below its stiffness, some d^-4
@@ -134,7 +134,7 @@ def straight(start: Atoms, end: Atoms, n_images: int) -> Floats:
         approach = closest_approach(start, tried)
         if not approach.collides:
             break
-        tried = _led_around(start, tried, approach)
+        tried = _ledaround(start, tried, approach)
     return tried
 
 
@@ -183,31 +183,11 @@ def interpolated(start: Atoms, path_A: Floats) -> Floats:
     return respaced(current, len(current))
 
 
-def bowed(start: Atoms, path_A: Floats) -> Floats:
-    """
-    Bow the way of the atom that goes farthest a little to one side, where there is most room.
-
-    A path on a plane or an axis of symmetry stays there for want of a force across, even where it runs along a ridge.
-
-    Parameters
-    ----------
-    start
-        Says what the atoms are, and their cell.
-    path_A
-        Positions of the images, (n_images, n_atoms, 3).
-    """
-    went_A = np.linalg.norm(path_A[-1] - path_A[0], axis=1)
-    mover = int(went_A.argmax())
-    along = path_A[-1, mover] - path_A[0, mover]
-    bump = _BOW_A * np.sin(np.pi * np.linspace(0, 1, len(path_A)))[:, None]
-    tried = [path_A.copy() for _ in range(_DIRECTIONS)]
-    for path, direction in zip(tried, _around(along), strict=True):
-        path[:, mover] += bump * direction
-    room = [round(closest_approach(start, path).closeness, 6) for path in tried]
-    best = int(np.argmax(room))
-    skew = tried[best].copy()
-    skew[:, mover] += 0.5 * bump * np.cross(along / went_A[mover], _around(along)[best])
-    return skew
+def bowed(path_A: Floats, mover: int, direction: Floats) -> Floats:
+    """Bow the way of one atom to a side, most in the middle: off a ridge that its symmetry would keep it on."""
+    bow_A = path_A.copy()
+    bow_A[:, mover] += _BOW_A * np.sin(np.pi * np.linspace(0, 1, len(path_A)))[:, None] * direction
+    return bow_A
 
 
 def respaced(path_A: Floats, n_images: int) -> Floats:
@@ -279,7 +259,7 @@ def _along(path_A: Floats, parts: Floats) -> Floats:
     return np.asarray((1 - rest) * path_A[where] + rest * path_A[where + 1])
 
 
-def _led_around(start: Atoms, path_A: Floats, approach: Approach) -> Floats:
+def _ledaround(start: Atoms, path_A: Floats, approach: Approach) -> Floats:
     """Bend the way of an atom around the one it would run into; both give way where both move."""
     mover, other = approach.mover, approach.other
     radii_A = covalent_radii[start.numbers[[mover, other]]].sum()
@@ -288,7 +268,7 @@ def _led_around(start: Atoms, path_A: Floats, approach: Approach) -> Floats:
     bump = np.exp(-(((np.linspace(0, 1, len(path_A)) - approach.part) / 0.35) ** 2))
     bump[[0, -1]] = 0.0
     best, widest = path_A, approach.closeness
-    for direction in _around(along):
+    for direction in around(along):
         for height in (0.5, 0.75, 1.0):
             tried = path_A.copy()
             for atom, share in yields:
@@ -299,12 +279,12 @@ def _led_around(start: Atoms, path_A: Floats, approach: Approach) -> Floats:
     return best
 
 
-def _around(along: Floats) -> Floats:
+def around(along: Floats) -> Floats:
     """Directions at right angles to one, evenly around it, always in the same order."""
     along = along / np.linalg.norm(along)
     first = np.cross(along, np.eye(3)[np.abs(along).argmin()])
     first /= np.linalg.norm(first)
-    angles = np.linspace(0, 2 * np.pi, _DIRECTIONS, endpoint=False)[:, None]
+    angles = np.linspace(0, 2 * np.pi, SIDES, endpoint=False)[:, None]
     return np.asarray(np.cos(angles) * first + np.sin(angles) * np.cross(along, first))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from ase import Atoms
 
 from ..potentials.base import Potential
-from ..structures.bands import Approach, bowed, closest_approach, farthest_A, interpolated, matched, path_lengths_A, straight
+from ..structures.bands import Approach, closest_approach, farthest_A, interpolated, matched, path_lengths_A, straight
 from .band import along
 from .path import Band, Course, End, mirror_between, parted
 from .result import Outcome, Result, Status
@@ -67,9 +67,10 @@ def neb(
 def band(start: End, end: End, course: Course) -> Asking:
     """Lead a band between two relaxed end points, as a calculation for `philic.workflows.together`.
 
-    Atoms are matched, collisions on the straight line led around, and the first path interpolated by distances (IDPP)
-    and bowed to one side, so that it does not stay on a ridge for its symmetry. Once every image's projected force is
-    below `philic.workflows.path.NEAR_eV_PER_A`, the highest image climbs. A jump that a symmetry operation turns into its
+    Atoms are matched, collisions on the straight line led around, and the first path interpolated by distances (IDPP).
+    Once every image's projected force is below `philic.workflows.path.NEAR_eV_PER_A`, the highest image climbs. Once it
+    has settled, the atom that goes farthest is moved aside there, both ways across: where the energy falls, the band lies
+    on a ridge, for its symmetry, and is bowed off it. A jump that a symmetry operation turns into its
     reverse is computed up to its middle. A band with a minimum on its way is split there, and each part gets its own.
 
     Parameters
@@ -101,8 +102,7 @@ def band(start: End, end: End, course: Course) -> Asking:
     line = closest_approach(start.atoms, np.array([start.atoms.positions, last.positions]))
     rough = straight(start.atoms, last, course.n_images(farthest_A(start.atoms, last)))
     mirror = mirror_between(start, end, rough[len(rough) // 2]) if course.mirrored else None
-    first = interpolated(start.atoms, rough)
-    parts = yield from parted(start, end, first if line.collides else bowed(start.atoms, first), mirror, course)
+    parts = yield from parted(start, end, interpolated(start.atoms, rough), mirror, course)
     return _outcome(parts, start, end, line, course.fmax_eV_per_A)
 
 

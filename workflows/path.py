@@ -10,7 +10,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from ..potentials.base import Prediction
-from ..structures.bands import fixed_atoms, respaced
+from ..structures.bands import SIDES, around, bowed, fixed_atoms, respaced
 from ..structures.mirrors import Mirror, mirror_of
 from .band import projected, springs, tangents
 from .descent import Descent
@@ -26,6 +26,11 @@ FEWEST_IMAGES = 5
 DEEP_eV = 0.05
 SPLIT_eV_PER_A = 0.2
 """A minimum on the way is one when the band is higher by this on both sides, with projected forces below that."""
+SETTLED_eV_PER_A = 0.1
+ASIDE_A = 0.1
+RIDGE_eV_PER_A2 = -0.05
+"""Below that projected force the saddle is tried for a second way down: its atom is moved so far aside, and a curvature
+below that is a ridge's."""
 RETREAT = 3.0
 """A band whose largest projected force has grown by this factor goes back to where it was smallest."""
 SETTLED_A = 0.05
@@ -232,7 +237,7 @@ def _descend(
 ) -> Generator[Sequence[Atoms], Sequence[Prediction], tuple[int, End] | None]:
     """Move the images until their projected forces are small; give the minimum on the way where it is to be split."""
     descent = Descent([band.image(index) for index in band.computed], ~fixed_atoms(band.atoms))
-    best = band
+    best, tried = band, False
     while True:
         band.take((yield [band.image(index) for index in band.computed]))
         if band.problem:
@@ -245,6 +250,12 @@ def _descend(
             if valley:
                 return index, valley
             may_split = False
+        if band.climbing is not None and not tried and band.residues_eV_per_A.max() < SETTLED_eV_PER_A:
+            tried = True
+            if (yield from _leaves_ridge(band)):
+                descent = Descent([band.image(index) for index in band.computed], ~fixed_atoms(band.atoms))
+                best = band
+                continue
         band.converged = band.near and band.within(course.fmax_eV_per_A)
         if band.converged or band.iterations > course.max_iterations:
             return None
@@ -258,6 +269,32 @@ def _descend(
         forces = projected(band.forces_eV_per_A, directions, band.climbing) + springs(band.path_A, directions, band.climbing)
         computed = slice(band.computed.start, band.computed.stop)
         band.move(descent.step(band.path_A[computed], forces[computed]))
+
+
+def _leaves_ridge(band: Band) -> Generator[Sequence[Atoms], Sequence[Prediction], bool]:
+    """Try the atom that goes farthest across its way at the saddle; where the energy falls, bow the band to that side."""
+    top = band.climbing or 0
+    mover = int(np.linalg.norm(band.path_A[-1] - band.path_A[0], axis=1).argmax())
+    sides = around(band.path_A[top + 1, mover] - band.path_A[top - 1, mover])[:: SIDES // 4][:2]
+    aside = []
+    for way in [way for side in sides for way in (side, -side)]:
+        atoms = band.image(top)
+        atoms.positions[mover] += ASIDE_A * way
+        aside.append(atoms)
+    forces = np.array([prediction.forces_eV_per_A[mover] for prediction in (yield aside)])
+    band.image_calls += len(aside)
+    if not np.isfinite(forces).all():
+        return False
+    bends = -(forces[::2] - forces[1::2]) @ sides.T / (2 * ASIDE_A)
+    curvatures, ways = np.linalg.eigh((bends + bends.T) / 2)
+    if curvatures[0] > RIDGE_eV_PER_A2:
+        return False
+    direction = ways[:, 0] @ sides
+    if band.mirror and np.linalg.norm(band.mirror.rotation @ direction - direction) > 0.1:
+        band.mirror = None  # it would hold the middle on the ridge
+    band.path_A = bowed(band.path_A, mover, direction)
+    band.climbing, band.near = None, False
+    return True
 
 
 def _valley(energies_eV: Floats) -> int | None:
