@@ -30,7 +30,7 @@ class Jumping(Parameters):
     cross_check: PotentialName | None = Field(None, description="a second potential, to see how far the two agree")
     endpoint_fmax_eV_per_A: PositiveFloat = Field(0.01, description="largest force at the end of an end point's relaxation")
     max_steps: PositiveInt = Field(300, description="optimiser steps after which an end point is given up")
-    fmax_eV_per_A: PositiveFloat = Field(0.05, description="largest projected force on a band at its end")
+    fmax_eV_per_A: PositiveFloat = Field(0.02, description="largest projected force on a band at its end")
     max_iterations: PositiveInt = Field(100, description="moves after which a band is given up")
     image_spacing_A: PositiveFloat = Field(0.75, description="how far the metal moves from image to image, at most")
     attempt_frequency_THz: PositiveFloat = Field(10.0, description="how often a jump is tried, for rates")

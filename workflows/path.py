@@ -28,11 +28,12 @@ SPLIT_eV_PER_A = 0.2
 """A minimum on the way is one when the band is higher by this on both sides, with projected forces below that."""
 SETTLED_eV_PER_A = 0.1
 ASIDE_A = 0.1
-RIDGE_eV_PER_A2 = -0.05
+RIDGE_eV_PER_A2 = -0.01
 """Below that projected force the saddle is tried for a second way down: its atom is moved so far aside, and a curvature
 below that is a ridge's."""
-RETREAT = 3.0
-"""A band whose largest projected force has grown by this factor goes back to where it was smallest."""
+RETREAT, RETREATS = 3.0, 3
+"""A band whose largest projected force has grown by this factor goes back to where it was smallest, at most so many times:
+there may be no way but over a hill."""
 SETTLED_A = 0.05
 """A band has settled when a move changes its highest energy by less than the asked force times this: soft atoms feel small
 forces far from where they belong."""
@@ -237,7 +238,7 @@ def _descend(
 ) -> Generator[Sequence[Atoms], Sequence[Prediction], tuple[int, End] | None]:
     """Move the images until their projected forces are small; give the minimum on the way where it is to be split."""
     descent = Descent([band.image(index) for index in band.computed], ~fixed_atoms(band.atoms))
-    best, tried = band, False
+    best, retreats, tried = band, 0, False
     while True:
         band.take((yield [band.image(index) for index in band.computed]))
         if band.problem:
@@ -262,7 +263,8 @@ def _descend(
         growth = band.residues_eV_per_A.max() / best.residues_eV_per_A.max()
         if best is band or growth < 1 or band.climbing != best.climbing:
             best = band.copy()
-        elif growth > RETREAT:
+        elif growth > RETREAT and retreats < RETREATS:
+            retreats += 1
             band.go_back_to(best)
             descent.forget()
         directions = band.directions
