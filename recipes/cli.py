@@ -117,6 +117,8 @@ def run(
             console.print("\n".join(report.plan_lines(prepared)[1:]), highlight=False)
             computed += [step.key for step in prepared.missing]
             results |= _run(prepared, opened)
+    except typer.Exit:  # a RuntimeError too, and its sentence is said
+        raise
     except (RuntimeError, StoreError) as error:
         print(f"error: the run stopped: {error}; what is finished is stored: run it again to go on", file=sys.stderr)
         raise typer.Exit(1) from error
