@@ -31,9 +31,9 @@ def headline(parameters: Jumping, plan: Plan) -> str:
 
 def overview(_: Jumping, plan: Plan) -> RenderableType:
     """Table of the hosts with their jumps."""
-    table = Table("metal", "host", "atoms", "jumps", title="hosts, and the distinct jumps of the metal", box=box.SIMPLE_HEAD)
     if not plan.complete:
         return _sites(plan)
+    table = Table("metal", "host", "atoms", "jumps", title="hosts, and the distinct jumps of the metal", box=box.SIMPLE_HEAD)
     for (metal, host, _mechanism), steps in plan.jumps.items():
         atoms = str(steps[0].parents["band"].n_atoms)
         table.add_row(metal, host, atoms, ", ".join(str(step.about["site"]) for step in steps))

@@ -13,6 +13,7 @@ from .hosts import check_new
 
 COLOURS = ("#332288", "#117733", "#882255", "#ddaa33", "#44aa99", "#cc6677", "#88ccee", "#999933")
 """That colour-blind people tell apart (P. Tol, 2021)."""
+SIZE_IN = (4.8, 3.8)
 
 
 def draw_transport(results: Sequence[Result], path: Path) -> None:
@@ -34,7 +35,8 @@ def draw_transport(results: Sequence[Result], path: Path) -> None:
         If the file is there already, or no run was analysed.
     """
     hosts = _by_host(results, "msd_A2")
-    figure, rows = _figure(path, hosts, 2)
+    check_new(path)
+    figure, rows = panels(len(hosts), 2, *SIZE_IN)
     for (title, members), (msd, growing) in zip(hosts.items(), rows, strict=True):
         for colour, result in zip(_colours(members), members, strict=True):
             _msd(msd, result, colour)
@@ -57,7 +59,8 @@ def draw_arrhenius(results: Sequence[Result], path: Path) -> None:
     Takes results of `arrhenius` steps, and else what `draw_transport` takes.
     """
     hosts = _by_host(results, "line_cm2_per_s")
-    figure, ((axis,),) = _figure(path, {"all": results}, 1)
+    check_new(path)
+    figure, ((axis,),) = panels(1, 1, *SIZE_IN)
     for (title, members), colour in zip(hosts.items(), _colours(hosts), strict=True):
         for result in members:
             _line(axis, result, colour, title)
@@ -85,14 +88,14 @@ def _title(about: Mapping[str, Any]) -> str:
     return f"{about['metal']} in {about['host']}\n{details}"
 
 
-def _figure(path: Path, rows: Any, columns: int) -> tuple[Any, Any]:
-    check_new(path)
+def panels(rows: int, columns: int, width_in: float, height_in: float) -> tuple[Any, Any]:
+    """Make a figure for a file, and its axes, shape ``(rows, columns)``, each of a size in inches."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(4.8 * columns, 3.8 * len(rows)), layout="constrained")
+    figure = Figure(figsize=(width_in * columns, height_in * rows), layout="constrained")
     FigureCanvasAgg(figure)
-    return figure, figure.subplots(len(rows), columns, squeeze=False)
+    return figure, figure.subplots(rows, columns, squeeze=False)
 
 
 def _colours(things: Any) -> list[str]:

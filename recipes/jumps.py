@@ -13,14 +13,9 @@ from ..structures.freezing import atoms_near
 from ..structures.images import image_of
 from ..structures.network import Network, to_parameters
 from ..workflows.flow import Derived, Flow, Step
-from .kinds import OneOrMore, Parameters, PotentialName
+from .kinds import OneOrMore, Parameters, PotentialName, number_as_list
 
-
-def _as_list(value: Any) -> Any:
-    return [value] if isinstance(value, (int, float)) else value
-
-
-Temperatures = Annotated[tuple[PositiveFloat, ...], Field(min_length=2), BeforeValidator(_as_list)]
+Temperatures = Annotated[tuple[PositiveFloat, ...], Field(min_length=2), BeforeValidator(number_as_list)]
 
 
 class Jumping(Parameters):
@@ -111,9 +106,10 @@ def judged(
     network
         The places and ways of the jumps.
     """
-    bands = {name: _bands(parameters, name, perfect, jumps(name)) for name in parameters.potentials}
+    planned = {name: jumps(name) for name in parameters.potentials}
+    bands = {name: _bands(parameters, name, perfect, ours) for name, ours in planned.items()}
     steps = []
-    for index, jump in enumerate(jumps(parameters.potential)):
+    for index, jump in enumerate(planned[parameters.potential]):
         parents = bands[parameters.potential][index]
         if parameters.cross_check:
             second = bands[parameters.cross_check][index]

@@ -22,6 +22,11 @@ def _as_list(value: Any) -> Any:
     return [] if value is None else [value] if isinstance(value, str) else value
 
 
+def number_as_list(value: Any) -> Any:
+    """Take one number where several may be given."""
+    return [value] if isinstance(value, (int, float)) else value
+
+
 def _known_metals(metals: tuple[str, ...]) -> tuple[str, ...]:
     for metal in metals:
         if metal not in METALS:

@@ -16,29 +16,25 @@ from ..structures.orderings import halogenated, thinned
 from ..workflows.flow import Derived, Flow, Step
 from ..workflows.md_conditions import check, default_timestep_fs, stride, thin_cell
 from .hosts import host_atoms
-from .kinds import Known, OneOrMore, Parameters, no_results
+from .kinds import Known, OneOrMore, Parameters, no_results, number_as_list
 
 RELAXED = {"fmax_eV_per_A": 0.05, "max_steps": 300, "relax_cell": True}
 """Thermal expansion is left out: a run keeps the cell that is relaxed at 0 K."""
-
-
-def _as_list(value: Any) -> Any:
-    return [value] if isinstance(value, (int, float)) else value
 
 
 class MolecularDynamics(Parameters):
     """Parameters of the recipe."""
 
     hosts: Annotated[OneOrMore, Field(min_length=1, description="names of `philic structures list`, or structure files")]
-    x: Annotated[tuple[NonNegativeFloat, ...], Field(min_length=1), BeforeValidator(_as_list)] = Field(
+    x: Annotated[tuple[NonNegativeFloat, ...], Field(min_length=1), BeforeValidator(number_as_list)] = Field(
         (0.0,), description="halogen atoms per formula unit for sulfur, a metal vacancy with each; several to compare"
     )
     halogen: str = Field("Cl", description="which halogen: F, Cl, Br or I")
     vacancies: NonNegativeInt = Field(0, description="metal atoms taken out of each cell besides those")
-    temperatures_K: Annotated[tuple[float, ...], Field(min_length=1), BeforeValidator(_as_list)] = Field(
+    temperatures_K: Annotated[tuple[float, ...], Field(min_length=1), BeforeValidator(number_as_list)] = Field(
         (600.0, 800.0, 1000.0), description="a run at each"
     )
-    seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1), BeforeValidator(_as_list)] = Field(
+    seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1), BeforeValidator(number_as_list)] = Field(
         (0,), description="of start momenta and thermostat: a run with each at every temperature"
     )
     length_ps: PositiveFloat = Field(20.0, description="length of each run; a longer one goes on from a shorter")

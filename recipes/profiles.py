@@ -8,6 +8,7 @@ from typing import Any
 
 from ..workflows.band import profile
 from ..workflows.result import Result
+from .curves import panels
 from .hosts import check_new
 
 PICTURES = (".png", ".pdf", ".svg")
@@ -37,20 +38,15 @@ def draw_profiles(results: Sequence[Result], path: Path) -> None:
     drawn = [result for result in results if "path_A" in result.arrays and "site" in result.about]
     if not drawn:
         raise ValueError("there is no energy profile among these results: choose --function migration")
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    panels: dict[str, list[Result]] = {}
+    hosts: dict[str, list[Result]] = {}
     for result in drawn:
-        panels.setdefault(f"{result.about['host']}, {result.about.get('mechanism', '')}", []).append(result)
-    columns = min(3, len(panels))
-    rows = -(-len(panels) // columns)
-    figure = Figure(figsize=(4.6 * columns, 3.6 * rows), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axis, (title, members) in zip(axes, panels.items(), strict=False):
+        hosts.setdefault(f"{result.about['host']}, {result.about.get('mechanism', '')}", []).append(result)
+    columns = min(3, len(hosts))
+    figure, grid = panels(-(-len(hosts) // columns), columns, 4.6, 3.6)
+    axes = grid.ravel()
+    for axis, (title, members) in zip(axes, hosts.items(), strict=False):
         _panel(axis, title, members)
-    for axis in axes[len(panels) :]:
+    for axis in axes[len(hosts) :]:
         axis.set_axis_off()
     figure.savefig(path, dpi=160)
 

@@ -104,7 +104,8 @@ def together(
 
 def _answers(active: Mapping[int, _Going], potential: Potential, stress: bool, watch: Watch) -> dict[int, list[Prediction]]:
     """Answer every calculation, from its memory where it can be, and else by one call for all."""
-    wanted = {index: {_digest(atoms): atoms for atoms in going.wants} for index, going in active.items()}
+    digests = {index: [_digest(atoms) for atoms in going.wants] for index, going in active.items()}
+    wanted = {index: dict(zip(digests[index], going.wants, strict=True)) for index, going in active.items()}
     known = {
         index: {digest: known for digest in ours if (known := active[index].memory.get(digest))}
         for index, ours in wanted.items()
@@ -124,7 +125,7 @@ def _answers(active: Mapping[int, _Going], potential: Potential, stress: bool, w
     for index, found in new.items():
         active[index].memory.update(found)
         known[index] |= found
-    return {index: [known[index][digest] for digest in map(_digest, active[index].wants)] for index in active}
+    return {index: [known[index][digest] for digest in ours] for index, ours in digests.items()}
 
 
 def _digest(atoms: Atoms) -> str:
