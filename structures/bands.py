@@ -24,7 +24,6 @@ _MOVES_A = 0.5
 _SWAPPED = 4  # atoms at most that trade places
 _SLICES = 41  # of the path, for the closest approach
 SIDES = 12
-_BOW_A = 0.25
 _NEIGHBOURS_A = 5.0
 _POINT_A = 0.1  # nearer than this, two atoms are no nearer
 _SPRING = 1e-3  # of the interpolation: far below its stiffness, some d^-4
@@ -181,13 +180,6 @@ def interpolated(start: Atoms, path_A: Floats) -> Floats:
     found = minimize(objective, current[1:-1, free].ravel(), jac=True, method="L-BFGS-B", options={"maxiter": 200})
     current[1:-1, free] = found.x.reshape(shape)
     return respaced(current, len(current))
-
-
-def bowed(path_A: Floats, mover: int, direction: Floats) -> Floats:
-    """Bow the way of one atom to a side, most in the middle: off a ridge that its symmetry would keep it on."""
-    bow_A = path_A.copy()
-    bow_A[:, mover] += _BOW_A * np.sin(np.pi * np.linspace(0, 1, len(path_A)))[:, None] * direction
-    return bow_A
 
 
 def respaced(path_A: Floats, n_images: int) -> Floats:

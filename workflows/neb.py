@@ -26,7 +26,7 @@ def neb(
     parents: Sequence[Mapping[str, Result]],
     memories: Sequence[Memory] | None = None,
     watch: Watch = lambda _: None,
-    fmax_eV_per_A: float = 0.05,
+    fmax_eV_per_A: float = 0.02,
     max_iterations: int = 100,
     image_spacing_A: float = 0.75,
 ) -> Iterator[tuple[int, Outcome]]:
@@ -69,8 +69,8 @@ def band(start: End, end: End, course: Course) -> Asking:
 
     Atoms are matched, collisions on the straight line led around, and the first path interpolated by distances (IDPP).
     Once every image's projected force is below `philic.workflows.path.NEAR_eV_PER_A`, the highest image climbs. Once it
-    has settled, the atom that goes farthest is moved aside there, both ways across: where the energy falls, the band lies
-    on a ridge, for its symmetry, and is bowed off it. A jump that a symmetry operation turns into its
+    has settled, the atom that goes farthest is pushed aside there and all relax across the way: where they do not come
+    back, the band lies on a ridge, for its symmetry, and is bowed off it. A jump that a symmetry operation turns into its
     reverse is computed up to its middle. A band with a minimum on its way is split there, and each part gets its own.
 
     Parameters

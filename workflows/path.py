@@ -10,12 +10,13 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from ..potentials.base import Prediction
-from ..structures.bands import SIDES, around, bowed, fixed_atoms, respaced
+from ..structures.bands import fixed_atoms, respaced
 from ..structures.mirrors import Mirror, mirror_of
 from .band import projected, springs, tangents
 from .descent import Descent
 from .relax import EXPLODED_eV_PER_A, relaxing
 from .result import Status
+from .ridge import beside
 
 Floats = NDArray[np.float64]
 
@@ -27,10 +28,9 @@ DEEP_eV = 0.05
 SPLIT_eV_PER_A = 0.2
 """A minimum on the way is one when the band is higher by this on both sides, with projected forces below that."""
 SETTLED_eV_PER_A = 0.1
-ASIDE_A = 0.1
-RIDGE_eV_PER_A2 = -0.01
-"""Below that projected force the saddle is tried for a second way down: its atom is moved so far aside, and a curvature
-below that is a ridge's."""
+"""Below that projected force the saddle is tried for a ridge."""
+ON_MIRROR_A = 0.05
+"""A band bowed off a ridge is still computed up to its middle where that is nearer to its mirror image."""
 RETREAT, RETREATS = 3.0, 3
 """A band whose largest projected force has grown by this factor goes back to where it was smallest, at most so many times:
 there may be no way but over a hill."""
@@ -62,7 +62,7 @@ class Course:
     """What a band keeps to: where it stops, how many images it has, and the potential's cutoff."""
 
     cutoff_A: float
-    fmax_eV_per_A: float = 0.05
+    fmax_eV_per_A: float = 0.02
     max_iterations: int = 100
     image_spacing_A: float = 0.75
     mirrored: bool = True
@@ -274,27 +274,18 @@ def _descend(
 
 
 def _leaves_ridge(band: Band) -> Generator[Sequence[Atoms], Sequence[Prediction], bool]:
-    """Try the atom that goes farthest across its way at the saddle; where the energy falls, bow the band to that side."""
-    top = band.climbing or 0
+    """Where the atoms go to another way when pushed aside at the saddle, bow the band to there."""
+    last, top = len(band.path_A) - 1, band.climbing or 0
     mover = int(np.linalg.norm(band.path_A[-1] - band.path_A[0], axis=1).argmax())
-    sides = around(band.path_A[top + 1, mover] - band.path_A[top - 1, mover])[:: SIDES // 4][:2]
-    aside = []
-    for way in [way for side in sides for way in (side, -side)]:
-        atoms = band.image(top)
-        atoms.positions[mover] += ASIDE_A * way
-        aside.append(atoms)
-    forces = np.array([prediction.forces_eV_per_A[mover] for prediction in (yield aside)])
-    band.image_calls += len(aside)
-    if not np.isfinite(forces).all():
+    moved_A, calls = yield from beside(band.image(top), band.energies_eV[top], band.directions[top], mover)
+    band.image_calls += calls
+    if moved_A is None:
         return False
-    bends = -(forces[::2] - forces[1::2]) @ sides.T / (2 * ASIDE_A)
-    curvatures, ways = np.linalg.eigh((bends + bends.T) / 2)
-    if curvatures[0] > RIDGE_eV_PER_A2:
-        return False
-    direction = ways[:, 0] @ sides
-    if band.mirror and np.linalg.norm(band.mirror.rotation @ direction - direction) > 0.1:
-        band.mirror = None  # it would hold the middle on the ridge
-    band.path_A = bowed(band.path_A, mover, direction)
+    band.path_A += np.interp(np.arange(last + 1), [0, top, last], [0, 1, 0])[:, None, None] * moved_A
+    middle_A = band.path_A[last // 2]
+    mirror = mirror_of(band.image(0), band.image(last), middle_A) if band.mirror else None
+    held = mirror is not None and np.abs(mirror.image(middle_A) - middle_A).max() < ON_MIRROR_A
+    band.mirror = mirror if held else None  # another would draw the middle back onto the ridge
     band.climbing, band.near = None, False
     return True
 

@@ -67,7 +67,7 @@ STEPS = {
     "hopping": Registered(hopping, 1),
     "neb": Registered(
         neb,
-        1,
+        2,
         expected_force_calls=40,
         needs=frozenset({"parents", "memories"}),
         stopping=frozenset({"fmax_eV_per_A", "max_iterations"}),
@@ -81,7 +81,7 @@ STEPS = {
     ),
     "transport": Registered(transport_of_run, 1, needs=frozenset({"folders"})),
     "arrhenius": Registered(arrhenius_of_runs, 1),
-    "vibrations": Registered(vibrations, 1, expected_force_calls=121, needs=frozenset({"memories"})),
+    "vibrations": Registered(vibrations, 2, expected_force_calls=121, needs=frozenset({"memories"})),
 }
 
 BUILDERS = {

@@ -14,7 +14,9 @@ from ..structures.bands import fixed_atoms
 from .result import Outcome, Status
 from .together import Asking, Memory, Watch, together
 
-DISPLACEMENT_A = 0.015
+DISPLACEMENT_A = 0.04
+"""So large since a learnt potential may have a kink in the middle of a symmetric saddle: with 0.015 Å the jump of sodium in
+Na2O has a second imaginary frequency with CHGNet, though its energy rises to both sides from 0.03 Å on."""
 IMAGINARY_THZ = 0.1
 """An imaginary frequency counts when it is larger: smaller ones are the numbers' noise, or the drift of atoms none of which
 is fixed."""
@@ -27,7 +29,7 @@ def vibrations(
     watch: Watch = lambda _: None,
     memories: Sequence[Memory] | None = None,
 ) -> Iterator[tuple[int, Outcome]]:
-    """Compute the harmonic frequencies of each structure's free atoms, by central differences of 0.015 Å.
+    """Compute the harmonic frequencies of each structure's free atoms, by central differences of 0.04 Å.
 
     `ase.constraints.FixAtoms` holds the others (see `philic.structures.freezing`).
 

@@ -96,7 +96,7 @@ def test_gold_on_aluminium_takes_few_calls(mirrored):
     assert found.scalars["band_force_eV_per_A"] < 0.05
     assert found.scalars["mirror"] is mirrored
     assert found.scalars["climbing"] is True
-    assert found.force_calls == found.scalars["image_calls"] <= (16 if mirrored else 24)
+    assert found.force_calls == found.scalars["image_calls"] <= (22 if mirrored else 28)
 
 
 def test_a_hop_over_the_cell_s_edge_is_as_any_other():
@@ -199,7 +199,7 @@ def result(outcome):
 def test_company_does_not_change_a_band():
     parents = [{"start": result(ends(name)[0]), "end": result(ends(name)[1])} for name in ("Au", "hcp")]
     starts = [pair["start"].structures["final"] for pair in parents]
-    for index, found in neb(starts, EMT, parents=parents):
+    for index, found in neb(starts, EMT, parents=parents, fmax_eV_per_A=0.05):
         alone = jump(("Au", "hcp")[index])
         assert found.scalars == alone.scalars
         assert found.force_calls == alone.force_calls
@@ -306,25 +306,35 @@ def ridged(atoms):
     x, y, z = atoms.positions[0] - 6.0
     energy_eV = (x**2 - 1) ** 2 + y**4 / 4 - 0.4 * (1 - x**2) * y**2 + z**2
     slope = (4 * x * (x**2 - 1) + 0.8 * x * y**2, y**3 - 0.8 * (1 - x**2) * y, 2 * z)
-    return Prediction(energy_eV, np.array([np.negative(slope), np.zeros(3)]))
+    return Prediction(energy_eV, -np.array([slope, np.zeros(3), np.zeros(3)]))
 
 
-def test_a_path_does_not_stay_on_a_ridge_for_its_symmetry():
-    start, end = (Atoms("K2", [(6.0 + x, 6.0, 6.0), (6.0, 6.0, 0.0)], cell=[12.0] * 3, pbc=True) for x in (-1, 1))
-    ends = [End(atoms, 0.0, np.zeros((2, 3))) for atoms in (start, end)]
-    for atoms in (start, end):
-        atoms.set_constraint(FixAtoms([1]))
-    outcome = followed(band(*ends, Course(6.0, fmax_eV_per_A=0.01)))
+def ridged_by_a_neighbour(atoms):
+    """The same with a ridge that only a neighbour's yielding makes one: aside 0.8686 eV, but uphill while it stays."""
+    (x, y, z), (far_x, far_y, far_z) = atoms.positions[:2] - [(6, 6, 6), (6, 6, 1)]
+    pull = 1.5 * (1 - x**2)
+    energy_eV = (x**2 - 1) ** 2 + 0.2 * y**2 + y**4 / 4 - pull * y * far_y + far_y**2 + z**2 + far_x**2 + far_z**2
+    slope = (4 * x * (x**2 - 1) + 3 * x * y * far_y, 0.4 * y + y**3 - pull * far_y, 2 * z)
+    return Prediction(energy_eV, -np.array([slope, (2 * far_x, 2 * far_y - pull * y, 2 * far_z), np.zeros(3)]))
+
+
+@pytest.mark.parametrize(("surface", "barrier_eV"), [(ridged, 0.84), (ridged_by_a_neighbour, 0.8686)])
+def test_a_path_does_not_stay_on_a_ridge_for_its_symmetry(surface, barrier_eV):
+    ends = []
+    for x in (-1, 1):
+        atoms = Atoms("KFCl", [(6.0 + x, 6.0, 6.0), (6.0, 6.0, 1.0), (6.0, 6.0, 3.0)], cell=[12.0] * 3, pbc=True)
+        atoms.set_constraint(FixAtoms([2]))
+        ends.append(End(atoms, 0.0, np.zeros((3, 3))))
+    outcome = followed(band(*ends, Course(6.0, fmax_eV_per_A=0.01)), surface)
     assert outcome.status is Status.CONVERGED
-    assert outcome.scalars["mirror"]
-    assert outcome.scalars["barrier_forward_eV"] == pytest.approx(0.84, abs=1e-3)
+    assert outcome.scalars["barrier_forward_eV"] == pytest.approx(barrier_eV, abs=1e-3)
 
 
-def followed(calculation):
-    """Lead a band over the ridged valley to its end."""
+def followed(calculation, surface):
+    """Lead a band over a surface to its end."""
     asked = next(calculation)
     try:
         while True:
-            asked = calculation.send([ridged(atoms) for atoms in asked])
+            asked = calculation.send([surface(atoms) for atoms in asked])
     except StopIteration as end:
         return end.value

@@ -25,7 +25,9 @@ def test_a_dimer_has_the_frequency_of_its_spring():
     found = outcome(dimer, "lj")
     stiffness = 72 * epsilon / (2 ** (1 / 3) * sigma**2)
     expected = np.sqrt(2 * stiffness / dimer.get_masses()[0] * _e / _amu * 1e20) / (2e12 * np.pi)
-    assert found.arrays["frequencies_THz"][-1] == pytest.approx(expected, rel=2e-3)
+    assert found.arrays["frequencies_THz"][-1] == pytest.approx(
+        expected, rel=5e-3
+    )  # finite steps feel the fourth derivative
     assert found.scalars["n_imaginary"] == 0
     assert found.force_calls == 13
     assert np.abs(found.arrays["frequencies_THz"][:5]).max() < 0.1
@@ -40,7 +42,7 @@ def test_frequencies_of_an_adatom_are_ase_s(tmp_path):
     ours = outcome(relaxed.structures["final"], "emt")
     atoms = relaxed.structures["final"].copy()
     atoms.calc = load("emt").calculator()
-    theirs = Vibrations(atoms, indices=[12], name=tmp_path / "vib", delta=0.015)
+    theirs = Vibrations(atoms, indices=[12], name=tmp_path / "vib", delta=0.04)
     theirs.run()
     in_THz = theirs.get_frequencies().real * 0.0299792458
     np.testing.assert_allclose(ours.arrays["frequencies_THz"], in_THz, rtol=1e-3)
