@@ -5,9 +5,9 @@ fitted by generalised least squares, as in A. R. McCluskey, S. W. Coles and B. J
 (2025), but with the exact covariance of overlapping windows of a walk with independent steps in place of their approximate
 one (in the manner of J. T. Bullerjahn, S. von Bülow and G. Hummer, J. Chem. Phys. 153, 024116 (2020), with a term for rare
 hops). Ions that go along a line or in a plane, or together, leave more noise than as many that go every way alone: both are
-read off the displacements at the first lag. On 200 known random walks (32 ions, 200 steps) the 68 and 95 % intervals hold the
-true value 142 and 192 times, along a line 140 and 190, in pairs 129 and 189; those of kinisi 2.1.0 with its own lags hold that
-of the first 155 and 196 times, wider than they say.
+read off the displacements at the first lag. On 200 known random walks (32 ions, 200 steps) the 68 and 95 % intervals hold
+the true value 142 and 192 times, along a line 140 and 190, in pairs 129 and 189; those of kinisi 2.1.0 with its own lags
+hold that of the first 155 and 196 times, wider than they say.
 """
 
 from __future__ import annotations

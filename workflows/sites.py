@@ -208,7 +208,7 @@ def _maxima(counts: Integers, cell_A: Array) -> Array:
     from scipy.ndimage import gaussian_filter, maximum_filter  # type: ignore[import-untyped]
 
     smooth = gaussian_filter(counts.astype(float), 1.0, mode="wrap")
-    reach = [1 + 2 * int(HOP_A / 2 * n / length) for n, length in zip(counts.shape, np.linalg.norm(cell_A, axis=1), strict=True)]
+    reach = 1 + 2 * (HOP_A / 2 * np.array(counts.shape) / np.linalg.norm(cell_A, axis=1)).astype(int)
     peaks = np.argwhere((smooth == maximum_filter(smooth, size=reach, mode="wrap")) & (smooth > 0))
     highest_first = np.argsort(-smooth[tuple(peaks.T)], kind="stable")
     return (peaks[highest_first] + 0.5) / counts.shape

@@ -89,7 +89,7 @@ def test_sites_that_are_not_in_the_start_are_found():
 
 def test_a_site_is_where_its_ions_are_on_average():
     fractional, _ = hopping(rate_per_ps=0.0)
-    sites = find_sites(fractional + [0.03, 0, 0], KNOWN[:6], CELL)
+    sites = find_sites(fractional + np.array([0.03, 0, 0]), KNOWN[:6], CELL)
     np.testing.assert_allclose(sites - KNOWN[:6], np.tile([0.03, 0, 0], (6, 1)), atol=0.005)
 
 
