@@ -23,6 +23,8 @@ CORE, CORE_A = 0.35, 1.0
 """An ion has arrived at a site when it is nearer than so many distances between the two closest sites, at most so many Å."""
 SEEN = 0.05
 """A maximum of the density is a site when an ion is there at least this part of the time."""
+PARTS = 10
+"""Of a run, compared to see whether jumps come in bursts."""
 ROUNDS = 3
 """A site is moved to the mean place of its ions so many times."""
 FEW = 100_000
@@ -48,8 +50,7 @@ class Sites:
     length_A
         Mean length of the jumps; NaN without any.
     residence_ps
-        Draws of the mean time between an ion's jumps, as if they had nothing to do with each other (Poisson, Jeffreys
-        prior), shape ``(SAMPLES,)``.
+        Draws of the mean time between an ion's jumps, shape ``(SAMPLES,)``.
     directions
         In how many directions the jumps that were seen lead through the crystal.
     """
@@ -152,8 +153,8 @@ def follow(fractional: Array, sites: Array, n_known: int, cell_A: Array, frame_p
     """
     n_frames, n_ions, _ = fractional.shape
     at = np.array([_states(fractional[:, ion], sites, cell_A) for ion in range(n_ions)])
-    leaps = [(row[moves], row[moves + 1]) for row in at if len(moves := np.flatnonzero((np.diff(row, axis=0)).any(axis=1)))]
-    before, after = (np.concatenate(some) for some in zip(*leaps, strict=True)) if leaps else np.zeros((2, 0, 4), dtype=int)
+    moves = [np.flatnonzero(np.diff(row, axis=0).any(axis=1)) for row in at]
+    before, after = (np.concatenate([row[m + later] for row, m in zip(at, moves, strict=True)]) for later in (0, 1))
     ways = np.column_stack([before[:, 0], after[:, 0], after[:, 1:] - before[:, 1:]])
     distinct, times = np.unique(ways, axis=0, return_counts=True)
     moved_A = (sites[ways[:, 1]] - sites[ways[:, 0]] + ways[:, 2:]) @ cell_A
@@ -162,11 +163,22 @@ def follow(fractional: Array, sites: Array, n_known: int, cell_A: Array, frame_p
         n_found=len(sites) - n_known,
         occupancy=np.bincount(at[..., 0].ravel(), minlength=len(sites)) / n_frames,
         graph=np.column_stack([distinct, times]),
-        n_back=sum(int((one[:-1] == other[1:]).all(axis=1).sum()) for one, other in leaps),
+        n_back=sum(int((row[m][:-1] == row[m + 1][1:]).all(axis=1).sum()) for row, m in zip(at, moves, strict=True)),
         length_A=float(np.linalg.norm(moved_A, axis=1).mean()) if len(ways) else np.nan,
-        residence_ps=n_ions * (n_frames - 1) * frame_ps / np.random.default_rng(0).gamma(len(ways) + 0.5, size=SAMPLES),
+        residence_ps=n_ions * (n_frames - 1) * frame_ps / _draws_of_jumps(np.concatenate(moves), n_frames),
         directions=_directions(distinct, sites, cell_A),
     )
+
+
+def _draws_of_jumps(frames: Integers, n_frames: int) -> Array:
+    """Draw how many jumps there are in such a run, from the frames of those that were made.
+
+    A Poisson count with Jeffreys prior, widened by what the parts of the run differ beyond it: jumps come in bursts.
+    """
+    parts = np.histogram(frames, PARTS, (0, n_frames))[0]
+    bursts = max(1.0, parts.var(ddof=1) / max(parts.mean(), 1 / PARTS))
+    draws: Array = bursts * np.random.default_rng(0).gamma((len(frames) + 0.5) / bursts, size=SAMPLES)
+    return draws
 
 
 def _states(fractional: Array, sites: Array, cell_A: Array) -> Integers:
