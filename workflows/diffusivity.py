@@ -186,16 +186,16 @@ def noise_of(moved_A: Array, n_windows: float) -> Noise:
     moved_A
         Displacements over the lag, from every start and of every ion, shape ``(n_starts, n_ions, 3)``.
     n_windows
-        How many of the starts do not overlap.
+        How many of the starts do not overlap, above 1.
     """
     n_ions = moved_A.shape[1]
     squared = (moved_A**2).sum(axis=-1)
     tensor = np.einsum("tia,tib->ab", moved_A, moved_A) / squared.size
     n = n_windows * n_ions
     raw = 2 * float((tensor**2).sum() / np.trace(tensor) ** 2)
-    gaussian = float(np.clip((raw - 2 / n) / (1 + (1 - raw) / n), 2 / 3, 2)) if n > 1 else 2 / 3
+    gaussian = float(np.clip((raw - 2 / n) / (1 + (1 - raw) / n), 2 / 3, 2))
     rare_A4 = max(0.0, float(squared.var() - gaussian * squared.mean() ** 2))
-    together = n_ions * squared.mean(axis=1).var() / squared.var() * n_windows / max(n_windows - 1, 1)
+    together = n_ions * squared.mean(axis=1).var() / squared.var() * (n_windows - 1 / n_ions) / (n_windows - 1)
     return Noise(gaussian, rare_A4, n_ions / max(1.0, float(together)))
 
 

@@ -1,6 +1,7 @@
 """Molecular dynamics as a user meets it: plans, refusals before a step is run, tables and pictures of a tiny run."""
 
 import io
+import json
 import re
 
 import numpy as np
@@ -15,6 +16,7 @@ from philic.recipes.files import read
 from philic.recipes.molecular_dynamics import plan
 from philic.recipes.run import prepare, run
 from philic.workflows.conduction import arrhenius_of_runs
+from philic.workflows.export import select, write
 from philic.workflows.result import Result, Status
 from philic.workflows.store import Store
 
@@ -139,6 +141,19 @@ def test_a_run_ends_in_tables_that_say_why_there_is_no_diffusivity(tiny):
     assert {path.name for path in (store.path.parent / "philic.db.work").iterdir()} == {
         step.trail for step in prepared.plan.flow if step.function == "md"
     }
+
+
+def test_what_was_found_is_exported(tiny, tmp_path):
+    _, store, _ = tiny
+    columns = {
+        "transport": {"hops", "settled", "diffusivity_K"},
+        "sites": {"sites", "sites_found", "jumps", "jump_directions"},
+    }
+    for function, wanted in columns.items():
+        write(select(store, function), tmp_path / f"{function}.json")
+        rows = json.loads((tmp_path / f"{function}.json").read_text())
+        assert [row["site"] for row in rows] == ["300 K, seed 0", "600 K, seed 0"]
+        assert wanted <= set(rows[0])
 
 
 def test_runs_without_a_diffusivity_are_drawn_and_lines_without_one_refused(tiny, tmp_path):
