@@ -86,12 +86,12 @@ def lines(plan: Plan, results: Mapping[str, Result]) -> RenderableType:
             units = (("activation_energy", "_eV"), ("diffusivity_300K", "_cm2_per_s"), ("conductivity_300K", "_mS_per_cm"))
             table.add_row(f"{metal} in {host}", *[_range(result.scalars, *unit) for unit in units])
             notes.append(f"{metal} in {host}: {result.message}.")
-    room = (
-        f"What is said of {room} is extrapolated, so a change of phase or mechanism on the way is not in it; its σ is of ions "
-        "that move alone (Nernst-Einstein)."
+    told = (
+        f"What is said of {room} is extrapolated, so a change of phase or mechanism on the way is not in it; its σ is of "
+        "ions that move alone (Nernst-Einstein)."
     )
     cells = [f"{sentence}." for sentence in _cells(plan, results)]
-    return Group(table, Text("\n".join([*notes, *cells, room, CAUTION])))
+    return Group(table, Text("\n".join([*notes, *cells, told, CAUTION])))
 
 
 def _table(title: str, words: tuple[str, ...], numbers: tuple[str, ...]) -> Table:
