@@ -139,7 +139,7 @@ def results(
 ) -> None:
     """Print, filter, sort and export what is stored."""
     from ..workflows.export import select, write
-    from .curves import draw_arrhenius, draw_transport
+    from .curves import draw_arrhenius, draw_density, draw_transport
     from .profiles import PICTURES, draw_profiles
     from .report import results_table
 
@@ -148,7 +148,8 @@ def results(
             raise ValueError(f"`{store}` does not exist: run a recipe first, or name the store with --store")
         found = select(_open(store), function, where or [], sort)
         if to and to.suffix in PICTURES:
-            {"transport": draw_transport, "arrhenius": draw_arrhenius}.get(function, draw_profiles)(found, to)
+            pictures = {"transport": draw_transport, "sites": draw_density, "arrhenius": draw_arrhenius}
+            pictures.get(function, draw_profiles)(found, to)
         elif to:
             write(found, to)
     if to:

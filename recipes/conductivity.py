@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 from rich import box
@@ -10,9 +11,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from ..workflows.arrhenius import agreement
 from ..workflows.conduction import ROOM_K
 from ..workflows.order import MELTED
-from ..workflows.result import Result
+from ..workflows.result import Result, Status
 from .molecular_dynamics import MolecularDynamics, Plan
 
 CAUTION = (
@@ -43,6 +45,7 @@ def overview(_: MolecularDynamics, plan: Plan) -> RenderableType:
 def tables(plan: Plan, results: Mapping[str, Result]) -> Iterator[RenderableType]:
     """Every run with what was found in it; then the activation energy of each host."""
     yield runs(plan, results)
+    yield sites(plan, results)
     yield lines(plan, results)
 
 
@@ -59,6 +62,20 @@ def runs(plan: Plan, results: Mapping[str, Result]) -> RenderableType:
     return Group(table, Text("\n".join(notes)))
 
 
+def sites(plan: Plan, results: Mapping[str, Result]) -> RenderableType:
+    """Table of the runs: where ions sat, how often they jumped, and how long they stayed."""
+    numbers = ("sites", "not in start", "jumps", "back", "length Å", "residence ps", "directions")
+    table = _table("where ions sit, and how they jump", ("ions", "run"), numbers)
+    doubts = []
+    for (metal, host), steps in plan.sites.items():
+        for step in steps:
+            if (result := results.get(step.key)) and "sites" in result.scalars:
+                table.add_row(f"{metal} in {host}", str(step.about["site"]), *_jumps(result.scalars))
+                if result.status is not Status.CONVERGED:
+                    doubts.append(f"{metal} in {host}, {step.about['site']}: {result.message}.")
+    return Group(table, Text("\n".join(doubts)))
+
+
 def lines(plan: Plan, results: Mapping[str, Result]) -> RenderableType:
     """Table of the hosts: activation energy, and what it means at room temperature."""
     room = f"{ROOM_K:g} K"
@@ -67,11 +84,14 @@ def lines(plan: Plan, results: Mapping[str, Result]) -> RenderableType:
     for (metal, host), step in plan.lines.items():
         if result := results.get(step.key):
             units = (("activation_energy", "_eV"), ("diffusivity_300K", "_cm2_per_s"), ("conductivity_300K", "_mS_per_cm"))
-            cells = [_range(result.scalars, *unit) for unit in units]
-            table.add_row(f"{metal} in {host}", *cells)
+            table.add_row(f"{metal} in {host}", *[_range(result.scalars, *unit) for unit in units])
             notes.append(f"{metal} in {host}: {result.message}.")
-    sigma = "σ at room temperature is of ions that move alone (Nernst-Einstein)."
-    return Group(table, Text("\n".join([*notes, sigma, CAUTION])))
+    told = (
+        f"What is said of {room} is extrapolated, so a change of phase or mechanism on the way is not in it; its σ is of "
+        "ions that move alone (Nernst-Einstein)."
+    )
+    cells = [f"{sentence}." for sentence in _cells(plan, results)]
+    return Group(table, Text("\n".join([*notes, *cells, told, CAUTION])))
 
 
 def _table(title: str, words: tuple[str, ...], numbers: tuple[str, ...]) -> Table:
@@ -93,6 +113,33 @@ def _numbers(scalars: Mapping[str, Any]) -> list[str]:
         _range(scalars, "conductivity", "_mS_per_cm"),
         _WORDS[scalars["lindemann"] < MELTED] if "lindemann" in scalars else "",
         _WORDS[scalars["settled"]],
+    ]
+
+
+def _jumps(scalars: Mapping[str, Any]) -> list[str]:
+    counts = [str(scalars[name]) for name in ("sites", "sites_found", "jumps")]
+    if not scalars["jumps"]:
+        return counts
+    back, length = f"{scalars['jumps_back_share']:.0%}", f"{scalars['jump_length_A']:.1f}"
+    return [*counts, back, length, _range(scalars, "residence", "_ps"), str(scalars["jump_directions"])]
+
+
+def _cells(plan: Plan, results: Mapping[str, Result]) -> list[str]:
+    """Say of each host and temperature that was run in several cells whether D agrees."""
+    draws: dict[tuple[str, float], dict[int, list[Any]]] = {}
+    for step in chain(*plan.runs.values()):
+        result = results.get(step.key)
+        if result and "diffusivity_cm2_per_s" in result.scalars:
+            ions = f"{step.about['metal']} in {step.about['host']}"
+            of_cell = draws.setdefault((ions, result.scalars["asked_K"]), {})
+            of_cell.setdefault(step.about["atoms"], []).append(result.arrays["diffusivity_samples_cm2_per_s"])
+    otherwise = "D depends on the cell, take a larger one, or the runs are too short"
+    return [
+        agreement([*chain(*of_cell.values())]).sentence(
+            f"{ions} at {kelvin:g} K: cells of {' and '.join(map(str, sorted(of_cell)))} atoms", otherwise
+        )
+        for (ions, kelvin), of_cell in draws.items()
+        if len(of_cell) > 1
     ]
 
 

@@ -1,4 +1,4 @@
-"""Pictures of molecular dynamics: how far ions went, whether the run was long enough, and the Arrhenius line."""
+"""Pictures of molecular dynamics: how far ions went and where they were, whether it was long enough, the Arrhenius line."""
 
 from __future__ import annotations
 
@@ -49,7 +49,8 @@ def draw_transport(results: Sequence[Result], path: Path) -> None:
         if growing.get_legend_handles_labels()[0]:
             growing.set_yscale("log")
         else:
-            growing.text(0.5, 0.5, "no diffusivity: too few hops", transform=growing.transAxes, ha="center")
+            growing.set(xticks=[], yticks=[])
+            growing.text(0.5, 0.5, "no diffusivity yet: the table says why", transform=growing.transAxes, ha="center")
     figure.savefig(path, dpi=160)
 
 
@@ -70,6 +71,70 @@ def draw_arrhenius(results: Sequence[Result], path: Path) -> None:
     kelvins.set_xlabel("temperature (K)")
     axis.legend(fontsize=7, frameon=False)
     figure.savefig(path, dpi=160)
+
+
+def draw_density(results: Sequence[Result], path: Path) -> None:
+    """Draw where the ions of each run were: their density averaged along each cell vector.
+
+    Rings are sites of the start, crosses sites that were found besides, dots the other atoms of the start.
+
+    Parameters
+    ----------
+    results
+        Results of `sites` steps.
+    path
+        The picture to write; its ending says the format.
+
+    Raises
+    ------
+    ValueError
+        If the file is there already, or no run was analysed.
+    """
+    hosts = _by_host(results, "density_counts")
+    check_new(path)
+    members = [(title, result) for title, some in hosts.items() for result in some]
+    figure, rows = panels(len(members), 3, *SIZE_IN)
+    figure.set_layout_engine("compressed")
+    for (title, result), axes in zip(members, rows, strict=True):
+        flat = [_averaged(result, along) for along in range(3)]
+        top = max(values.max() for values in flat)
+        for along, (axis, values) in enumerate(zip(axes, flat, strict=True)):
+            mesh = _map(axis, result, along, values, top)
+        key = "○ site of the start   × found besides"
+        axes[0].set_title(f"{title}, {result.about['site']}\n{key}", fontsize=9, loc="left")
+        figure.colorbar(mesh, ax=list(axes), label=f"{result.about['metal']} per Å³", pad=0.01)
+        elements, _ = axes[-1].get_legend_handles_labels()  # none in a pure metal
+        axes[-1].legend(handles=elements, fontsize=8, ncols=4, frameon=False, loc="lower right", bbox_to_anchor=(1, 1))
+    figure.savefig(path, dpi=160, bbox_inches="tight")
+
+
+def _averaged(result: Result, along: int) -> Any:
+    """Density of ions averaged along a cell vector, per Å³, shape of the other two."""
+    counts = result.arrays["density_counts"]
+    volume_A3 = abs(np.linalg.det(result.arrays["density_cell_A"]))
+    n_ions = sum(symbol == result.about["metal"] for symbol in result.structures["initial"].symbols)
+    return counts.mean(axis=along) * counts.size / counts.sum() * n_ions / volume_A3
+
+
+def _map(axis: Any, result: Result, along: int, values: Any, top: float) -> Any:
+    """Paint a density in the plane of two cell vectors, the first to the right; sites and other atoms over it."""
+    cell, start = result.arrays["density_cell_A"], result.structures["initial"]
+    right, up = (vector for vector in range(3) if vector != along)
+    lengths = np.linalg.norm(cell, axis=1)
+    cosine = cell[right] @ cell[up] / lengths[right] / lengths[up]
+    plane = np.array([[lengths[right], 0], [lengths[up] * cosine, lengths[up] * np.sqrt(1 - cosine**2)]])
+    corners = np.stack(np.meshgrid(*[np.linspace(0, 1, n + 1) for n in values.shape], indexing="ij"), axis=-1) @ plane
+    mesh = axis.pcolormesh(corners[..., 0], corners[..., 1], values, cmap="viridis", vmin=0, vmax=top)
+    inverse, n_start = np.linalg.inv(cell), result.scalars["sites"] - result.scalars["sites_found"]
+    sites = (result.arrays["sites_A"] @ inverse % 1.0)[:, [right, up]] @ plane
+    axis.plot(*sites[:n_start].T, "o", mfc="none", mec="white", ms=6, mew=0.8)
+    axis.plot(*sites[n_start:].T, "x", color="white", ms=5, mew=0.9)
+    others = start[[symbol != result.about["metal"] for symbol in start.symbols]]
+    for symbol, colour in zip(dict.fromkeys(others.symbols), COLOURS[3:], strict=False):
+        spots = others[[other == symbol for other in others.symbols]].get_scaled_positions()[:, [right, up]] @ plane
+        axis.plot(*spots.T, ".", color=colour, ms=5, label=symbol)
+    axis.set(aspect="equal", xlabel=f"{'abc'[right]} (Å)", ylabel=f"{'abc'[up]} (Å), averaged along {'abc'[along]}")
+    return mesh
 
 
 def _by_host(results: Sequence[Result], needed: str) -> dict[str, list[Result]]:

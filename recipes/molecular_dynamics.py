@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, product
 from typing import Annotated, Any
 
 import numpy as np
@@ -41,7 +42,9 @@ class MolecularDynamics(Parameters):
     equilibration_ps: NonNegativeFloat = Field(2.0, description="left out of the analysis at the least")
     timestep_fs: PositiveFloat | None = Field(None, description="2, or 0.5 with hydrogen, where none is given")
     thermostat: str = Field("bussi", description="bussi, nose-hoover, langevin or none (constant energy)")
-    min_image_A: PositiveFloat = Field(9.0, description="least distance between an atom and its images")
+    min_image_A: Annotated[tuple[PositiveFloat, ...], Field(min_length=1), BeforeValidator(number_as_list)] = Field(
+        (9.0,), description="least distance between an atom and its images; several to compare cells"
+    )
 
     @model_validator(mode="after")
     def _long_enough(self) -> MolecularDynamics:
@@ -62,7 +65,9 @@ class Plan:
     flow
         Every step.
     runs
-        By metal and host: the `transport` step of each temperature and seed.
+        By metal and host (and atoms, where several cells are compared): the `transport` step of each temperature and seed.
+    sites
+        By the same, the `sites` step of each.
     lines
         By the same: the `arrhenius` step through them.
     warnings
@@ -73,6 +78,7 @@ class Plan:
 
     flow: Flow
     runs: Mapping[tuple[str, str], Sequence[Step]]
+    sites: Mapping[tuple[str, str], Sequence[Step]]
     lines: Mapping[tuple[str, str], Step]
     warnings: Sequence[str]
     complete: bool = True
@@ -90,28 +96,34 @@ def plan(parameters: MolecularDynamics, _: Known = no_results) -> Plan:
     """
     lines: dict[tuple[str, str], Step] = {}
     warnings = []
-    for name in parameters.hosts:
-        for metal in parameters.metal:
-            for x in parameters.x:
-                host = f"{name} + {x:g} {parameters.halogen}" if x else name
-                try:
-                    atoms = _cell(parameters, name, metal, x)
-                    lines[metal, host] = _line(parameters, atoms, metal, host)
-                except ValueError as error:
-                    warnings.append(f"{metal} in {host} is left out: {error}")
-                else:
-                    warnings += [f"{metal} in {host}: {said}" for said in _doubts(parameters, atoms, metal)]
+    for name, metal, x, size_A in product(parameters.hosts, parameters.metal, parameters.x, parameters.min_image_A):
+        host = f"{name} + {x:g} {parameters.halogen}" if x else name
+        label = host
+        try:
+            atoms = _cell(parameters, name, metal, x, size_A)
+            label = f"{host}, {len(atoms)} atoms" if len(parameters.min_image_A) > 1 else host
+            lines[metal, label] = _line(parameters, atoms, metal, host)
+        except ValueError as error:
+            warnings.append(f"{metal} in {label} is left out: {error}")
+        else:
+            warnings += [f"{metal} in {label}: {said}" for said in _doubts(parameters, atoms, metal)]
     if not lines:
         raise ValueError("there is nothing to run: " + "; ".join(warnings))
     runs = {key: [*line.parents.values()] for key, line in lines.items()}
-    return Plan(Flow([*lines.values()]), runs, lines, warnings)
+    sites = {key: [_sites(step) for step in steps] for key, steps in runs.items()}
+    return Plan(Flow([*lines.values(), *chain(*sites.values())]), runs, sites, lines, warnings)
 
 
-def _cell(parameters: MolecularDynamics, name: str, metal: str, x: float) -> Atoms:
+def _sites(transport: Step) -> Step:
+    """Make the step that tells where the ions of a run sat."""
+    return Step("sites", transport.parameters, parents=transport.parents, about=transport.about)
+
+
+def _cell(parameters: MolecularDynamics, name: str, metal: str, x: float, size_A: float) -> Atoms:
     """Build the supercell, doped and with vacancies where that is asked for."""
     crystal = host_atoms(name, metal)
     check_holds(crystal, metal)
-    atoms = supercell_for(crystal, parameters.min_image_A)
+    atoms = supercell_for(crystal, size_A)
     if x:
         repeats = np.diag(atoms.info["philic"]["supercell"])
         entry = crystal.info["philic"].get("entry", name)

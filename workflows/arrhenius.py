@@ -39,6 +39,45 @@ class Arrhenius:
         return value
 
 
+@dataclass(frozen=True)
+class Agreement:
+    """Whether several runs say the same.
+
+    Attributes
+    ----------
+    agree
+        Whether values as far apart as these come at least once in 20 times (`STRAIGHT`) from intervals as wide as these.
+    spread, allowed
+        Standard deviation of the medians, and root mean square of half the 68 % intervals, both of ln D.
+    """
+
+    agree: bool
+    spread: float
+    allowed: float
+
+    def sentence(self, what: str, otherwise: str) -> str:
+        """Say it of something, and what it means where they do not agree."""
+        word = "agree" if self.agree else "do not agree"
+        end = "" if self.agree else f": {otherwise}"
+        return f"{what} {word}: their D spread by {self.spread:.0%} and the intervals allow {self.allowed:.0%}{end}"
+
+
+def agreement(samples: Sequence[Array]) -> Agreement:
+    """Tell whether draws of one diffusivity from two or more runs (other seeds, other cells) agree within their intervals.
+
+    Examples
+    --------
+    >>> draws = np.exp(np.random.default_rng(0).normal(0, 0.1, 4000))
+    >>> agreement([draws, 1.1 * draws]).agree, agreement([draws, 2 * draws]).agree
+    (True, False)
+    """
+    low, middle, high = np.log([interval(draws) for draws in samples]).T
+    errors = (high - low) / 2
+    off = (middle - np.average(middle, weights=errors**-2)) / errors
+    agree = chance_of(float(off @ off), len(off) - 1) >= STRAIGHT
+    return Agreement(agree, float(middle.std(ddof=1)), float(np.sqrt((errors**2).mean())))
+
+
 def arrhenius(temperatures_K: Sequence[float], samples: Sequence[Array]) -> Arrhenius:
     """Fit an Arrhenius line to draws of D at each temperature.
 

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .arrhenius import arrhenius
+from .arrhenius import agreement, arrhenius
 from .diffusivity import Diffusivity, interval
-from .order import lindemann
+from .order import MELTED, lindemann
 from .result import Outcome, Result, Status
+from .sites import density_counts, find_sites, follow
 from .trajectory import Trajectory, read
-from .transport import convergence, displacements, equilibrated, mobile_ions, nernst_einstein_mS_per_cm, transport
+from .transport import convergence, displacements, equilibrated, mobile_ions, nernst_einstein_mS_per_cm, placed, transport
 
 Array = NDArray[np.float64]
 
@@ -45,24 +46,25 @@ def transport_of_run(
         Median and ends of the 68 % interval (``_low``, ``_high``; ``_low95``, ``_high95`` for D) of
         ``diffusivity_cm2_per_s`` and, for ions in a host, ``charge_diffusivity_cm2_per_s``, ``haven_ratio``,
         ``nernst_einstein_mS_per_cm`` and ``conductivity_mS_per_cm``; none of them where the ions have not hopped.
-        ``hops``, ``settled``, ``framework_rmsd_A`` and ``lindemann``. Arrays: the mean squared displacement against lag, D
-        against the length of the run (68 %, shape ``(n_lengths, 3)``), and draws of D. Unconverged where the run is too
-        short, crashed where its trajectory is gone.
+        ``diffusivity_K`` is the temperature they belong to: what was asked, or was measured where no thermostat kept it.
+        ``hops``, ``settled``, ``relative_error`` of D, ``framework_rmsd_A`` and ``lindemann``. Arrays: the mean squared
+        displacement against lag, D against the length of the run (68 %, shape ``(n_lengths, 3)``), and draws of D.
+        Unconverged where the run is too short, crashed where its trajectory is gone.
     """
-    run, folder = parents["run"], folders["run"]
-    if not run.status.usable:
-        return Outcome(Status.FAILED, run.message)
-    stored = read(folder) if folder.is_dir() else None
-    if stored is None or stored.frames.steps[-1] < run.scalars["steps"]:
-        return Outcome(Status.CRASHED, f"the trajectory in `{folder}` is gone: put it back, or run with another seed")
-    trajectory = _equilibrated(stored, run.scalars["steps"], equilibration_ps)
-    found = transport(trajectory, mobile, run.scalars["asked_K"])
+    run = parents["run"]
+    trajectory = _analysed(run, folders["run"], equilibration_ps)
+    if isinstance(trajectory, Outcome):
+        return trajectory
+    kept = trajectory.about.get("thermostat") != "none"
+    kelvin = run.scalars["asked_K" if kept else "temperature_K"]
+    found = transport(trajectory, mobile, kelvin)
     ions = mobile_ions(trajectory.start.get_chemical_symbols(), mobile)
     moved = displacements(trajectory, ~ions)
     verdict = convergence(moved[:, ions], trajectory.frame_ps, mobile)
     order, solid = _framework(trajectory, moved, ~ions)
     scalars: dict[str, Any] = {
         "asked_K": run.scalars["asked_K"],
+        "diffusivity_K": kelvin,
         "temperature_K": run.scalars["temperature_K"],
         "analysed_ps": float(trajectory.times_ps[-1] - trajectory.times_ps[0]),
         "left_out_ps": float(trajectory.times_ps[0]),
@@ -76,6 +78,7 @@ def transport_of_run(
         **_ends("nernst_einstein", "_mS_per_cm", found.nernst_einstein_mS_per_cm),
         **_ends("conductivity", "_mS_per_cm", found.conductivity_mS_per_cm),
         "settled": verdict.settled,
+        **({"relative_error": verdict.relative_error} if found.tracer.known else {}),
         **order,
         "folder": run.scalars["folder"],
     }
@@ -84,6 +87,54 @@ def transport_of_run(
     doubts = [] if run.status is Status.CONVERGED else [run.message]
     told = list(dict.fromkeys([*found.messages, verdict.message, *solid, *doubts]))
     return Outcome(status, "; ".join(told), scalars, {}, _curves(found.tracer, verdict.lengths_ps, verdict.ends_cm2_per_s))
+
+
+def sites_of_run(
+    parents: Mapping[str, Result], *, folders: Mapping[str, Path], mobile: str, equilibration_ps: float
+) -> Outcome:
+    """Tell where ions sat in one run of molecular dynamics, how often they jumped and how long they stayed.
+
+    Takes the same parameters as `transport_of_run`.
+
+    Returns
+    -------
+    Outcome
+        ``sites``, ``sites_found`` (not in the start), ``jumps``, ``jumps_back_share``, ``jump_length_A``, ``residence_ps``
+        with the ends of its 68 % interval, and ``jump_directions``. Arrays: ``sites_A`` and ``occupancy`` of each,
+        ``jump_graph`` (see `philic.workflows.sites.Sites`), ``density_counts`` of the ions, shape ``(n_a, n_b, n_c)``, and
+        the ``density_cell_A``. Structure ``initial``.
+    """
+    run = parents["run"]
+    trajectory = _analysed(run, folders["run"], equilibration_ps)
+    if isinstance(trajectory, Outcome):
+        return trajectory
+    ions = mobile_ions(trajectory.start.get_chemical_symbols(), mobile)
+    fractional = placed(trajectory, ~ions)[:, ions]
+    known = trajectory.start.get_scaled_positions()[ions]
+    cell_A = trajectory.frames.cells_A.mean(axis=0)
+    found = follow(fractional, find_sites(fractional, known, cell_A), len(known), cell_A, trajectory.frame_ps)
+    scalars: dict[str, Any] = {
+        "asked_K": run.scalars["asked_K"],
+        "sites": len(found.fractional),
+        "sites_found": found.n_found,
+        "jumps": found.n_jumps,
+        "jump_directions": found.directions,
+    }
+    if found.n_jumps:
+        scalars |= {"jumps_back_share": found.n_back / found.n_jumps, "jump_length_A": found.length_A}
+        scalars |= _ends("residence", "_ps", found.residence_ps)
+    arrays = {
+        "sites_A": found.fractional @ cell_A,
+        "occupancy": found.occupancy,
+        "jump_graph": found.graph,
+        "density_counts": density_counts(fractional, cell_A),
+        "density_cell_A": cell_A,
+    }
+    order, solid = _framework(trajectory, displacements(trajectory, ~ions), ~ions)
+    firm = order.get("lindemann", 0.0) < MELTED
+    told = [found.message, *([] if firm else [f"{solid[0]}: sites are doubtful"])]
+    status = Status.CONVERGED if firm else Status.UNCONVERGED
+    return Outcome(status, "; ".join(told), scalars, {"initial": trajectory.start}, arrays)
 
 
 def arrhenius_of_runs(parents: Mapping[str, Result]) -> Outcome:
@@ -102,15 +153,19 @@ def arrhenius_of_runs(parents: Mapping[str, Result]) -> Outcome:
     Outcome
         Median and ends of the 68 % interval of ``activation_energy_eV``, ``diffusivity_300K_cm2_per_s`` and
         ``conductivity_300K_mS_per_cm`` (of ions that move alone: Nernst-Einstein); the points and the line as arrays.
+        ``seeds_agree`` where a temperature has several runs, and a sentence for each such.
         Unconverged, with a sentence, where fewer than two temperatures have a diffusivity or a run was too short.
     """
     usable = {role: result for role, result in parents.items() if "diffusivity_cm2_per_s" in result.scalars}
     refused = [role for role in parents if role not in usable]
     told = [f"without a diffusivity, and so left out: {', '.join(refused)}"] if refused else []
-    temperatures_K = [float(result.scalars["asked_K"]) for result in usable.values()]
-    if len(set(temperatures_K)) < 2:
-        has = f"{len(set(temperatures_K))} temperature(s) have a diffusivity but a line needs at least 2"
-        return Outcome(Status.UNCONVERGED, "; ".join([f"no activation energy: {has}: run longer or hotter", *told]))
+    seeds, told_of_seeds = _seeds(list(usable.values()))
+    told += told_of_seeds
+    asked_K = {result.scalars["asked_K"] for result in usable.values()}
+    if len(asked_K) < 2:
+        has = f"{len(asked_K)} temperature(s) have a diffusivity but a line needs at least 2"
+        return Outcome(Status.UNCONVERGED, "; ".join([f"no activation energy: {has}: run longer or hotter", *told]), seeds)
+    temperatures_K = [float(result.scalars["diffusivity_K"]) for result in usable.values()]
     line = arrhenius(temperatures_K, [result.arrays["diffusivity_samples_cm2_per_s"] for result in usable.values()])
     at_room = line.at(ROOM_K)
     scalars = {
@@ -118,6 +173,7 @@ def arrhenius_of_runs(parents: Mapping[str, Result]) -> Outcome:
         **_ends("activation_energy", "_eV", line.activation_eV),
         **_ends("diffusivity_300K", "_cm2_per_s", at_room),
         **_ends("conductivity_300K", "_mS_per_cm", _conductivities(list(usable.values()), at_room)),
+        **seeds,
     }
     short = [role for role, result in usable.items() if not result.scalars["settled"]]
     if short:
@@ -133,12 +189,30 @@ def arrhenius_of_runs(parents: Mapping[str, Result]) -> Outcome:
     return Outcome(status, "; ".join([line.message, *told]), scalars, {}, arrays)
 
 
-def _equilibrated(stored: Trajectory, steps: int, equilibration_ps: float) -> Trajectory:
-    """Leave out what is longer than the run, and its start."""
-    frames = stored.frames.until(steps)
+def _analysed(run: Result, folder: Path, equilibration_ps: float) -> Trajectory | Outcome:
+    """Read a run's trajectory and leave out what is longer than the run, and its start; or say why there is none."""
+    if not run.status.usable:
+        return Outcome(Status.FAILED, run.message)
+    stored = read(folder) if folder.is_dir() else None
+    if stored is None or stored.frames.steps[-1] < run.scalars["steps"]:
+        return Outcome(Status.CRASHED, f"the trajectory in `{folder}` is gone: put it back, or run with another seed")
+    frames = stored.frames.until(run.scalars["steps"])
     cut = equilibrated(frames.potential_eV)
     at_least = int(np.searchsorted(stored.times_ps[: len(frames)], equilibration_ps - 1e-9))
-    return replace(stored, frames=frames.since(int(frames.steps[max(cut, at_least)])))
+    first = min(max(cut, at_least), len(frames) - 2)
+    return replace(stored, frames=frames.since(int(frames.steps[first])))
+
+
+def _seeds(results: list[Result]) -> tuple[dict[str, bool], list[str]]:
+    """Whether the runs of each temperature agree, and a sentence for each that has several; nothing where none has."""
+    by_temperature: dict[float, list[Array]] = {}
+    for result in results:
+        by_temperature.setdefault(result.scalars["asked_K"], []).append(result.arrays["diffusivity_samples_cm2_per_s"])
+    found = {kelvin: agreement(draws) for kelvin, draws in by_temperature.items() if len(draws) > 1}
+    otherwise = "the runs are too short for their intervals to be believed, run longer"
+    runs = {kelvin: f"the {len(by_temperature[kelvin])} seeds at {kelvin:g} K" for kelvin in found}
+    told = [one.sentence(runs[kelvin], otherwise) for kelvin, one in found.items()]
+    return ({"seeds_agree": all(one.agree for one in found.values())} if found else {}), told
 
 
 def _framework(trajectory: Trajectory, moved: Array, framework: NDArray[np.bool_]) -> tuple[dict[str, float], list[str]]:

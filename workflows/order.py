@@ -9,6 +9,7 @@ from ase.data import covalent_radii
 from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
 
+from ..structures.defects import shortest_vector_A
 from .trajectory import Trajectory
 from .transport import displacements
 
@@ -84,8 +85,9 @@ def radial_distribution(
 def lindemann(trajectory: Trajectory, chosen: NDArray[np.bool_]) -> tuple[float, str]:
     """Tell whether some atoms form a solid.
 
-    The root mean square displacement from the mean place over the distance to the nearest neighbour among them
-    (F. A. Lindemann, Phys. Z. 11, 609 (1910)).
+    For each element, the root mean square displacement from the mean place over the distance to the nearest atom of the same
+    element (F. A. Lindemann, Phys. Z. 11, 609 (1910)). They are a solid while one element stays in its places: in a crystal
+    of groups, SbS4 or PS4, the middles do while the outer atoms turn.
 
     Parameters
     ----------
@@ -96,15 +98,21 @@ def lindemann(trajectory: Trajectory, chosen: NDArray[np.bool_]) -> tuple[float,
 
     Returns
     -------
-        The ratio, and a sentence.
+        The least ratio, and a sentence.
     """
-    moved = displacements(trajectory, chosen)[:, chosen]
-    amplitude_A = float(np.sqrt(((moved - moved.mean(axis=0)) ** 2).sum(axis=-1).mean()))
-    distances = trajectory.start[chosen].get_all_distances(mic=True)
-    np.fill_diagonal(distances, np.inf)
-    ratio = amplitude_A / float(distances.min(axis=1).mean())
-    state = "solid" if ratio < MELTED else "not solid: it melted, or groups of it turn"
-    return ratio, f"the framework is {state} (Lindemann ratio {ratio:.2f}, melting is near {MELTED:g})"
+    moved = displacements(trajectory, chosen)
+    squared = ((moved - moved.mean(axis=0)) ** 2).sum(axis=-1).mean(axis=0)
+    symbols = np.where(chosen, trajectory.start.get_chemical_symbols(), "")
+    ratios = {}
+    for symbol in sorted({*symbols[chosen]}):
+        distances = trajectory.start[symbols == symbol].get_all_distances(mic=True)
+        np.fill_diagonal(distances, shortest_vector_A(trajectory.start))
+        ratios[symbol] = float(np.sqrt(squared[symbols == symbol].mean()) / distances.min(axis=1).mean())
+    least = min(ratios.values())
+    loose = [symbol for symbol, ratio in ratios.items() if ratio >= MELTED]
+    state = "not solid" if least >= MELTED else f"solid, but {', '.join(loose)} turn or move" if loose else "solid"
+    told = ", ".join(f"{symbol} {ratio:.2f}" for symbol, ratio in ratios.items())
+    return least, f"the framework is {state} (Lindemann ratio {told}; melting is near {MELTED:g})"
 
 
 def metal_clusters(trajectory: Trajectory, metal: str) -> Clusters:

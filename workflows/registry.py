@@ -15,7 +15,7 @@ from ..structures.hop_ends import hop_end
 from ..structures.images import imaged
 from ..structures.metals import slab_from_bulk
 from .bulk import bulk_modulus
-from .conduction import arrhenius_of_runs, transport_of_run
+from .conduction import arrhenius_of_runs, sites_of_run, transport_of_run
 from .gate import gate
 from .hopping import hopping
 from .ledger import adsorption
@@ -79,8 +79,9 @@ STEPS = {
         stopping=frozenset({"steps"}),
         each=frozenset({"temperature_K", "seed"}),
     ),
-    "transport": Registered(transport_of_run, 1, needs=frozenset({"folders"})),
-    "arrhenius": Registered(arrhenius_of_runs, 1),
+    "transport": Registered(transport_of_run, 2, needs=frozenset({"folders"})),
+    "sites": Registered(sites_of_run, 1, needs=frozenset({"folders"})),
+    "arrhenius": Registered(arrhenius_of_runs, 2),
     "vibrations": Registered(vibrations, 2, expected_force_calls=121, needs=frozenset({"memories"})),
 }
 

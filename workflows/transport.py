@@ -56,6 +56,8 @@ class Convergence:
         Shape ``(LENGTHS,)``.
     ends_cm2_per_s
         Lower end, median and upper end of the 68 % interval, shape ``(LENGTHS, 3)``; NaN where D is refused.
+    relative_error
+        Half the 68 % interval of the whole over D; NaN where D is refused.
     settled
         Whether the run is long enough.
     message
@@ -64,6 +66,7 @@ class Convergence:
 
     lengths_ps: Array
     ends_cm2_per_s: Array
+    relative_error: float
     settled: bool
     message: str
 
@@ -123,10 +126,10 @@ def mobile_ions(symbols: list[str], mobile: str) -> NDArray[np.bool_]:
 
 
 def displacements(trajectory: Trajectory, framework: NDArray[np.bool_]) -> Array:
-    """Return unwrapped displacements since the first frame, the framework's drift removed.
+    """Return unwrapped displacements since the first frame, seen from the framework (`placed`), in the mean cell.
 
-    Works on wrapped positions too, as long as no atom moves half a cell between frames. In a cell that changes, the motion
-    of the fractional coordinates is taken, in the mean cell.
+    An ion at rest in its site stays there when the framework recoils, and the sum of the ions' displacements is the charge
+    that was carried, from whichever frame it is seen.
 
     Parameters
     ----------
@@ -140,15 +143,26 @@ def displacements(trajectory: Trajectory, framework: NDArray[np.bool_]) -> Array
     -------
         Shape ``(n_frames, n_atoms, 3)``.
     """
+    fractional = placed(trajectory, framework)
+    moved: Array = (fractional - fractional[0]) @ trajectory.frames.cells_A.mean(axis=0)
+    return moved
+
+
+def placed(trajectory: Trajectory, framework: NDArray[np.bool_]) -> Array:
+    """Return unwrapped fractional positions, the drift of the framework's centre of mass since the start removed.
+
+    Works on wrapped positions too, as long as no atom moves half a cell between frames. Takes the same arguments as
+    `displacements`, and returns the same shape.
+    """
     fractional = trajectory.frames.positions_A @ np.linalg.inv(trajectory.frames.cells_A)
-    steps = np.diff(fractional, axis=0)
+    start = trajectory.start.get_scaled_positions(wrap=False)
+    steps = np.diff(fractional, axis=0, prepend=start[None])
     steps -= np.rint(steps) * trajectory.start.pbc
-    moved = np.concatenate([np.zeros_like(fractional[:1]), np.cumsum(steps, axis=0)])
-    moved = moved @ trajectory.frames.cells_A.mean(axis=0)
+    moved = np.cumsum(steps, axis=0)
     at_rest = framework if framework.any() else np.ones_like(framework)
     masses = trajectory.start.get_masses()[at_rest]
     drift = np.einsum("tai,a->ti", moved[:, at_rest], masses) / masses.sum()
-    corrected: Array = moved - drift[:, None]
+    corrected: Array = start + moved - drift[:, None]
     return corrected
 
 
@@ -160,7 +174,7 @@ def species_curves(trajectory: Trajectory, mobile: str) -> Mapping[str, tuple[Ar
     return {
         symbol: (
             lags * trajectory.frame_ps,
-            np.array([mean_squared(moved[:, np.array(symbols) == symbol], lag)[0] for lag in lags]),
+            np.array([mean_squared(moved[:, np.array(symbols) == symbol], lag) for lag in lags]),
         )
         for symbol in sorted(set(symbols))
     }
@@ -211,7 +225,7 @@ def convergence(displacements_A: Array, frame_ps: float, species: str = "ions") 
     lengths_ps = (counts - 1) * frame_ps
     whole = parts[-1]
     if not whole.known:
-        return Convergence(lengths_ps, ends, False, whole.message)
+        return Convergence(lengths_ps, ends, np.nan, False, whole.message)
     low, middle, high = ends[-1]
     spread = (high - low) / 2 / middle
     bottom, _, top = interval(whole.samples_cm2_per_s, 0.95)
@@ -220,7 +234,10 @@ def convergence(displacements_A: Array, frame_ps: float, species: str = "ions") 
     settled = steady and spread <= SETTLED
     so_far = f"D of {species} after {lengths_ps[-1]:.3g} ps is {middle:.2e} cm²/s within {spread:.0%}"
     if settled:
-        return Convergence(lengths_ps, ends, True, f"long enough: {so_far}, and agrees with that of half the run")
+        finer = f"for {spread / 2:.0%} run about 4 times as long"
+        return Convergence(
+            lengths_ps, ends, spread, True, f"long enough: {so_far}, and agrees with that of half the run; {finer}"
+        )
     why = (
         f"wanted is {SETTLED:.0%}"
         if steady
@@ -229,7 +246,8 @@ def convergence(displacements_A: Array, frame_ps: float, species: str = "ions") 
         else "half of it has none"
     )
     factor = max(2.0, (spread / SETTLED) ** 2)
-    return Convergence(lengths_ps, ends, False, f"too short: {so_far} but {why}: run about {factor:.0f} times as long")
+    sentence = f"too short: {so_far} but {why}: run about {factor:.0f} times as long"
+    return Convergence(lengths_ps, ends, spread, False, sentence)
 
 
 def _say_haven(samples: Array) -> str:

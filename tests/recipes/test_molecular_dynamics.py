@@ -1,24 +1,35 @@
 """Molecular dynamics as a user meets it: plans, refusals before a step is run, tables and pictures of a tiny run."""
 
 import io
+import json
 import re
 
 import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
+from rich.console import Console
 
-from philic.recipes.curves import draw_arrhenius, draw_transport
+from philic.recipes.conductivity import lines
+from philic.recipes.curves import draw_arrhenius, draw_density, draw_transport
 from philic.recipes.files import read
 from philic.recipes.molecular_dynamics import plan
 from philic.recipes.run import prepare, run
 from philic.workflows.conduction import arrhenius_of_runs
+from philic.workflows.export import select, write
 from philic.workflows.result import Result, Status
 from philic.workflows.store import Store
 
 
 def planned(name="k3sbs4-cl", **overrides):
     return plan(read(name, {key: str(value) for key, value in overrides.items()}).parameters)
+
+
+def printed(tables):
+    console = Console(width=200, file=io.StringIO())
+    for table in tables:
+        console.print(table)
+    return console.file.getvalue()
 
 
 def atoms_of(step):
@@ -32,7 +43,7 @@ def test_chlorine_comes_with_vacancies_and_every_temperature_is_run():
     assert (plain, doped) == ("K12S16Sb4", "ClK11S15Sb4")
     asked = [step.parents["run"].parameters["temperature_K"] for step in made.runs["K", "M3SbS4"]]
     assert asked == [600.0, 800.0, 1000.0]
-    assert [len(pack) for pack in made.flow.packs(16)] == [2, 6, 6, 2]
+    assert [len(pack) for pack in made.flow.packs(16)] == [2, 6, 12, 2]
     assert all("less than twice the potential's cutoff" in warning for warning in made.warnings)
     assert len(made.warnings) == 2
 
@@ -52,6 +63,25 @@ def test_vacancies_are_apart_and_their_charge_is_told():
     assert any("`vacancies` is 2, which leaves a charge of -2 in each cell" in warning for warning in made.warnings)
     metal = planned("electrolyte-md", hosts="M-bcc", metal="K", vacancies=1, min_image_A=10)
     assert not any("charge" in warning for warning in metal.warnings)
+
+
+def test_cells_are_compared_row_by_row():
+    made = planned("electrolyte-md", hosts="MF", metal="K", min_image_A="5,9,10", temperatures_K="600,800")
+    assert list(made.lines) == [("K", "MF, 8 atoms"), ("K", "MF, 64 atoms")]  # 9 and 10 Å are one cell
+    assert [len(steps) for steps in made.sites.values()] == [2, 2]
+    draws = np.exp(np.random.default_rng(0).normal(-11, 0.1, 4000))
+    results = {}
+    for steps, times in zip(made.runs.values(), (1.0, 3.0), strict=True):
+        for step, factor in zip(steps, (1.0, times), strict=True):
+            ends = dict(zip(("_low", "", "_high"), np.quantile(factor * draws, (0.16, 0.5, 0.84)), strict=True))
+            scalars = {f"diffusivity{end}_cm2_per_s": value for end, value in ends.items()}
+            scalars |= {"asked_K": step.parents["run"].parameters["temperature_K"]}
+            arrays = {"diffusivity_samples_cm2_per_s": factor * draws}
+            results[step.key] = Result(Status.CONVERGED, "", scalars, {}, arrays)
+    text = printed([lines(made, results)])
+    assert "K in MF at 600 K: cells of 8 and 64 atoms agree: their D spread by 0%" in text
+    assert "K in MF at 800 K: cells of 8 and 64 atoms do not agree: their D spread by 78%" in text
+    assert "D depends on the cell, take a larger one, or the runs are too short." in text
 
 
 def test_what_one_host_lacks_does_not_stop_the_others():
@@ -103,13 +133,8 @@ def tiny(tmp_path_factory):
 
 
 def test_a_run_ends_in_tables_that_say_why_there_is_no_diffusivity(tiny):
-    from rich.console import Console
-
     prepared, store, results = tiny
-    console = Console(width=160, file=io.StringIO())
-    for table in prepared.recipe.kind.tables(prepared.plan, results):
-        console.print(table)
-    text = console.file.getvalue()
+    text = printed(prepared.recipe.kind.tables(prepared.plan, results))
     assert "no diffusivity: K made 0 hops in" in text
     assert "no activation energy: 0 temperature(s) have a diffusivity" in text
     assert not prepare(prepared.recipe, store.path).missing
@@ -118,10 +143,25 @@ def test_a_run_ends_in_tables_that_say_why_there_is_no_diffusivity(tiny):
     }
 
 
+def test_what_was_found_is_exported(tiny, tmp_path):
+    _, store, _ = tiny
+    columns = {
+        "transport": {"hops", "settled", "diffusivity_K"},
+        "sites": {"sites", "sites_found", "jumps", "jump_directions"},
+    }
+    for function, wanted in columns.items():
+        write(select(store, function), tmp_path / f"{function}.json")
+        rows = json.loads((tmp_path / f"{function}.json").read_text())
+        assert [row["site"] for row in rows] == ["300 K, seed 0", "600 K, seed 0"]
+        assert wanted <= set(rows[0])
+
+
 def test_runs_without_a_diffusivity_are_drawn_and_lines_without_one_refused(tiny, tmp_path):
     _, _, results = tiny
     draw_transport([r for r in results.values() if r.function == "transport"], tmp_path / "msd.png")
     assert (tmp_path / "msd.png").stat().st_size > 10_000
+    draw_density([r for r in results.values() if r.function == "sites"], tmp_path / "density.png")
+    assert (tmp_path / "density.png").stat().st_size > 10_000
     with pytest.raises(ValueError, match="nothing to draw among these results"):
         draw_arrhenius([r for r in results.values() if r.function == "arrhenius"], tmp_path / "line.png")
 
@@ -130,7 +170,14 @@ def test_a_line_is_drawn_with_its_band(tmp_path):
     parents = {}
     for kelvin, D in ((600.0, 1e-6), (800.0, 4e-6), (1000.0, 1e-5)):
         draws = D * np.exp(np.random.default_rng(0).normal(0, 0.2, 4000))
-        scalars = {"asked_K": kelvin, "settled": True, "n_mobile": 8, "volume_A3": 500.0, "nernst_einstein_mS_per_cm": 1.0}
+        scalars = {
+            "asked_K": kelvin,
+            "diffusivity_K": kelvin,
+            "settled": True,
+            "n_mobile": 8,
+            "volume_A3": 500.0,
+            "nernst_einstein_mS_per_cm": 1.0,
+        }
         ends = dict(zip(("_low", "", "_high"), np.quantile(draws, (0.16, 0.5, 0.84)), strict=True))
         scalars |= {f"diffusivity{end}_cm2_per_s": value for end, value in ends.items()}
         arrays = {"diffusivity_samples_cm2_per_s": draws}

@@ -3,7 +3,7 @@ import pytest
 from ase import Atoms
 from ase.units import kB
 
-from philic.workflows.conduction import ROOM_K, arrhenius_of_runs, transport_of_run
+from philic.workflows.conduction import ROOM_K, arrhenius_of_runs, sites_of_run, transport_of_run
 from philic.workflows.result import Result, Status
 from philic.workflows.trajectory import Frames, append, begin
 from philic.workflows.transport import nernst_einstein_mS_per_cm
@@ -13,13 +13,13 @@ VOLUME_A3 = BOX_A**3
 GRID = np.stack(np.meshgrid(*[[0.0, 6.0]] * 3), axis=-1).reshape(-1, 3)
 
 
-def walked(folder, D_cm2_per_s, temperature_K=600.0, n_frames=1000, seed=0, steps=None):
+def walked(folder, D_cm2_per_s, temperature_K=600.0, n_frames=1000, seed=0, steps=None, about=None):
     """Store eight K that walk (a frame a picosecond) among eight S that rattle, and the result of such a run."""
     rng = np.random.default_rng(seed)
     ions = np.cumsum(rng.normal(size=(n_frames, 8, 3)) * np.sqrt(2 * D_cm2_per_s * 1e4), axis=0)
     rest = GRID + rng.normal(size=(n_frames, 8, 3)) * 0.05
     start = Atoms("K8S8", positions=np.concatenate([GRID + 3.0, GRID]), cell=[BOX_A] * 3, pbc=True)
-    begin(folder, start, {"timestep_fs": 1000.0})
+    begin(folder, start, {"timestep_fs": 1000.0, **(about or {})})
     nothing = np.zeros(n_frames)
     cells = np.repeat(start.cell.array[None], n_frames, axis=0)
     frames = (np.arange(n_frames), np.concatenate([ions + GRID + 3.0, rest], axis=1), cells, *[nothing] * 4)
@@ -119,5 +119,45 @@ def test_a_line_through_one_temperature_is_refused_and_says_which_are_missing(tm
     assert outcome.status is Status.UNCONVERGED
     assert outcome.message == (
         "no activation energy: 1 temperature(s) have a diffusivity but a line needs at least 2: run longer or hotter; "
-        "without a diffusivity, and so left out: 100 K, seed 0"
+        "without a diffusivity, and so left out: 100 K, seed 0; "
+        "the 2 seeds at 800 K agree: their D spread by 3% and the intervals allow 6%"
     )
+    assert outcome.scalars == {"seeds_agree": True}
+
+
+def test_seeds_that_differ_by_more_than_their_intervals_are_told_apart(tmp_path):
+    parents = line(tmp_path, 0.25, (600.0, 800.0), seeds=(0, 1))
+    parents["600 K, seed 1"] = line(tmp_path / "faster", 0.20, (600.0,))["600 K, seed 0"]
+    outcome = arrhenius_of_runs(parents)
+    assert outcome.scalars["seeds_agree"] is False
+    assert "the 2 seeds at 600 K do not agree: their D spread by" in outcome.message
+    assert "the runs are too short for their intervals to be believed, run longer" in outcome.message
+    assert "the 2 seeds at 800 K agree" in outcome.message
+
+
+def test_without_a_thermostat_the_temperature_is_what_was_measured(tmp_path):
+    run = walked(tmp_path, 2e-5, 600.0, about={"thermostat": "none"})
+    run.scalars["temperature_K"] = 310.0
+    scalars = told(tmp_path, run).scalars
+    einstein = nernst_einstein_mS_per_cm(scalars["diffusivity_cm2_per_s"], 8, VOLUME_A3, 310.0)
+    assert scalars["diffusivity_K"] == 310.0
+    assert scalars["nernst_einstein_mS_per_cm"] == pytest.approx(einstein, rel=1e-6)
+
+
+def test_a_run_of_two_frames_is_told_to_be_short(tmp_path):
+    outcome = told(tmp_path, walked(tmp_path, 1e-7, n_frames=2), equilibration_ps=1.0)
+    assert outcome.message.startswith("no diffusivity: K made 0 hops in 1 ps")
+
+
+def test_the_sites_of_a_run_are_those_of_the_crystal_and_hold_its_ions(tmp_path):
+    run = walked(tmp_path, 1e-9)
+    outcome = sites_of_run({"run": run}, folders={"run": tmp_path}, mobile="K", equilibration_ps=0.0)
+    assert outcome.scalars["sites"] == 8
+    assert outcome.scalars["jumps"] == outcome.scalars["sites_found"] == 0
+    assert outcome.message == "ions sit on 8 sites, and made no jump between them"
+    np.testing.assert_allclose(np.sort(outcome.arrays["sites_A"] % BOX_A, axis=0), np.sort(GRID + 3.0, axis=0), atol=0.2)
+    assert outcome.arrays["occupancy"].tolist() == [1.0] * 8
+    assert outcome.arrays["density_counts"].shape == (24, 24, 24)
+    assert outcome.arrays["density_counts"].sum() == 8 * 1000
+    gone = sites_of_run({"run": run}, folders={"run": tmp_path / "gone"}, mobile="K", equilibration_ps=0.0)
+    assert gone.status is Status.CRASHED
