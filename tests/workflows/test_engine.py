@@ -16,7 +16,7 @@ from ase.build import bulk
 from philic.structures.carbon import graphene
 from philic.workflows import execute as execution
 from philic.workflows.execute import execute
-from philic.workflows.fireworks import RunSteps, run_here, workflow
+from philic.workflows.fireworks import RunSteps, _memory_launchpad, run_here, workflow
 from philic.workflows.flow import Derived, Flow, Step
 from philic.workflows.result import Status
 from philic.workflows.store import Store, StoreError
@@ -263,3 +263,8 @@ def test_company_changes_no_digit_of_the_default_potential(tmp_path):
     together = numbers([sheet(seed) for seed in range(5)], "together.db")
     alone = numbers([sheet(3)], "alone.db")
     assert alone.items() <= together.items()
+
+
+def test_a_launchpad_in_memory_is_touched_by_one_thread_only():
+    """FireWorks pings from another thread; where that reaches mongomock this says that there is no launch 1."""
+    _memory_launchpad().ping_launch(1)
