@@ -29,6 +29,9 @@ from .slab_sites import Kind, heights_A
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
+_ALIKE = 0.98  # cosine of two polygons of one terrace
+_RIVAL = 0.95  # part of the largest area that is a rival to it
+_FLAT_A = 0.3  # no step is lower
 _DECIMALS = 3  # of how far a place is aside of its site, in A
 _DETOUR = (
     1.2  # a way over a third site less than this many times as long is two jumps: fcc-hcp-fcc 1.15, round a square 1.41
@@ -219,7 +222,7 @@ def _face(host: Atoms, rests: Sequence[Rest], side: int) -> _Face:
     ]
     images.sort(key=lambda pair: (order[pair[0].anchors], pair[0].aside_A))
     places = [image for image, _ in images]
-    uphill = _uphill(host, sites, side)
+    uphill = _uphill(host, sites, side, operations)
     return _Face(
         host.cell.array[:2, :2],
         places,
@@ -379,20 +382,30 @@ def _corners(host: Atoms, anchors: Anchors, side: int) -> Floats:
     return np.column_stack([lateral, side * heights_A(host)[index]])
 
 
-def _uphill(host: Atoms, places: Sequence[Place], side: int) -> Floats:
+def _uphill(host: Atoms, places: Sequence[Place], side: int, operations: LateralOperations) -> Floats:
     """Give the vector whose product with a position rises by 1 from terrace to terrace; 0 without steps.
 
-    It is normal to the polygon of atoms that is tilted most nearly as the Miller indices of surface and terrace say.
+    It is normal to the polygons of atoms that together are largest. Where these are two kinds, tilted opposite ways, they
+    are the walls of troughs, as on fcc(110). Without a step's height, a terrace is what a lattice translation leads up.
     """
     about = host.info.get("philic", {})
-    if "step_height_A" not in about:
+    if "miller" not in about or len(set(host.numbers)) > 1:
         return np.zeros(3)
-    terrace, miller = np.array([int(i) for i in about["terrace"]]), np.array(about["miller"])
-    cosine = terrace @ miller / np.linalg.norm(terrace) / np.linalg.norm(miller)
     rings = [_corners(host, anchors, side) for kind, anchors in places if kind == "hollow"]
-    normals = np.array([np.cross(ring, np.roll(ring, -1, axis=0)).sum(axis=0) for ring in rings])
-    normals /= np.linalg.norm(normals, axis=1)[:, None]
-    return np.asarray(normals[np.abs(normals[:, 2] - cosine).argmin()] / about["step_height_A"])
+    areas = np.array([np.cross(ring, np.roll(ring, -1, axis=0)).sum(axis=0) for ring in rings]) / 2
+    sizes = np.linalg.norm(areas, axis=1)
+    normals = areas / sizes[:, None]
+    alike = normals @ normals.T > _ALIKE
+    shares = alike @ sizes
+    largest = int(shares.argmax())
+    if (shares[~alike[largest]] > _RIVAL * shares[largest]).any():
+        return np.zeros(3)
+    normal = sizes[alike[largest]] @ normals[alike[largest]] / shares[largest]
+    turns = operations.rotations
+    steps = np.vstack([operations.shifts[(np.abs(turns - np.eye(2)) < 1e-3).all(axis=(1, 2))], host.cell.array[:2, :2]])
+    rises = np.abs(steps @ normal[:2])
+    least = float(rises[rises > _FLAT_A].min(initial=np.inf))
+    return np.asarray(normal / about.get("step_height_A", least))
 
 
 def _on_plane(spot: Floats) -> Position:
