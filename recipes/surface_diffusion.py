@@ -174,6 +174,8 @@ def _hops(host: Atoms, parameters: SurfaceDiffusion, minima: Sequence[Rest]) -> 
     near_A = None if parameters.near_A == "all" else parameters.near_A
     longest_A = _farthest_A(host) if isinstance(parameters.max_length_A, str) else parameters.max_length_A
     hops = surface_hops(host, minima, longest_A, near_A=near_A)
+    if not hops:
+        raise ValueError(f"`near_A` is {near_A} but no jump has an end so near the defect: raise it")
     found = [hop for hop in hops if _is_direct(host, hop)]
     if not found:
         raise ValueError(f"its shortest jump is {hops[0].length_A:.2f} Å and leads to an image of its end: enlarge the cell")

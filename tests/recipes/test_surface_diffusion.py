@@ -136,3 +136,44 @@ def test_an_adatom_crosses_a_step_from_foot_to_foot():
         barriers.append(outcome.scalars["barrier_forward_eV"])
     along_eV, over_eV = barriers
     assert 0.05 < along_eV < over_eV < 1.0
+
+
+def planned(parameters, spot=None):
+    """Plan from trials that all have one energy, and ended over one place or stayed where they were put."""
+    found = {}
+    for step in (step for step in plan(parameters).flow if "site" in step.about):
+        start = place_adatoms(step.structure.parent.structure, **step.structure.parameters)
+        end = start.copy()
+        if spot is not None:
+            end.positions[-1] = spot
+        structures = {"initial": start, "final": end}
+        found[step.key] = Result(Status.CONVERGED, "", {"energy_eV": 0.0}, structures, key=step.key, function="relax")
+    return plan(parameters, lambda keys: {key: found[key] for key in keys if key in found})
+
+
+def test_of_a_flat_surface_it_is_said():
+    made = planned(asked())
+    assert made.complete
+    assert made.warnings == [
+        "K on pristine is flat: 3 trials ended within 0.000 eV of each other, so a barrier below 0.005 eV"
+        " says only that the potential sees no corrugation"
+    ]
+
+
+def test_from_a_foot_that_has_no_name_jumps_go_along_the_step_and_over_it():
+    parameters = asked(hosts="Cu(211)", thickness_A=4.0)
+    host = parameters.substrate("Cu(211)", "K")
+    edge = host.positions[host.positions[:, 2].argmax()]
+    made = planned(parameters, edge - [0.45 * host.cell[0, 0] / 2, 0.0, -2.0])
+    ((_, jumps),) = made.jumps.items()
+    assert made.warnings == []
+    assert [step.about["length_A"] for step in jumps] == pytest.approx([2.556, 6.261], abs=0.01)
+    assert ["a step" in step.about["site"] for step in jumps] == [False, True]
+    (limits,) = made.networks.values()
+    assert {tuple(jump[2]) for jump in limits.parameters["network"]["jumps"]} >= {(0, 1), (1, 0)}
+
+
+def test_a_cell_too_small_for_its_jumps_is_refused():
+    """Half the cell is what a band can cross: beyond it the way to another image is shorter."""
+    with pytest.raises(ValueError, match=r"its shortest jump is 2\.56 Å and leads to an image of its end: enlarge the cell"):
+        planned(asked(hosts="Cu(211)", thickness_A=4.0, min_image_A=2.0, max_length_A=6.5), [0.0, 0.0, 12.0])
