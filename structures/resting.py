@@ -27,8 +27,8 @@ STAYED_A = 0.5
 WENT_A = 0.1
 LOWEST_eV = 0.005
 """A place holds an adatom that, put so far aside along x and y, ends nearer to it than `STAYED_A`; and that came back by
-more than `WENT_A`, or stands at most `LOWEST_eV` above the lowest end: on the flat top of a barrier it stays where it was
-put, or goes farther. An end that may be one is tried twice as far aside."""
+more than `WENT_A`, or stands at most `LOWEST_eV` above the lowest end and is no nearer to another place that holds it: on
+the flat top of a barrier it stays where it was put, or goes farther. An end that may be one is tried twice as far aside."""
 
 _DESORBED_A = 5.0
 _BELOW_A = -0.5
@@ -84,7 +84,7 @@ class Rest:
         return place | ({} if self.height_A is None else {"height_A": self.height_A})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Trial:
     """An adatom that was put aside of a place and relaxed: the last atom, where it was put and where it ended."""
 
@@ -150,11 +150,16 @@ def resting_places(host: Atoms, trials: Sequence[Trial]) -> tuple[list[Rest], li
     """
     clean = _Clean(host, adsorption_sites(host), lateral_operations(host))
     low_eV = min((trial.energy_eV for trial in trials), default=0.0) + LOWEST_eV
-    found = [(trial.energy_eV, trial.rest) for trial in trials if _holds(host, trial, low_eV)]
+    stayed = [trial for trial in trials if _off_A(host, trial) < STAYED_A]
+    held = [trial for trial in stayed if _back_A(trial) > WENT_A]
+    held += [
+        trial for trial in stayed if trial not in held and trial.energy_eV <= low_eV and not _goes_to(clean, trial, held)
+    ]
+    found = [(trial.energy_eV, trial.rest) for trial in held]
     known = [rest for _, rest in found] + [trial.rest for trial in trials if trial.rest.is_aside]
     untried = []
     for trial in sorted(trials, key=lambda trial: trial.energy_eV):
-        if _off_A(host, trial) < STAYED_A:
+        if trial in stayed:
             continue
         rest = _end(clean, trial, {rest.label for rest in known})
         if any(_apart_A(clean, rest, other) < STAYED_A for other in known):
@@ -178,9 +183,15 @@ def _off_A(host: Atoms, trial: Trial) -> float:
     return float(lateral_distances_A(host, trial.rest.trial_aside_A + _ways(trial)[-1, :2]))
 
 
-def _holds(host: Atoms, trial: Trial, low_eV: float) -> bool:
-    back_A = -_ways(trial)[-1, :2] @ ASIDE_A / np.linalg.norm(ASIDE_A)
-    return bool(_off_A(host, trial) < STAYED_A and (back_A > WENT_A or trial.energy_eV <= low_eV))
+def _back_A(trial: Trial) -> float:
+    """How far an adatom came back from where it was put."""
+    return float(-_ways(trial)[-1, :2] @ ASIDE_A / np.linalg.norm(ASIDE_A))
+
+
+def _goes_to(clean: _Clean, trial: Trial, held: Sequence[Trial]) -> bool:
+    """Whether an adatom ended nearer to another place, one that holds it, than to its own: a slope may be flat."""
+    end = _end(clean, trial, ())
+    return any(_apart_A(clean, end, other.rest) < _off_A(clean.host, trial) for other in held)
 
 
 def _end(clean: _Clean, trial: Trial, taken: Collection[str]) -> Rest:

@@ -93,6 +93,16 @@ def test_a_site_on_whose_flat_top_an_adatom_stays_where_it_was_put_holds_none():
     assert resting_places(STEPPED, [stayed, ended(SITES["hollow Cu4"])]) == ([SITES["hollow Cu4"]], [])
 
 
+def test_on_a_flat_surface_sites_hold_unless_an_adatom_goes_over_to_one_that_it_comes_back_to():
+    hollow, top = SITES["hollow Cu4"], SITES["top Cu cn 7"]
+    put = ended(top, beside(top, *ASIDE_A))
+    assert resting_places(STEPPED, [ended(hollow), put]) == ([hollow, top], [])
+    bridge = SITES["bridge Cu-Cu cn 7-9"]
+    near = Rest(bridge.anchors, 1, "between", 0.0, (-0.7, 0.0))
+    over = ended(near, beside(bridge, -0.3))
+    assert resting_places(STEPPED, [ended(bridge), over]) == ([bridge], [])
+
+
 def test_what_is_no_adatom_any_more_is_told():
     trial = ended(SITES["hollow Cu4"])
     assert trial_problem(trial) == ""
