@@ -12,6 +12,7 @@ from pydantic import Field, PositiveFloat
 
 from ..potentials import card
 from ..structures.adatoms import image_distance_A, place_adatoms
+from ..structures.bands import TOO_CLOSE, closest_approach
 from ..structures.network import percolation
 from ..structures.resting import LOWEST_eV, Rest, Trial, on_site, rest_position, resting_places, trial_problem
 from ..structures.sites import adsorption_sites, lateral_distances_A
@@ -143,8 +144,8 @@ def _flat(trials: Sequence[Trial], minima: Sequence[Rest]) -> list[str]:
 
 def _jumps(parameters: SurfaceDiffusion, metal: str, name: str, tried: _Tried) -> tuple[list[Step], Step]:
     host = tried.host
-    found = _hops(host, parameters, tried.minima)
-    ends = [[place_adatoms(host, metal, **rest.placement()) for rest in (hop.start, hop.end)] for hop in found]
+    found = _hops(host, parameters, tried.minima, metal)
+    ends = [_ends(host, metal, hop) for hop in found]
     apart_A = image_distance_A(host)
 
     def planned(potential: str) -> list[Planned]:
@@ -169,8 +170,16 @@ def _jumps(parameters: SurfaceDiffusion, metal: str, name: str, tried: _Tried) -
     return judged(parameters, host, planned, surface_network(host, found))
 
 
-def _hops(host: Atoms, parameters: SurfaceDiffusion, minima: Sequence[Rest]) -> list[SurfaceHop]:
-    """Find the jumps up to a length; or the shortest ones that connect all the places that any do, across the surface."""
+def _ends(host: Atoms, metal: str, hop: SurfaceHop) -> tuple[Atoms, Atoms]:
+    start, end = (place_adatoms(host, metal, **rest.placement()) for rest in (hop.start, hop.end))
+    return start, end
+
+
+def _hops(host: Atoms, parameters: SurfaceDiffusion, minima: Sequence[Rest], metal: str) -> list[SurfaceHop]:
+    """Find the jumps up to a length; or the shortest ones that connect all the places that any do, across the surface.
+
+    A straight line through an atom counts as longer: over the edge of a step the way is between two atoms.
+    """
     near_A = None if parameters.near_A == "all" else parameters.near_A
     longest_A = _farthest_A(host) if isinstance(parameters.max_length_A, str) else parameters.max_length_A
     hops = surface_hops(host, minima, longest_A, near_A=near_A)
@@ -182,10 +191,16 @@ def _hops(host: Atoms, parameters: SurfaceDiffusion, minima: Sequence[Rest]) -> 
     if not isinstance(parameters.max_length_A, str):
         return found
     network = surface_network(host, found)
-    lengths = sorted({round(hop.length_A, 3) for hop in found})
-    shells = [[i for i, hop in enumerate(found) if hop.length_A <= length + 1e-3] for length in lengths]
+    ways_A = [round(_way_A(host, metal, hop), 3) for hop in found]
+    shells = [[i for i, way_A in enumerate(ways_A) if way_A <= farthest + 1e-3] for farthest in sorted(set(ways_A))]
     connected = [[(part.dimension, len(part.places)) for part in percolation(network, shell)] for shell in shells]
     return [found[index] for index in shells[connected.index(connected[-1])]]
+
+
+def _way_A(host: Atoms, metal: str, hop: SurfaceHop) -> float:
+    start, end = _ends(host, metal, hop)
+    closeness = closest_approach(start, np.array([start.positions, end.positions])).closeness
+    return hop.length_A * max(1.0, TOO_CLOSE / closeness)
 
 
 def _is_direct(host: Atoms, hop: SurfaceHop) -> bool:
