@@ -3,13 +3,14 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import count
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 from ase import Atoms
 from ase.geometry import find_mic
 
 from .adatoms import adatom_geometry
+from .defects import crystal_name
 from .sites import (
     Anchors,
     Floats,
@@ -20,8 +21,9 @@ from .sites import (
     lateral_operations,
     lateral_position,
 )
-from .slab_sites import heights_A
+from .slab_sites import Kind, heights_A
 
+KINDS: tuple[Kind, ...] = get_args(Kind)
 ASIDE_A = (0.25, 0.15)
 STAYED_A = 0.5
 WENT_A = 0.1
@@ -105,6 +107,35 @@ class _Clean(NamedTuple):
 def on_site(site: Site) -> Rest:
     """Give the place right over a site."""
     return Rest(site.anchors, site.face, site.label, site.distance_A)
+
+
+def on_sites(host: Atoms, kinds: Collection[str] = KINDS) -> list[Rest]:
+    """
+    List the places right over sites.
+
+    Parameters
+    ----------
+    host
+        A sheet or slab in the xy plane.
+    kinds
+        Which sites take part: kinds, or labels of `adsorption_sites`.
+
+    Raises
+    ------
+    ValueError
+        When a kind is unknown, or the host has no such site.
+    """
+    sites = adsorption_sites(host)
+    known = [*KINDS, *(site.label for site in sites)]
+    for kind in kinds:
+        if kind not in known:
+            raise ValueError(f"`kinds` holds {kind!r} but must be of: {', '.join(known)}")
+    chosen = [on_site(site) for site in sites if site.kind in kinds or site.label in kinds]
+    if not chosen:
+        raise ValueError(
+            f"`kinds` is {list(kinds)} but {crystal_name(host)} has only: {', '.join(site.label for site in sites)}"
+        )
+    return chosen
 
 
 def rest_position(host: Atoms, rest: Rest) -> Floats:

@@ -1,9 +1,9 @@
 """How an adatom moves over a sheet or slab: every symmetry-distinct jump between neighbouring places."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import numpy as np
 from ase import Atoms
@@ -13,21 +13,18 @@ from numpy.typing import NDArray
 from .bonds import Edge
 from .defects import Position, as_position, crystal_name
 from .network import Jump, Network
-from .resting import Rest, on_site, rest_position
+from .resting import Rest, rest_position
 from .sites import (
     SAME_SITE_A,
     Anchors,
     Floats,
     LateralOperations,
     Place,
-    adsorption_sites,
     all_anchors,
     lateral_operations,
     lateral_position,
 )
-from .slab_sites import Kind, heights_A
-
-KINDS: tuple[Kind, ...] = get_args(Kind)
+from .slab_sites import heights_A
 
 _ALIKE = 0.98  # cosine of two polygons of one terrace
 _RIVAL = 0.95  # part of the largest area that is a rival to it
@@ -83,52 +80,22 @@ class _Face(NamedTuple):
     operations: LateralOperations
 
 
-def on_sites(host: Atoms, kinds: Collection[str] = KINDS) -> list[Rest]:
-    """
-    List the places right over sites.
-
-    Parameters
-    ----------
-    host
-        A sheet or slab in the xy plane.
-    kinds
-        Which sites take part: kinds, or labels of `adsorption_sites`.
-
-    Raises
-    ------
-    ValueError
-        When a kind is unknown, or the host has no such site.
-    """
-    sites = adsorption_sites(host)
-    known = [*KINDS, *(site.label for site in sites)]
-    for kind in kinds:
-        if kind not in known:
-            raise ValueError(f"`kinds` holds {kind!r} but must be of: {', '.join(known)}")
-    chosen = [on_site(site) for site in sites if site.kind in kinds or site.label in kinds]
-    if not chosen:
-        raise ValueError(
-            f"`kinds` is {list(kinds)} but {crystal_name(host)} has only: {', '.join(site.label for site in sites)}"
-        )
-    return chosen
-
-
 def surface_hops(
     host: Atoms, places: Sequence[Rest], max_length_A: float, *, near_A: float | None = None
 ) -> list[SurfaceHop]:
     """
     List every symmetry-distinct jump of an adatom between neighbouring places, the shortest first.
 
-    Two jumps are one when an operation of the host that keeps
-    the face takes one to the other or to its reverse. A jump is left out when the way over a third place is less
-    than 1.2 times as long: it is two jumps. The answer does not depend on the host's origin, supercell or order
-    of atoms.
+    Two jumps are one when an operation of the host that keeps the face takes one to the other or to its reverse. A jump
+    is left out when the way over a third place is less than 1.2 times as long: it is two jumps. The answer does not
+    depend on the host's origin, supercell or order of atoms.
 
     Parameters
     ----------
     host
         A sheet or slab in the xy plane.
     places
-        Where an adatom rests, one of each kind: `on_sites`, or what `philic.structures.resting` finds.
+        Where an adatom rests, one of each orbit: `on_sites` or `resting_places` of `philic.structures.resting`.
     max_length_A
         No jump is longer, laterally.
     near_A
@@ -142,6 +109,7 @@ def surface_hops(
     Examples
     --------
     >>> from philic.structures.carbon import graphene
+    >>> from philic.structures.resting import on_sites
     >>> [hop.label for hop in surface_hops(graphene(), on_sites(graphene(), ["hollow"]), 2.5)]
     ['hollow C6 to hollow C6 2.46 A']
     """
@@ -184,6 +152,7 @@ def surface_network(host: Atoms, hops: Sequence[SurfaceHop]) -> Network:
     Examples
     --------
     >>> from philic.structures.carbon import graphene
+    >>> from philic.structures.resting import on_sites
     >>> sheet = graphene((2, 2))
     >>> network = surface_network(sheet, surface_hops(sheet, on_sites(sheet, ["hollow"]), 2.5))
     >>> len(network.places_A), len(network.jumps)

@@ -7,9 +7,9 @@ from philic.potentials import load
 from philic.recipes.surface_diffusion import SurfaceDiffusion, plan
 from philic.structures.adatoms import place_adatoms
 from philic.structures.network import percolation
-from philic.structures.resting import Trial, resting_places
+from philic.structures.resting import Trial, on_sites, resting_places
 from philic.structures.steps import stepped_slab
-from philic.structures.surface_hops import on_sites, surface_hops, surface_network
+from philic.structures.surface_hops import surface_hops, surface_network
 from philic.workflows.execute import execute
 from philic.workflows.neb import band
 from philic.workflows.path import Course, End

@@ -6,10 +6,10 @@ from ase.optimize import BFGS
 
 from philic.structures.adatoms import place_adatoms
 from philic.structures.network import percolation
-from philic.structures.resting import ASIDE_A, Rest, Trial, on_site, rest_position, resting_places, trial_problem
+from philic.structures.resting import ASIDE_A, Rest, Trial, on_site, on_sites, rest_position, resting_places, trial_problem
 from philic.structures.sites import adsorption_sites, lateral_distances_A, lateral_operations
 from philic.structures.steps import stepped_slab
-from philic.structures.surface_hops import on_sites, surface_hops, surface_network
+from philic.structures.surface_hops import surface_hops, surface_network
 
 CU = bulk("Cu", a=3.61, cubic=True)
 STEPPED = stepped_slab(CU, "111", "100", rows=3, layers=3, size=(2, 3))

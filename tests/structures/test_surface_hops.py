@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from philic.structures.adatoms import image_distance_A, place_adatoms
 from philic.structures.carbon import carbon_host, graphene
 from philic.structures.network import Jump, percolation
-from philic.structures.resting import rest_position
+from philic.structures.resting import KINDS, on_sites, rest_position
 from philic.structures.sites import adsorption_sites
 from philic.structures.slabs import slab
 from philic.structures.steps import kinked_slab, stepped_slab
-from philic.structures.surface_hops import KINDS, SurfaceHop, on_sites, surface_hops, surface_network
+from philic.structures.surface_hops import SurfaceHop, surface_hops, surface_network
 
 CU = bulk("Cu", a=3.61, cubic=True)
 K = bulk("K", a=5.23, cubic=True)
@@ -131,6 +131,24 @@ def test_jumps_lead_over_the_edge_of_a_step_down_and_up_as_often(name: str) -> N
     climbs = [hops[jump.hop].climb * (-1 if jump.backward else 1) for jump in network.jumps]
     assert sum(climbs) == 0
     assert [part.dimension for part in percolation(network, range(len(hops)))] == [2]
+
+
+@pytest.mark.parametrize(
+    ("crystal", "miller", "climbs"),
+    [
+        (CU, (2, 1, 1), {0, 1}),
+        (CU, (3, 1, 1), {0, 1}),
+        (K, (3, 1, 0), {0, 1}),
+        (CU, (1, 1, 0), {0}),  # troughs, whose walls are (111)
+        (CU, (1, 0, 0), {0}),
+        (K, (1, 1, 0), {0}),
+        (bulk("MgO", "rocksalt", a=4.21, cubic=True), (1, 0, 0), {0}),
+    ],
+)
+def test_a_step_is_told_by_its_terraces(crystal: Atoms, miller: tuple[int, int, int], climbs: set[int]) -> None:
+    """On slabs by Miller index too: from edge to edge over a terrace it is one step."""
+    hops = site_hops(slab(crystal, miller, layers=6 if 1 in climbs else 3), 8.5, kinds=["top"])
+    assert {abs(hop.climb) for hop in hops} == climbs
 
 
 @pytest.mark.parametrize("name", ["Cu(533)", "Cu(221)"])
