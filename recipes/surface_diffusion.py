@@ -109,6 +109,8 @@ def _sites(parameters: SurfaceDiffusion, host: Atoms) -> list[Rest]:
     sites = [site for site in adsorption_sites(host) if site.kind in parameters.sites and site.face in faces]
     if parameters.near_A != "all":  # a jump near the defect has an end farther off
         sites = [site for site in sites if site.distance_A <= parameters.near_A + _farthest_A(host)]
+    if not sites:
+        raise ValueError(f"it has no {' or '.join(parameters.sites)} site to try: change `sites` or `near_A`")
     return [on_site(site) for site in sites]
 
 
@@ -198,6 +200,7 @@ def _hops(host: Atoms, parameters: SurfaceDiffusion, minima: Sequence[Rest], met
 
 
 def _way_A(host: Atoms, metal: str, hop: SurfaceHop) -> float:
+    """Give the length of a jump, the more than it is the nearer its straight line comes to an atom."""
     start, end = _ends(host, metal, hop)
     closeness = closest_approach(start, np.array([start.positions, end.positions])).closeness
     return hop.length_A * max(1.0, TOO_CLOSE / closeness)

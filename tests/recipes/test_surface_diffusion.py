@@ -1,7 +1,9 @@
 """Adatoms on a surface: sites that hold them, then the jumps between those."""
 
 import pytest
+from ase import Atoms
 from ase.build import bulk
+from ase.io import write
 
 from philic.potentials import load
 from philic.recipes.surface_diffusion import SurfaceDiffusion, plan
@@ -178,3 +180,10 @@ def test_a_cell_too_small_for_its_jumps_is_refused():
     """Half the cell is what a band can cross: beyond it the way to another image is shorter."""
     with pytest.raises(ValueError, match=r"its shortest jump is 2\.56 Å and leads to an image of its end: enlarge the cell"):
         planned(asked(hosts="Cu(211)", thickness_A=4.0, min_image_A=2.0, max_length_A=6.5), [0.0, 0.0, 12.0])
+
+
+def test_a_host_without_a_site_of_the_kind_is_refused(tmp_path):
+    file = tmp_path / "apart.xyz"
+    write(file, Atoms("C", cell=[6.0, 6.0, 15.0], pbc=True))
+    with pytest.raises(ValueError, match="it has no hollow site to try: change `sites` or `near_A`"):
+        plan(asked(hosts=str(file), sites=["hollow"]))
