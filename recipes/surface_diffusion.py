@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, NamedTuple
+from collections.abc import Sequence
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 from ase import Atoms
+from ase.geometry import minkowski_reduce
 from pydantic import Field, PositiveFloat
 
 from ..potentials import card
-from ..structures.adatoms import lateral_shift_A, place_adatoms
-from ..structures.defects import shortest_vector_A
+from ..structures.adatoms import image_distance_A, place_adatoms
+from ..structures.bands import TOO_CLOSE, closest_approach
 from ..structures.network import percolation
-from ..structures.sites import Anchors, adsorption_sites
+from ..structures.resting import LOWEST_eV, Rest, Trial, on_site, rest_position, resting_places, trial_problem
+from ..structures.sites import adsorption_sites, lateral_distances_A
 from ..structures.surface_hops import SurfaceHop, surface_hops, surface_network
 from ..workflows.flow import Derived, Flow, Step
 from ..workflows.result import Result, Status
@@ -21,22 +23,12 @@ from .jumps import Jumping, Plan, Planned, judged
 from .kinds import Known, OneOrMore, no_results
 from .substrates import KINDS, Substrates
 
-LONGEST_A = 6.0
-"""No jump longer than this is looked for."""
-ASIDE_A = (0.25, 0.15)
-STAYED_A = 0.5
-WENT_A = 0.1
-LOWEST_eV = 0.005
-"""A site holds an adatom that, put so far aside along x and y, ends nearer to it than `STAYED_A`; and that came back by more
-than `WENT_A`, or stands at most `LOWEST_eV` above the lowest site: on the flat top of a barrier it stays where it was
-put, or goes farther."""
-
 
 class SurfaceDiffusion(Jumping, Substrates):
     """Parameters of the recipe."""
 
     sites: Annotated[OneOrMore, Field(min_length=1)] = Field(
-        KINDS, description="kinds of sites an adatom may stay on: top, bridge, hollow"
+        KINDS, description="kinds of sites an adatom is put on first: top, bridge, hollow"
     )
     near_A: PositiveFloat | Literal["all"] = Field("all", description="jumps up to this far from the defect, or `all`")
     max_length_A: PositiveFloat | Literal["percolating"] = Field(
@@ -47,7 +39,7 @@ class SurfaceDiffusion(Jumping, Substrates):
 def plan(parameters: SurfaceDiffusion, known: Known = no_results) -> Plan:
     """Make the steps of the recipe; computes nothing.
 
-    Which sites hold an adatom is computed first; the jumps are those between them. What cannot be had of one host is a
+    Where an adatom rests is computed first; the jumps are those between these places. What cannot be had of one host is a
     warning, and the others go on.
 
     Raises
@@ -55,31 +47,20 @@ def plan(parameters: SurfaceDiffusion, known: Known = no_results) -> Plan:
     ValueError
         If nothing is left to compute.
     """
-    trials: dict[tuple[str, str], _Trial] = {}
+    steps: list[Step] = []
     jumps: dict[tuple[str, str, str], Sequence[Step]] = {}
     networks: dict[tuple[str, str, str], Step] = {}
     warnings = []
+    complete = True
     for metal, name in ((metal, name) for name in parameters.hosts for metal in parameters.metal):
         try:
-            trials[metal, name] = _trials(parameters, metal, name)
-        except ValueError as error:
-            warnings.append(f"{metal} on {name} is left out: {error}")
-    steps = [step for trial in trials.values() for step in trial.steps.values()]
-    results = known([step.key for step in steps])
-    complete = True
-    for (metal, name), trial in trials.items():
-        tried = {label: results.get(step.key) for label, step in trial.steps.items()}
-        if not all(result and result.status.final for result in tried.values()):
-            complete = False
-            continue
-        warnings += [
-            f"{metal} on {name}, {label}: is left out: {result.message}"
-            for label, result in tried.items()
-            if result and result.status is not Status.CONVERGED
-        ]
-        try:
-            key = metal, name, "adatom"
-            jumps[key], networks[key] = _jumps(parameters, metal, name, trial, results)
+            tried = _tried(parameters, metal, name, known)
+            steps += tried.steps
+            warnings += [f"{metal} on {name}{sentence}" for sentence in tried.warnings]
+            complete = complete and tried.complete
+            if tried.complete:
+                key = metal, name, "adatom"
+                jumps[key], networks[key] = _jumps(parameters, metal, name, tried)
         except ValueError as error:
             warnings.append(f"{metal} on {name} is left out: {error}")
     if complete and not jumps:
@@ -87,60 +68,94 @@ def plan(parameters: SurfaceDiffusion, known: Known = no_results) -> Plan:
     return Plan(Flow([*steps, *networks.values()]), jumps, networks, warnings, complete)
 
 
-class _Trial(NamedTuple):
-    """A host, and the relaxation of an adatom on each of its distinct sites, by label."""
+class _Tried(NamedTuple):
+    """A host, every trial so far, the minima these show, whether none is missing, and what is doubtful."""
 
     host: Atoms
-    steps: Mapping[str, Step]
+    steps: list[Step]
+    minima: list[Rest]
+    complete: bool
+    warnings: list[str]
 
 
-def _trials(parameters: SurfaceDiffusion, metal: str, name: str) -> _Trial:
+def _tried(parameters: SurfaceDiffusion, metal: str, name: str, known: Known) -> _Tried:
+    """Try every site, then every end that is doubtful."""
     host = parameters.substrate(name, metal)
     for potential in parameters.potentials:
         card(potential).check_elements({*host.symbols, metal})
-    near_A = None if parameters.near_A == "all" else parameters.near_A
+    clean = _clean(parameters, name, host, parameters.potential)
+    tries: dict[Rest, Step] = {}
+    waiting, minima = _sites(parameters, host), list[Rest]()
+    while waiting:
+        tries |= {rest: _trial(parameters, metal, name, clean, rest) for rest in waiting}
+        steps = list(tries.values())
+        results = known([step.key for step in steps])
+        if not all(step.key in results and results[step.key].status.final for step in steps):
+            return _Tried(host, steps, [], False, [])
+        ended = {rest: results[step.key] for rest, step in tries.items()}
+        problems = {rest: problem for rest, result in ended.items() if (problem := _problem(rest, result))}
+        trials = [_ended(rest, result) for rest, result in ended.items() if rest not in problems]
+        minima, doubtful = resting_places(host, trials)
+        waiting = [rest for rest in doubtful if rest not in tries]
+    if not minima:
+        raise ValueError(f"no adatom came to rest on it: {'; '.join(f'{at.label}: {why}' for at, why in problems.items())}")
+    warnings = [f", {rest.label}: is left out: {problem}" for rest, problem in problems.items()]
+    return _Tried(host, steps, minima, True, [*warnings, *_flat(trials, minima)])
+
+
+def _sites(parameters: SurfaceDiffusion, host: Atoms) -> list[Rest]:
+    """List the sites that are tried first."""
     faces = (1,) if host.constraints else (1, -1)
     sites = [site for site in adsorption_sites(host) if site.kind in parameters.sites and site.face in faces]
-    if near_A is not None:  # a jump near the defect has an end farther off
-        sites = [site for site in sites if site.distance_A <= near_A + LONGEST_A]
-    clean = _clean(parameters, name, host, parameters.potential)
-    steps = {
-        site.label: Step(
-            "relax",
-            parameters.relaxation,
-            _placed(clean, host, metal, site.anchors, site.face, aside_A=list(ASIDE_A)),
-            potential=parameters.potential,
-            about={"metal": metal, "host": name, "site": site.label},
-        )
-        for site in sites
-    }
-    return _Trial(host, steps)
+    if parameters.near_A != "all":  # a jump near the defect has an end farther off
+        sites = [site for site in sites if site.distance_A <= parameters.near_A + _farthest_A(host)]
+    if not sites:
+        raise ValueError(f"it has no {' or '.join(parameters.sites)} site to try: change `sites` or `near_A`")
+    return [on_site(site) for site in sites]
 
 
-def _jumps(
-    parameters: SurfaceDiffusion, metal: str, name: str, trial: _Trial, results: Mapping[str, Result]
-) -> tuple[list[Step], Step]:
-    host = trial.host
-    tried = {label: results[step.key] for label, step in trial.steps.items()}
-    held = _held({label: result for label, result in tried.items() if result.status is Status.CONVERGED})
-    if not held:
-        raise ValueError(f"an adatom stays on none of {', '.join(trial.steps)}")
-    found = _hops(host, parameters, held)
-    ends = [
-        (place_adatoms(host, metal, [hop.start], face=hop.face), place_adatoms(host, metal, [hop.end], face=hop.face))
-        for hop in found
+def _trial(parameters: SurfaceDiffusion, metal: str, name: str, clean: Step, rest: Rest) -> Step:
+    return Step(
+        "relax",
+        parameters.relaxation,
+        _placed(clean, metal, rest, rest.trial_aside_A),
+        potential=parameters.potential,
+        about={"metal": metal, "host": name, "site": rest.label},
+    )
+
+
+def _ended(rest: Rest, result: Result) -> Trial:
+    return Trial(rest, result.structures["initial"], result.structures["final"], result.scalars["energy_eV"])
+
+
+def _problem(rest: Rest, result: Result) -> str:
+    """Say why a trial does not count."""
+    return result.message if result.status is not Status.CONVERGED else trial_problem(_ended(rest, result))
+
+
+def _flat(trials: Sequence[Trial], minima: Sequence[Rest]) -> list[str]:
+    """Say that a surface is flat where an adatom has one energy wherever it is put."""
+    spread_eV = float(np.ptp([trial.energy_eV for trial in trials]))
+    if len(minima) == 1 or spread_eV > LOWEST_eV:
+        return []
+    return [
+        f" is flat: {len(trials)} trials ended within {spread_eV:.3f} eV of each other, so a barrier below {LOWEST_eV} eV"
+        " says only that the potential sees no corrugation"
     ]
-    apart_A = shortest_vector_A(_flat(host))
+
+
+def _jumps(parameters: SurfaceDiffusion, metal: str, name: str, tried: _Tried) -> tuple[list[Step], Step]:
+    host = tried.host
+    found = _hops(host, parameters, tried.minima, metal)
+    ends = [_ends(host, metal, hop) for hop in found]
+    apart_A = image_distance_A(host)
 
     def planned(potential: str) -> list[Planned]:
         clean = _clean(parameters, name, host, potential)
         return [
             Planned(
-                pair,
-                (
-                    _placed(clean, host, metal, hop.start, hop.face),
-                    _placed(clean, host, metal, hop.end, hop.face),
-                ),
+                (start, end),
+                (_placed(clean, metal, hop.start), _placed(clean, metal, hop.end)),
                 [len(host)],
                 {
                     "metal": metal,
@@ -151,53 +166,60 @@ def _jumps(
                 },
                 apart_A,
             )
-            for hop, pair in zip(found, ends, strict=True)
+            for hop, (start, end) in zip(found, ends, strict=True)
         ]
 
     return judged(parameters, host, planned, surface_network(host, found))
 
 
-def _held(tried: Mapping[str, Result]) -> list[str]:
-    """Tell which sites hold an adatom that was put beside them."""
-    lowest_eV = min((result.scalars["energy_eV"] for result in tried.values()), default=0.0)
-    held = []
-    for label, result in tried.items():
-        start, end = result.structures["initial"], result.structures["final"]
-        site = start.copy()
-        site.positions[-1, :2] -= ASIDE_A
-        went_A = (end.positions - start.positions)[:, :2]
-        back_A = (went_A[:-1].mean(axis=0) - went_A[-1]) @ ASIDE_A / np.linalg.norm(ASIDE_A)
-        is_low = result.scalars["energy_eV"] <= lowest_eV + LOWEST_eV
-        if lateral_shift_A(site, end, 1) < STAYED_A and (back_A > WENT_A or is_low):
-            held.append(label)
-    return held
+def _ends(host: Atoms, metal: str, hop: SurfaceHop) -> tuple[Atoms, Atoms]:
+    start, end = (place_adatoms(host, metal, **rest.placement()) for rest in (hop.start, hop.end))
+    return start, end
 
 
-def _hops(host: Atoms, parameters: SurfaceDiffusion, held: Sequence[str]) -> list[SurfaceHop]:
-    """Find the jumps up to a length; or the shortest ones that connect all the sites that any do, across the surface."""
+def _hops(host: Atoms, parameters: SurfaceDiffusion, minima: Sequence[Rest], metal: str) -> list[SurfaceHop]:
+    """Find the jumps up to a length; or the shortest ones that connect all the places that any do, across the surface.
+
+    A straight line through an atom counts as longer: over the edge of a step the way is between two atoms.
+    """
     near_A = None if parameters.near_A == "all" else parameters.near_A
-    longest_A = LONGEST_A if isinstance(parameters.max_length_A, str) else parameters.max_length_A
-    found = surface_hops(host, longest_A, kinds=held, near_A=near_A)
+    longest_A = _farthest_A(host) if isinstance(parameters.max_length_A, str) else parameters.max_length_A
+    hops = surface_hops(host, minima, longest_A, near_A=near_A)
+    if not hops:
+        raise ValueError(f"`near_A` is {near_A} but no jump has an end so near the defect: raise it")
+    found = [hop for hop in hops if _is_direct(host, hop)]
+    if not found:
+        raise ValueError(f"its shortest jump is {hops[0].length_A:.2f} Å and leads to an image of its end: enlarge the cell")
     if not isinstance(parameters.max_length_A, str):
         return found
     network = surface_network(host, found)
-    lengths = sorted({round(hop.length_A, 3) for hop in found})
-    shells = [[i for i, hop in enumerate(found) if hop.length_A <= length + 1e-3] for length in lengths]
+    ways_A = [round(_way_A(host, metal, hop), 3) for hop in found]
+    shells = [[i for i, way_A in enumerate(ways_A) if way_A <= farthest + 1e-3] for farthest in sorted(set(ways_A))]
     connected = [[(part.dimension, len(part.places)) for part in percolation(network, shell)] for shell in shells]
     return [found[index] for index in shells[connected.index(connected[-1])]]
+
+
+def _way_A(host: Atoms, metal: str, hop: SurfaceHop) -> float:
+    """Give the length of a jump, the more than it is the nearer its straight line comes to an atom."""
+    start, end = _ends(host, metal, hop)
+    closeness = closest_approach(start, np.array([start.positions, end.positions])).closeness
+    return hop.length_A * max(1.0, TOO_CLOSE / closeness)
+
+
+def _is_direct(host: Atoms, hop: SurfaceHop) -> bool:
+    """Tell a jump that is no longer than the way to any image of its end: a band takes the shortest."""
+    way_A = lateral_distances_A(host, rest_position(host, hop.end) - rest_position(host, hop.start))
+    return bool(hop.length_A < way_A + 1e-3)
+
+
+def _farthest_A(host: Atoms) -> float:
+    """Give a length that no direct jump exceeds: half the diagonal of the cell."""
+    return float(np.linalg.norm(minkowski_reduce(host.cell, pbc=(True, True, False))[0][:2])) / 2
 
 
 def _clean(parameters: SurfaceDiffusion, name: str, host: Atoms, potential: str) -> Step:
     return Step("relax", parameters.relaxation, host, potential=potential, about={"host": name})
 
 
-def _placed(clean: Step, host: Atoms, metal: str, anchors: Anchors, face: int, **more: Any) -> Derived:
-    place = {"metal": metal, "anchors": [[[int(number) for number in anchor] for anchor in anchors]], "face": face}
-    return Derived(clean, len(host) + 1, "place_adatoms", place | more)
-
-
-def _flat(host: Atoms) -> Atoms:
-    """Give the host in a cell so tall that its shortest lattice vector is a lateral one."""
-    tall: Atoms = host.copy()
-    tall.set_cell([*host.cell[:2], [0, 0, 1e3]])
-    return tall
+def _placed(clean: Step, metal: str, rest: Rest, aside_A: tuple[float, float] = (0.0, 0.0)) -> Derived:
+    return Derived(clean, clean.n_atoms + 1, "place_adatoms", {"metal": metal, **rest.placement(aside_A)})

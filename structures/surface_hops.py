@@ -1,9 +1,9 @@
-"""How an adatom moves over a sheet or slab: every symmetry-distinct jump between neighbouring sites."""
+"""How an adatom moves over a sheet or slab: every symmetry-distinct jump between neighbouring places."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import numpy as np
 from ase import Atoms
@@ -13,22 +13,23 @@ from numpy.typing import NDArray
 from .bonds import Edge
 from .defects import Position, as_position, crystal_name
 from .network import Jump, Network
+from .resting import Rest, rest_position
 from .sites import (
     SAME_SITE_A,
     Anchors,
     Floats,
     LateralOperations,
     Place,
-    Site,
-    adsorption_sites,
     all_anchors,
     lateral_operations,
     lateral_position,
 )
-from .slab_sites import Kind, heights_A
+from .slab_sites import heights_A
 
-KINDS: tuple[Kind, ...] = get_args(Kind)
-
+_ALIKE = 0.98  # cosine of two polygons of one terrace
+_RIVAL = 0.95  # part of the largest area that is a rival to it
+_FLAT_A = 0.3  # no step is lower
+_DECIMALS = 3  # of how far a place is aside of its site, in A
 _DETOUR = (
     1.2  # a way over a third site less than this many times as long is two jumps: fcc-hcp-fcc 1.15, round a square 1.41
 )
@@ -37,17 +38,13 @@ _DETOUR = (
 @dataclass(frozen=True)
 class SurfaceHop:
     """
-    One jump of an adatom between two sites of a face; the jump back is the same hop.
+    One jump of an adatom between two places of a face; the jump back is the same hop.
 
     Attributes
     ----------
     start, end
-        Anchors of the two sites, as `place_adatoms` takes them; the end's cell shifts are such that the straight
-        line between the two is right across the cell's edge.
-    face
-        +1 above, -1 below.
-    start_label, end_label
-        What `adsorption_sites` calls the two sites.
+        The two places; the cell shifts of the end's anchors are such that the straight line between the two is right
+        across the cell's edge.
     length_A
         Lateral distance.
     multiplicity
@@ -56,17 +53,14 @@ class SurfaceHop:
         Whether an operation of the host turns the hop into its reverse, so that both barriers are one. The images of
         an adatom may break that: 3 x 4 graphene has fewer operations than the sheet.
     climb
-        How many terraces higher the end is, -1 over a step's edge down; 0 on a host without steps. A site at the
+        How many terraces higher the end is, -1 over a step's edge down; 0 on a host without steps. A place at the
         foot of a step, beside the edge, is on the lower terrace.
     label
         Unique within one answer of `surface_hops`.
     """
 
-    start: Anchors
-    end: Anchors
-    face: int
-    start_label: str
-    end_label: str
+    start: Rest
+    end: Rest
     length_A: float
     multiplicity: int
     symmetric: bool
@@ -75,67 +69,63 @@ class SurfaceHop:
 
 
 class _Face(NamedTuple):
-    """The places of a face that take part, where they are, shape ``(n, 2)``, which site each is, and how high."""
+    """The places of a face that take part, where they are, shape ``(n, 2)``, which are as given, and how high."""
 
     plane: Floats
-    places: list[Anchors]
+    places: list[Rest]
     spots: Floats
-    sites: list[Site]
+    given: list[bool]
     levels: Floats
     uphill: Floats
     operations: LateralOperations
 
 
 def surface_hops(
-    host: Atoms,
-    max_length_A: float,
-    *,
-    kinds: Collection[str] = KINDS,
-    near_A: float | None = None,
+    host: Atoms, places: Sequence[Rest], max_length_A: float, *, near_A: float | None = None
 ) -> list[SurfaceHop]:
     """
-    List every symmetry-distinct jump of an adatom between neighbouring sites, the shortest first.
+    List every symmetry-distinct jump of an adatom between neighbouring places, the shortest first.
 
-    Sites and faces are those of `adsorption_sites`. Two jumps are one when an operation of the host that keeps
-    the face takes one to the other or to its reverse. A jump is left out when the way over a third site is less
-    than 1.2 times as long: it is two jumps. The answer does not depend on the host's origin, supercell or order
-    of atoms.
+    Two jumps are one when an operation of the host that keeps the face takes one to the other or to its reverse. A jump
+    is left out when the way over a third place is less than 1.2 times as long: it is two jumps. The answer does not
+    depend on the host's origin, supercell or order of atoms.
 
     Parameters
     ----------
     host
         A sheet or slab in the xy plane.
+    places
+        Where an adatom rests, one of each orbit: `on_sites` or `resting_places` of `philic.structures.resting`.
     max_length_A
         No jump is longer, laterally.
-    kinds
-        Which sites take part: kinds, or labels of `adsorption_sites`, such as those an adatom stays on.
     near_A
         Keep only jumps with an end at most this far from the host's defect.
 
     Raises
     ------
     ValueError
-        When a kind is unknown, the host has no such site, or no jump is short enough (the sentence says how long
-        the shortest is).
+        When there are no places, or no jump is short enough (the sentence says how long the shortest is).
 
     Examples
     --------
     >>> from philic.structures.carbon import graphene
-    >>> [hop.label for hop in surface_hops(graphene(), 2.5, kinds=["hollow"])]
+    >>> from philic.structures.resting import on_sites
+    >>> [hop.label for hop in surface_hops(graphene(), on_sites(graphene(), ["hollow"]), 2.5)]
     ['hollow C6 to hollow C6 2.46 A']
     """
     if max_length_A <= 0:
         raise ValueError(f"`max_length_A` is {max_length_A} but must be above 0")
-    sites = _chosen(host, kinds)
-    faces = [_face(host, sites, face) for face in sorted({site.face for site in sites}, reverse=True)]
+    if not places:
+        raise ValueError("`places` is [] but must hold one place at least")
+    faces = [_face(host, places, face) for face in sorted({place.face for place in places}, reverse=True)]
     found = [_hop(face, *orbit) for face in faces for orbit in _orbits(face, _jumps(face, max_length_A))]
     if not found:
         shortest = min(_shortest_A(face, max_length_A) for face in faces)
         raise ValueError(
             f"`max_length_A` is {max_length_A} but the shortest jump on {crystal_name(host)} is {shortest:.2f} A: raise it"
         )
-    near = {site.label for site in sites if near_A is None or site.distance_A <= near_A}
-    return [hop for hop in _labelled(found) if hop.start_label in near or hop.end_label in near]
+    least_A = [min(hop.start.distance_A, hop.end.distance_A) for hop in found]
+    return _labelled([hop for hop, far_A in zip(found, least_A, strict=True) if near_A is None or far_A <= near_A])
 
 
 def surface_network(host: Atoms, hops: Sequence[SurfaceHop]) -> Network:
@@ -162,15 +152,17 @@ def surface_network(host: Atoms, hops: Sequence[SurfaceHop]) -> Network:
     Examples
     --------
     >>> from philic.structures.carbon import graphene
+    >>> from philic.structures.resting import on_sites
     >>> sheet = graphene((2, 2))
-    >>> network = surface_network(sheet, surface_hops(sheet, 2.5, kinds=["hollow"]))
+    >>> network = surface_network(sheet, surface_hops(sheet, on_sites(sheet, ["hollow"]), 2.5))
     >>> len(network.places_A), len(network.jumps)
     (4, 24)
     """
-    sides = {hop.face for hop in hops}
+    ends = {end.label: end for hop in hops for end in (hop.start, hop.end)}
+    sides = {end.face for end in ends.values()}
     if len(sides) != 1:
         raise ValueError(f"`hops` are on {len(sides)} faces but must be on one")
-    face = _face(host, adsorption_sites(host), sides.pop())
+    face = _face(host, list(ends.values()), sides.pop())
     ways: list[tuple[Edge, int, bool]] = []
     for at, hop in enumerate(hops):
         forward = _images(face, _edge(face, host, hop))
@@ -181,52 +173,51 @@ def surface_network(host: Atoms, hops: Sequence[SurfaceHop]) -> Network:
         walker="adatom",
         cell_A=tuple(as_position(vector) for vector in host.cell.array[:2]),
         places_A=tuple(_on_plane(face.spots[place]) for place in used),
-        kinds=tuple(face.places.index(face.sites[place].anchors) for place in used),
+        kinds=tuple(list(ends).index(face.places[place].label) for place in used),
         labels=tuple(hop.label for hop in hops),
         jumps=tuple(sorted(Jump(used.index(i), used.index(j), (a, b), at, back) for (i, j, a, b), at, back in ways)),
     )
 
 
-def _chosen(host: Atoms, kinds: Collection[str]) -> list[Site]:
-    """Give the sites that take part."""
-    sites = adsorption_sites(host)
-    known = [*KINDS, *(site.label for site in sites)]
-    for kind in kinds:
-        if kind not in known:
-            raise ValueError(f"`kinds` holds {kind!r} but must be of: {', '.join(known)}")
-    chosen = [site for site in sites if site.kind in kinds or site.label in kinds]
-    if not chosen:
-        raise ValueError(
-            f"`kinds` is {list(kinds)} but {crystal_name(host)} has only: {', '.join(site.label for site in sites)}"
-        )
-    return chosen
-
-
-def _face(host: Atoms, sites: Sequence[Site], side: int) -> _Face:
-    """Collect the places of one face that belong to some sites."""
-    plane = host.cell.array[:2, :2]
+def _face(host: Atoms, rests: Sequence[Rest], side: int) -> _Face:
+    """Collect the places of one face, every image of each."""
     operations = lateral_operations(host)
     upright = operations.flips == 1
     operations = LateralOperations(*(part[upright] for part in operations))
-    places = all_anchors(host, face=side)
-    spots = np.array([lateral_position(host, anchors) for _, anchors in places])
-    owners = {(site.kind, site.anchors): site for site in sites if site.face == side}
-    belongs: dict[int, Site] = {}
-    for at, place in enumerate(places):
-        if site := owners.get(place):
-            to, _, hit = _nearest(spots, plane, operations.rotations @ spots[at] + operations.shifts)
-            belongs |= dict.fromkeys(to[hit].tolist(), site)
-    uphill = _uphill(host, places, side)
-    kept = sorted(belongs)
+    sites = all_anchors(host, face=side)
+    order = {anchors: at for at, (_, anchors) in enumerate(sites)}
+    images = [
+        (image, rest) for rest in rests if rest.face == side for image in _images_of(host, rest, operations, list(order))
+    ]
+    images.sort(key=lambda pair: (order[pair[0].anchors], pair[0].aside_A))
+    places = [image for image, _ in images]
+    uphill = _uphill(host, sites, side, operations)
     return _Face(
-        plane,
-        [places[at][1] for at in kept],
-        spots[kept],
-        [belongs[at] for at in kept],
-        np.array([(_corners(host, places[at][1], side) @ uphill).min() for at in kept]),
+        host.cell.array[:2, :2],
+        places,
+        np.array([rest_position(host, rest) for rest in places]),
+        [image == rest for image, rest in images],
+        np.array([(_corners(host, rest.anchors, side) @ uphill).min() for rest in places]),
         uphill[:2],
         operations,
     )
+
+
+def _images_of(host: Atoms, rest: Rest, operations: LateralOperations, sites: Sequence[Anchors]) -> list[Rest]:
+    """Give every place of the cell that an operation takes one to."""
+    plane = host.cell.array[:2, :2]
+    centres = np.array([lateral_position(host, anchors) for anchors in sites])
+    spots = operations.rotations @ lateral_position(host, rest.anchors) + operations.shifts
+    to, _, hit = _nearest(centres, plane, spots)
+    asides = (operations.rotations @ rest.aside_A).round(_DECIMALS) + 0.0
+    images: list[Rest] = []
+    taken = np.empty((0, 2))
+    for at, aside in sorted(set(zip(to[hit].tolist(), map(tuple, asides[hit].tolist()), strict=True))):
+        spot = centres[at] + aside
+        if not len(taken) or not _nearest(taken, plane, spot[None])[2].any():
+            taken = np.vstack([taken, spot])
+            images.append(replace(rest, anchors=sites[at], aside_A=aside))
+    return images
 
 
 def _nearest(spots: Floats, plane: Floats, points: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
@@ -296,18 +287,16 @@ def _orbits(face: _Face, jumps: set[Edge]) -> Iterator[tuple[set[Edge], set[Edge
 
 
 def _hop(face: _Face, forward: set[Edge], backward: set[Edge]) -> SurfaceHop:
-    """Describe one orbit by a jump that leaves the place its site is listed by."""
+    """Describe one orbit by a jump that leaves the place as it was given."""
     hops = []
     for ways in (forward, backward):
-        jump = min(ways, key=lambda way: (face.sites[way[0]].anchors != face.places[way[0]], way))
+        jump = min(ways, key=lambda way: (not face.given[way[0]], way))
         i, j, a, b = jump
         climb = face.levels[j] + (a, b) @ face.plane @ face.uphill - face.levels[i]
+        end = face.places[j]
         hop = SurfaceHop(
             start=face.places[i],
-            end=tuple((atom, x + a, y + b) for atom, x, y in face.places[j]),
-            face=face.sites[i].face,
-            start_label=face.sites[i].label,
-            end_label=face.sites[j].label,
+            end=replace(end, anchors=tuple((atom, x + a, y + b) for atom, x, y in end.anchors)),
             length_A=_length_A(face, jump),
             multiplicity=sum(way[0] == i for way in forward | backward),
             symmetric=not forward.isdisjoint(backward),
@@ -318,14 +307,16 @@ def _hop(face: _Face, forward: set[Edge], backward: set[Edge]) -> SurfaceHop:
     return min(hops, key=lambda hop: (-hop.multiplicity, *_order(hop)))
 
 
-def _order(hop: SurfaceHop) -> tuple[float, str, str, int, Anchors, Anchors]:
-    return round(hop.length_A, 3), hop.start_label, hop.end_label, hop.climb, hop.start, hop.end
+def _order(hop: SurfaceHop) -> tuple[Any, ...]:
+    start, end = hop.start, hop.end
+    where = start.anchors, end.anchors, start.aside_A, end.aside_A
+    return round(hop.length_A, 3), start.label, end.label, hop.climb, *where
 
 
 def _labelled(hops: list[SurfaceHop]) -> list[SurfaceHop]:
     """Sort hops, name each by its ends, length and climb, and number those of one name."""
     hops = sorted(hops, key=_order)
-    names = [f"{hop.start_label} to {hop.end_label} {round(hop.length_A, 6):.2f} A{_climbing(hop.climb)}" for hop in hops]
+    names = [f"{hop.start.label} to {hop.end.label} {round(hop.length_A, 6):.2f} A{_climbing(hop.climb)}" for hop in hops]
     shared, seen = Counter(names), Counter[str]()
     labelled = []
     for hop, name in zip(hops, names, strict=True):
@@ -342,9 +333,10 @@ def _climbing(climb: int) -> str:
 
 def _edge(face: _Face, host: Atoms, hop: SurfaceHop) -> Edge:
     """Give a hop as a jump between the places of its host."""
-    ends = np.array([lateral_position(host, anchors) for anchors in (hop.start, hop.end)])
-    (i, j), cells, hit = _nearest(face.spots, face.plane, ends)
-    if not hit.all():
+    ends = np.array([rest_position(host, end) for end in (hop.start, hop.end)])
+    if len(face.spots):
+        (i, j), cells, hit = _nearest(face.spots, face.plane, ends)
+    if not len(face.spots) or not hit.all():
         raise ValueError(
             f"`hops` has '{hop.label}' but {crystal_name(host)} has no such sites: give the host it was found on"
         )
@@ -359,20 +351,30 @@ def _corners(host: Atoms, anchors: Anchors, side: int) -> Floats:
     return np.column_stack([lateral, side * heights_A(host)[index]])
 
 
-def _uphill(host: Atoms, places: Sequence[Place], side: int) -> Floats:
+def _uphill(host: Atoms, places: Sequence[Place], side: int, operations: LateralOperations) -> Floats:
     """Give the vector whose product with a position rises by 1 from terrace to terrace; 0 without steps.
 
-    It is normal to the polygon of atoms that is tilted most nearly as the Miller indices of surface and terrace say.
+    It is normal to the polygons of atoms that together are largest. Where these are two kinds, tilted opposite ways, they
+    are the walls of troughs, as on fcc(110). Without a step's height, a terrace is what a lattice translation leads up.
     """
     about = host.info.get("philic", {})
-    if "step_height_A" not in about:
+    if "miller" not in about or len(set(host.numbers)) > 1:
         return np.zeros(3)
-    terrace, miller = np.array([int(i) for i in about["terrace"]]), np.array(about["miller"])
-    cosine = terrace @ miller / np.linalg.norm(terrace) / np.linalg.norm(miller)
     rings = [_corners(host, anchors, side) for kind, anchors in places if kind == "hollow"]
-    normals = np.array([np.cross(ring, np.roll(ring, -1, axis=0)).sum(axis=0) for ring in rings])
-    normals /= np.linalg.norm(normals, axis=1)[:, None]
-    return np.asarray(normals[np.abs(normals[:, 2] - cosine).argmin()] / about["step_height_A"])
+    areas = np.array([np.cross(ring, np.roll(ring, -1, axis=0)).sum(axis=0) for ring in rings]) / 2
+    sizes = np.linalg.norm(areas, axis=1)
+    normals = areas / sizes[:, None]
+    alike = normals @ normals.T > _ALIKE
+    shares = alike @ sizes
+    largest = int(shares.argmax())
+    if (shares[~alike[largest]] > _RIVAL * shares[largest]).any():
+        return np.zeros(3)
+    normal = sizes[alike[largest]] @ normals[alike[largest]] / shares[largest]
+    turns = operations.rotations
+    steps = np.vstack([operations.shifts[(np.abs(turns - np.eye(2)) < 1e-3).all(axis=(1, 2))], host.cell.array[:2, :2]])
+    rises = np.abs(steps @ normal[:2])
+    least = float(rises[rises > _FLAT_A].min(initial=np.inf))
+    return np.asarray(normal / about.get("step_height_A", least))
 
 
 def _on_plane(spot: Floats) -> Position:

@@ -1,12 +1,26 @@
 """Adatoms on a surface: sites that hold them, then the jumps between those."""
 
 import pytest
+from ase import Atoms
+from ase.build import bulk
+from ase.io import write
 
+from philic.potentials import load
 from philic.recipes.surface_diffusion import SurfaceDiffusion, plan
+from philic.structures.adatoms import place_adatoms
+from philic.structures.network import percolation
+from philic.structures.resting import Trial, on_sites, resting_places
+from philic.structures.steps import stepped_slab
+from philic.structures.surface_hops import surface_hops, surface_network
 from philic.workflows.execute import execute
+from philic.workflows.neb import band
+from philic.workflows.path import Course, End
+from philic.workflows.relax import relax
 from philic.workflows.result import Result, Status
 from philic.workflows.store import Store
+from philic.workflows.together import together
 
+EMT = load("emt")
 LOOSE = {"size": (3, 3), "fmax_eV_per_A": 0.2, "endpoint_fmax_eV_per_A": 0.05}
 
 
@@ -83,3 +97,93 @@ def test_a_host_whose_trial_crashed_waits_for_another_run_and_the_others_go_on(s
     known = plan(asked(hosts=("pristine", "N")), lambda keys: store.get(keys) | {crashed.key: found})
     assert not known.complete
     assert list(known.jumps) == [("K", "pristine", "adatom")]
+
+
+def silver_on_copper():
+    """With EMT: trials from a few sites of Cu(211), none of them the foot of the step, where silver is best off."""
+    host = stepped_slab(bulk("Cu", a=3.61, cubic=True), "111", "100", rows=3, layers=3, size=(2, 2), fixed_layers=1)
+    places = on_sites(host, ["hollow Cu4", "top Cu cn 10", "top Cu cn 9"])
+    outcomes = dict(relax([silver(host, rest, rest.trial_aside_A) for rest in places], EMT))
+    trials = [
+        Trial(rest, outcomes[at].structures["initial"], outcomes[at].structures["final"], outcomes[at].scalars["energy_eV"])
+        for at, rest in enumerate(places)
+    ]
+    return host, resting_places(host, trials)
+
+
+def silver(host, rest, aside_A=(0.0, 0.0)):
+    atoms = place_adatoms(host, "K", **rest.placement(aside_A))
+    atoms.symbols[-1] = "Ag"
+    return atoms
+
+
+def test_an_adatom_crosses_a_step_from_foot_to_foot():
+    """Along the foot and over the edge lead different barriers; both are the same there and back."""
+    host, ((foot, *_), _) = silver_on_copper()
+    assert foot.label == "near bridge Cu-Cu cn 10-10"
+    hops = surface_hops(host, [foot], 6.5)
+    assert [hop.length_A for hop in hops] == pytest.approx([3.61 / 2**0.5, 3.61 * 3**0.5], abs=0.01)
+    assert percolation(surface_network(host, hops), [0, 1])[0].dimension == 2
+    barriers = []
+    for hop in hops:
+        relaxed = dict(relax([silver(host, end) for end in (hop.start, hop.end)], EMT, fmax_eV_per_A=0.01))
+        start, end = (
+            End(one.structures["final"], one.scalars["energy_eV"], one.arrays["forces_eV_per_A"])
+            for one in (relaxed[0], relaxed[1])
+        )
+        ((_, outcome),) = together([band(start, end, Course(EMT.card.cutoff_A, 0.1, image_spacing_A=1.3))], EMT)
+        assert outcome.status is Status.CONVERGED
+        assert outcome.scalars["barrier_reverse_eV"] == pytest.approx(outcome.scalars["barrier_forward_eV"], abs=2e-3)
+        assert outcome.scalars["reaction_energy_eV"] == pytest.approx(0, abs=1e-3)
+        barriers.append(outcome.scalars["barrier_forward_eV"])
+    along_eV, over_eV = barriers
+    assert 0.05 < along_eV < over_eV < 1.0
+
+
+def planned(parameters, spot=None):
+    """Plan from trials that all have one energy, and ended over one place or stayed where they were put."""
+    found = {}
+    for step in (step for step in plan(parameters).flow if "site" in step.about):
+        start = place_adatoms(step.structure.parent.structure, **step.structure.parameters)
+        end = start.copy()
+        if spot is not None:
+            end.positions[-1] = spot
+        structures = {"initial": start, "final": end}
+        found[step.key] = Result(Status.CONVERGED, "", {"energy_eV": 0.0}, structures, key=step.key, function="relax")
+    return plan(parameters, lambda keys: {key: found[key] for key in keys if key in found})
+
+
+def test_of_a_flat_surface_it_is_said():
+    made = planned(asked())
+    assert made.complete
+    assert made.warnings == [
+        "K on pristine is flat: 3 trials ended within 0.000 eV of each other, so a barrier below 0.005 eV"
+        " says only that the potential sees no corrugation"
+    ]
+
+
+def test_from_a_foot_that_has_no_name_jumps_go_along_the_step_and_over_it():
+    """Over its edge between two atoms: the shorter way straight across, 6.26 A, leads through one."""
+    parameters = asked(hosts="Cu(211)", thickness_A=4.0)
+    host = parameters.substrate("Cu(211)", "K")
+    edge = host.positions[host.positions[:, 2].argmax()]
+    made = planned(parameters, edge - [0.45 * host.cell[0, 0] / 2, 0.0, -2.0])
+    ((_, jumps),) = made.jumps.items()
+    assert made.warnings == []
+    assert [step.about["length_A"] for step in jumps] == pytest.approx([2.556, 6.763], abs=0.01)
+    assert ["a step" in step.about["site"] for step in jumps] == [False, True]
+    (limits,) = made.networks.values()
+    assert {tuple(jump[2]) for jump in limits.parameters["network"]["jumps"]} >= {(0, 1), (1, 0)}
+
+
+def test_a_cell_too_small_for_its_jumps_is_refused():
+    """Half the cell is what a band can cross: beyond it the way to another image is shorter."""
+    with pytest.raises(ValueError, match=r"its shortest jump is 2\.56 Å and leads to an image of its end: enlarge the cell"):
+        planned(asked(hosts="Cu(211)", thickness_A=4.0, min_image_A=2.0, max_length_A=6.5), [0.0, 0.0, 12.0])
+
+
+def test_a_host_without_a_site_of_the_kind_is_refused(tmp_path):
+    file = tmp_path / "apart.xyz"
+    write(file, Atoms("C", cell=[6.0, 6.0, 15.0], pbc=True))
+    with pytest.raises(ValueError, match="it has no hollow site to try: change `sites` or `near_A`"):
+        plan(asked(hosts=str(file), sites=["hollow"]))
