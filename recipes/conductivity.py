@@ -13,6 +13,7 @@ from rich.text import Text
 from ..workflows.conduction import ROOM_K
 from ..workflows.order import MELTED
 from ..workflows.result import Result
+from . import expansion
 from .molecular_dynamics import MolecularDynamics, Plan
 
 CAUTION = (
@@ -43,6 +44,7 @@ def overview(_: MolecularDynamics, plan: Plan) -> RenderableType:
 def tables(plan: Plan, results: Mapping[str, Result]) -> Iterator[RenderableType]:
     """Every run with what was found in it; then the activation energy of each host."""
     yield runs(plan, results)
+    yield from expansion.tables(plan, results)
     yield lines(plan, results)
 
 

@@ -68,7 +68,7 @@ def check(
     longest = LONGEST_fs * float(np.sqrt(atoms.get_masses()[lightest]))
     if not 0 < timestep_fs <= longest:
         raise ValueError(
-            f"`timestep_fs` is {timestep_fs:g} but must be above 0 and at most {longest:.2g} for {atoms.symbols[lightest]}, "
+            f"`timestep_fs` is {timestep_fs:g} but must be above 0 and at most {longest:.3g} for {atoms.symbols[lightest]}, "
             f"the lightest atom: {default_timestep_fs(atoms):g} is safe"
         )
     if steps < 1 or steps % stride(timestep_fs):
@@ -99,6 +99,8 @@ def _check_cell(atoms: Atoms, thermostat: str, pressure_GPa: float | None) -> No
         raise ValueError(f"the constraints are {names} but must be FixAtoms: remove the others")
     if len(atoms) < 2:
         raise ValueError(f"the structure has {len(atoms)} atom(s) but must have at least 2: repeat the cell")
+    if len({int(i) for constraint in atoms.constraints for i in constraint.get_indices()}) == len(atoms):
+        raise ValueError(f"all {len(atoms)} atoms are fixed but at least one must be free: fix fewer")
     if pressure_GPa is None:
         return
     if thermostat == "none":
