@@ -12,10 +12,7 @@ from rich.text import Text
 from ..workflows.result import Result
 from .molecular_dynamics import Plan
 
-NOTE = (
-    "Expansion is of the mean cell, from the cell relaxed at 0 K; the error is of the run's length alone. At a temperature T it "
-    "is T times the mean coefficient of expansion from 0 K."
-)
+NOTE = "Expansion is of the mean cell, from the cell relaxed at 0 K; the error is of the run's length alone."
 
 
 def tables(plan: Plan, results: Mapping[str, Result]) -> Iterator[RenderableType]:
