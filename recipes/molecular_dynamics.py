@@ -41,9 +41,7 @@ class MolecularDynamics(Parameters):
     equilibration_ps: NonNegativeFloat = Field(2.0, description="left out of the analysis at the least")
     timestep_fs: PositiveFloat | None = Field(None, description="2, or 0.5 with hydrogen, where none is given")
     thermostat: str = Field("bussi", description="bussi, nose-hoover, langevin or none (constant energy)")
-    pressure_GPa: float | None = Field(
-        None, description="lets the cell change size and shape; none keeps it as relaxed at 0 K"
-    )
+    pressure_GPa: float | None = Field(None, description="lets the cell change; none keeps it as it is relaxed at 0 K")
     min_image_A: PositiveFloat = Field(9.0, description="least distance between an atom and its images")
 
     @model_validator(mode="after")

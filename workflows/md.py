@@ -78,7 +78,8 @@ def md(
     timestep_fs
         None chooses by the lightest mass: `default_timestep_fs`.
     thermostat
-        ``bussi`` (stochastic velocity rescaling), ``nose-hoover`` (a deterministic chain), ``langevin``, or ``none`` (NVE).
+        ``bussi`` (stochastic velocity rescaling), ``nose-hoover`` (a deterministic chain, which is not canonical where few
+        atoms rattle almost harmonically), ``langevin``, or ``none`` (NVE).
     pressure_GPa
         None keeps the cell.
     isotropic
@@ -236,8 +237,8 @@ def _trouble(run: _Run) -> str:
     if distance_A < LOST_A:
         return ""
     return (
-        f"the framework is lost: its atoms are {distance_A:.1f} Å from where they began (root mean square); it melted: take a "
-        "lower temperature, or another potential"
+        f"the framework is lost: its atoms are {distance_A:.1f} Å from where they began (root mean square); it melted: "
+        "take a lower temperature, or another potential"
     )
 
 
