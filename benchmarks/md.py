@@ -24,7 +24,7 @@ from philic.potentials import load
 from philic.workflows.integrators import Ensemble, begin_motion
 from philic.workflows.md import md
 
-TIMESTEP_fs, TEMPERATURE_K, STEPS, STEPS_OF_SEVERAL, BLOCK = 2.0, 300.0, 100, 20, 10
+TIMESTEP_fs, TEMPERATURE_K, STEPS, STEPS_OF_SEVERAL, BLOCK = 2.0, 300.0, 500, 20, 10
 CELLS = {
     "chgnet": [bulk("NaCl", "rocksalt", a=5.64, cubic=True) * n for n in ((1, 1, 1), (2, 2, 2))],
     "emt": [bulk("Cu", cubic=True) * n for n in ((2, 2, 2), (3, 3, 3))],

@@ -39,7 +39,7 @@ class MolecularDynamics(Parameters):
     )
     length_ps: PositiveFloat = Field(20.0, description="length of each run; a longer one goes on from a shorter")
     equilibration_ps: NonNegativeFloat = Field(2.0, description="left out of the analysis at the least")
-    timestep_fs: PositiveFloat | None = Field(None, description="2, or 0.5 with hydrogen, where none is given")
+    timestep_fs: PositiveFloat | None = Field(None, description="2 where none is given, 1 with B or C, 0.5 with H")
     thermostat: str = Field("bussi", description="bussi, nose-hoover, langevin or none (constant energy)")
     pressure_GPa: float | None = Field(None, description="lets the cell change; none keeps it as it is relaxed at 0 K")
     min_image_A: PositiveFloat = Field(9.0, description="least distance between an atom and its images")

@@ -76,7 +76,7 @@ def md(
     seed
         Of the start momenta and the thermostat; one for all or one for each.
     timestep_fs
-        None chooses by the lightest mass: `default_timestep_fs`.
+        None chooses by the elements: `default_timestep_fs`.
     thermostat
         ``bussi`` (stochastic velocity rescaling), ``nose-hoover`` (a deterministic chain, which is not canonical where few
         atoms rattle almost harmonically), ``langevin``, or ``none`` (NVE).

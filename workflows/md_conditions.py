@@ -15,7 +15,10 @@ from .trajectory import estimated_bytes
 from .transport import mobile_ions
 
 HEAVY_u = 6.0
-"""Where the lightest mass is above, the timestep is 2 fs; else there is hydrogen and it is 0.5 fs."""
+"""Where the lightest mass is below, there is hydrogen."""
+STIFF = frozenset({"B", "C"})
+"""Light atoms with stiff bonds: graphene, carbonates. In CHGNet's graphene at 600 K the conserved energy fluctuates by 6 % as much
+as the kinetic at 2 fs, and by 1.7 % at 1 fs; in NaCl by 0.1 % at 2 fs."""
 LONGEST_fs = 1.0
 """Longest timestep for a mass of 1 u; it grows with the root of the mass, as the period of a vibration does."""
 SAMPLE_fs = 20.0
@@ -25,14 +28,16 @@ SPARE_BYTES = 10**8
 
 
 def default_timestep_fs(atoms: Atoms) -> float:
-    """Return the timestep for the lightest mass: 2 fs, or 0.5 fs with hydrogen.
+    """Return the timestep for the fastest vibration: 2 fs, 1 fs with boron or carbon, 0.5 fs with hydrogen.
 
     Examples
     --------
-    >>> default_timestep_fs(Atoms("LiF")), default_timestep_fs(Atoms("LiH"))
-    (2.0, 0.5)
+    >>> [default_timestep_fs(Atoms(formula)) for formula in ("LiF", "Li2CO3", "LiH")]
+    [2.0, 1.0, 0.5]
     """
-    return 2.0 if atoms.get_masses().min() > HEAVY_u else 0.5
+    if atoms.get_masses().min() < HEAVY_u:
+        return 0.5
+    return 1.0 if STIFF & set(atoms.symbols) else 2.0
 
 
 def stride(timestep_fs: float) -> int:

@@ -10,7 +10,7 @@ from dataclasses import fields
 import numpy as np
 import pytest
 from ase import Atoms
-from ase.build import bulk
+from ase.build import bulk, graphene
 from ase.constraints import FixAtoms, FixBondLengths
 
 from philic.potentials import load
@@ -337,9 +337,10 @@ def test_bad_input_is_refused_before_a_step(atoms, parameters, sentence, emt, tm
     assert not list(tmp_path.iterdir())
 
 
-def test_the_timestep_follows_the_lightest_mass():
+def test_the_timestep_follows_the_fastest_vibration():
     assert default_timestep_fs(salt()) == 2.0
-    assert default_timestep_fs(Atoms("LiH")) == 0.5
+    assert default_timestep_fs(graphene()) == 1.0
+    assert default_timestep_fs(Atoms("CH4")) == 0.5
 
 
 def test_a_thin_cell_is_told():
