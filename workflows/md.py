@@ -17,7 +17,7 @@ from ase.units import fs, kB
 from numpy.typing import NDArray
 
 from ..potentials.base import Potential, Prediction
-from .integrators import Ensemble, Motion, after_forces, before_forces, begin_motion, take_forces
+from .integrators import BAROSTAT_fs, Ensemble, Motion, after_forces, before_forces, begin_motion, take_forces
 from .md_conditions import check, default_timestep_fs, stride, thin_cell
 from .relax import misplaced, overlapping
 from .result import Outcome, Status
@@ -34,6 +34,8 @@ EXPLODED, EXPLODED_K = 10.0, 3000.0
 """So many times the temperature that was asked for is an explosion, above so many kelvin."""
 EVAPORATED = 2.0
 """A cell under pressure that is so many times as large as at the start does not come back."""
+CELL_TIMES = 10
+"""So many times the barostat's time have to be averaged before the growth of a cell is believed."""
 LOST_A = 4.0
 """A framework is lost when it is this far from its start (root mean square). Groups that turn stay below: SbS4, one of the
 largest, ends 3.1 Å from where it began (its S by the root of two bonds, its Sb at rest)."""
@@ -339,10 +341,14 @@ def _expansion(start: Atoms, cells_A: Array) -> dict[str, float]:
 
 
 def _say_expansion(scalars: Mapping[str, Any]) -> str:
-    error = scalars["expansion_error_percent"]
+    error, barostat_ps = scalars["expansion_error_percent"], BAROSTAT_fs * 1e-3
     vectors = ", ".join(f"{name} {scalars[f'expansion_{name}_percent']:+.1f}" for name in "abc")
     within = f" ± {error:.1f}" if np.isfinite(error) else ""
-    return f"the volume changed by {scalars['expansion_percent']:+.1f}{within} % ({vectors} %)"
+    said = f"the volume changed by {scalars['expansion_percent']:+.1f}{within} % ({vectors} %)"
+    if scalars["time_ps"] - scalars["equilibrated_ps"] >= CELL_TIMES * barostat_ps:
+        return said
+    wanted = f"run at least {CELL_TIMES * barostat_ps:g} ps longer"
+    return f"{said}, which may be chance, because a cell follows within about {barostat_ps:g} ps: {wanted}"
 
 
 def _block_error(series: Array) -> float:

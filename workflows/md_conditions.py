@@ -17,8 +17,8 @@ from .transport import mobile_ions
 HEAVY_u = 6.0
 """Where the lightest mass is below, there is hydrogen."""
 STIFF = frozenset({"B", "C"})
-"""Light atoms with stiff bonds: graphene, carbonates. In CHGNet's graphene at 600 K the conserved energy fluctuates by 6 % as much
-as the kinetic at 2 fs, and by 1.7 % at 1 fs; in NaCl by 0.1 % at 2 fs."""
+"""Light atoms with stiff bonds: graphene, carbonates. In CHGNet's graphene at 600 K the conserved energy fluctuates by 6 %
+of what the kinetic does at 2 fs and by 1.7 % at 1 fs; in NaCl by 0.1 % at 2 fs."""
 LONGEST_fs = 1.0
 """Longest timestep for a mass of 1 u; it grows with the root of the mass, as the period of a vibration does."""
 SAMPLE_fs = 20.0

@@ -5,6 +5,7 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 from ase.constraints import FixAtoms
+from ase.stress import full_3x3_to_voigt_6_stress
 from ase.units import GPa, fs, kB
 
 from philic.potentials import Prediction, load
@@ -116,12 +117,36 @@ def test_a_sponge_has_the_volume_and_the_pressure_that_belong_to_what_is_asked()
     mean = np.average(volumes, weights=weights)
     start = gas(n, mixed=False)
     start.set_cell([mean ** (1 / 3)] * 3, scale_atoms=True)
-    ensemble = Ensemble(20 * fs, "bussi", T, PRESSURE_GPa, isotropic=False)
+    ensemble = Ensemble(20 * fs, "bussi", T, PRESSURE_GPa, isotropic=True)
     _, seen = free_flight(start, ensemble, 20_000, lambda m: (abs(np.linalg.det(m.cell)), m.pressure_GPa), sponge)
     spread = (seen[:, 0] - mean) ** 2
     exact = (mean, np.average((volumes - mean) ** 2, weights=weights), PRESSURE_GPa)
     for values, expected in zip((seen[:, 0], spread, seen[:, 1]), exact, strict=True):
         assert abs(values.mean() - expected) < 4 * blocks_error(values)
+
+
+def test_each_strain_of_an_elastic_box_is_canonical():
+    """U = C V0 tr(E E) / 2 of Green's strain E: its diagonal has the variance kT / (C V0), the rest half of it."""
+    edge_A, stiffness = 10.0, 50 * GPa
+    volume = edge_A**3
+
+    def strain(motion):
+        deformation = motion.cell / edge_A
+        return deformation, (deformation @ deformation.T - np.eye(3)) / 2
+
+    def box(motion):
+        deformation, E = strain(motion)
+        stress = stiffness * deformation.T @ E @ deformation / np.linalg.det(deformation)
+        return Prediction(stiffness * volume * (E**2).sum() / 2, np.zeros((2, 3)), full_3x3_to_voigt_6_stress(stress))
+
+    start = gas(2, mixed=False)
+    start.set_cell([edge_A] * 3, scale_atoms=True)
+    ensemble = Ensemble(20 * fs, "langevin", T, 0.0, isotropic=False)
+    _, seen = free_flight(start, ensemble, 20_000, lambda m: full_3x3_to_voigt_6_stress(strain(m)[1]), box)
+    squares = (seen - seen.mean(axis=0)) ** 2 * stiffness * volume / (kB * T)
+    for entry, expected in enumerate([1, 1, 1, 0.5, 0.5, 0.5]):
+        assert abs(squares[:, entry].mean() - expected) < 4 * blocks_error(squares[:, entry])
+        assert abs(seen[:, entry].mean()) < 4 * blocks_error(seen[:, entry]) + 1e-3  # the gas pushes a little
 
 
 def test_fixed_atoms_take_no_energy():
