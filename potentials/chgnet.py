@@ -25,7 +25,7 @@ from .torch_threads import import_torch, map_in_threads
 if TYPE_CHECKING:
     from ase import Atoms
 
-CUTOFF_A = 6.0  # atom graph; README.md of the pretrained weights
+CUTOFF_A, ANGLE_CUTOFF_A = 6.0, 3.0  # atom graph and bond graph; README.md of the pretrained weights
 N_ELEMENTS = 94  # H to Pu: rows of the embedding, chgnet.model.encoders.AtomEmbedding
 
 _WEIGHTS = {"chgnet": "0.3.0", "chgnet:r2scan": "r2scan"}
@@ -82,12 +82,13 @@ def _load(name: str) -> Any:
 
     with contextlib.redirect_stdout(io.StringIO()):
         model = CHGNet.load(model_name=_WEIGHTS[name], use_device="cpu", verbose=False)
-    model.graph_converter.set_isolated_atom_response("ignore")  # _predict answers them itself
     return rearrange(model)
 
 
 def _predict(model: Any, structures: Sequence[Atoms], stress: bool) -> list[Prediction]:
     """Evaluate structures; one with an isolated atom gets NaN, for CHGNet never saw one."""
+    from .chgnet_graphs import crystal_graph
+
     for atoms in structures:
         if atoms.cell.rank < 3:
             raise ValueError(
@@ -97,19 +98,8 @@ def _predict(model: Any, structures: Sequence[Atoms], stress: bool) -> list[Pred
     with warnings.catch_warnings():
         # chgnet copies the volumes, which it does not use here, out of tensors with a gradient.
         warnings.filterwarnings("ignore", message="Converting a tensor with requires_grad", category=UserWarning)
-        # graphs in this thread only: chgnet's converter suspends the garbage collector
-        graphs = ((atoms, model.graph_converter(_pymatgen_structure(atoms))) for atoms in structures)
+        graphs = ((atoms, crystal_graph(atoms, CUTOFF_A, ANGLE_CUTOFF_A)) for atoms in structures)
         return map_in_threads(partial(_predict_one, model, stress), graphs)
-
-
-def _pymatgen_structure(atoms: Atoms) -> Any:
-    """Return pymatgen's structure; wrapped, because float32 coordinates far outside the cell lose digits."""
-    from pymatgen.core.lattice import Lattice
-    from pymatgen.core.structure import Structure
-
-    a, b, c = (bool(periodic) for periodic in atoms.pbc)
-    lattice = Lattice(atoms.cell.array, pbc=(a, b, c))
-    return Structure(lattice, atoms.symbols, atoms.get_scaled_positions(wrap=True))
 
 
 def _predict_one(model: Any, stress: bool, pair: tuple[Atoms, Any]) -> Prediction:

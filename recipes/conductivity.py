@@ -15,10 +15,12 @@ from ..workflows.arrhenius import agreement
 from ..workflows.conduction import ROOM_K
 from ..workflows.order import MELTED
 from ..workflows.result import Result, Status
+from . import expansion
 from .molecular_dynamics import MolecularDynamics, Plan
 
 CAUTION = (
-    "Intervals are of 68 % and hold the length of the runs alone. Not in them: the cell's size, its fixed volume, and the "
+    "Intervals are of 68 % and hold the length of the runs alone. Not in them: the cell's size, its fixed volume unless "
+    "`pressure_GPa` was given, and the "
     "potential. Universal machine-learned potentials are too soft away from equilibrium, so ions tend to move too fast "
     "(B. Deng et al., npj Comput. Mater. 11, 9, 2025)."
 )
@@ -46,6 +48,7 @@ def tables(plan: Plan, results: Mapping[str, Result]) -> Iterator[RenderableType
     """Every run with what was found in it; then the activation energy of each host."""
     yield runs(plan, results)
     yield sites(plan, results)
+    yield from expansion.tables(plan, results)
     yield lines(plan, results)
 
 

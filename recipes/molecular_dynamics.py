@@ -20,7 +20,7 @@ from .hosts import host_atoms
 from .kinds import Known, OneOrMore, Parameters, no_results, number_as_list
 
 RELAXED = {"fmax_eV_per_A": 0.05, "max_steps": 300, "relax_cell": True}
-"""Thermal expansion is left out: a run keeps the cell that is relaxed at 0 K."""
+"""Without a pressure thermal expansion is left out: a run keeps the cell that is relaxed at 0 K."""
 
 
 class MolecularDynamics(Parameters):
@@ -40,8 +40,9 @@ class MolecularDynamics(Parameters):
     )
     length_ps: PositiveFloat = Field(20.0, description="length of each run; a longer one goes on from a shorter")
     equilibration_ps: NonNegativeFloat = Field(2.0, description="left out of the analysis at the least")
-    timestep_fs: PositiveFloat | None = Field(None, description="2, or 0.5 with hydrogen, where none is given")
+    timestep_fs: PositiveFloat | None = Field(None, description="2 where none is given, 1 with B or C, 0.5 with H")
     thermostat: str = Field("bussi", description="bussi, nose-hoover, langevin or none (constant energy)")
+    pressure_GPa: float | None = Field(None, description="lets the cell change; none keeps it as it is relaxed at 0 K")
     min_image_A: Annotated[tuple[PositiveFloat, ...], Field(min_length=1), BeforeValidator(number_as_list)] = Field(
         (9.0,), description="least distance between an atom and its images; several to compare cells"
     )
@@ -164,8 +165,10 @@ def _run(parameters: MolecularDynamics, atoms: Atoms, metal: str, kelvin: float)
         "thermostat": parameters.thermostat,
         "mobile": metal,
     }
-    check(atoms, card(parameters.potential), None, pressure_GPa=None, **asked)
-    return asked
+    check(atoms, card(parameters.potential), None, pressure_GPa=parameters.pressure_GPa, **asked)
+    if parameters.pressure_GPa is None:
+        return asked
+    return asked | {"pressure_GPa": parameters.pressure_GPa, "isotropic": False}
 
 
 def _doubts(parameters: MolecularDynamics, atoms: Atoms, metal: str) -> list[str]:

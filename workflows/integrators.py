@@ -42,7 +42,7 @@ class Ensemble:
     thermostat
         One of `DAMPING_fs`.
     temperature_K
-        Of the start, and of the thermostat if there is one.
+        Of the thermostat; without one, where a start at rest settles.
     pressure_GPa
         None keeps the cell.
     isotropic
@@ -109,7 +109,10 @@ class Motion:
 
 
 def begin_motion(atoms: Atoms, ensemble: Ensemble, seed: int) -> Motion:
-    """Return a start with Maxwell-Boltzmann momenta and no net momentum; `FixAtoms` are at rest."""
+    """Return a start with Maxwell-Boltzmann momenta and no net momentum; `FixAtoms` are at rest.
+
+    Without a thermostat it has exactly twice the kinetic energy, half of which a crystal at rest gives to its springs.
+    """
     fixed = np.zeros(len(atoms), dtype=bool)
     for constraint in atoms.constraints:
         assert isinstance(constraint, FixAtoms)
@@ -118,6 +121,8 @@ def begin_motion(atoms: Atoms, ensemble: Ensemble, seed: int) -> Motion:
     rng = np.random.default_rng(seed)
     motion = Motion(masses, fixed, atoms.get_positions(), np.zeros((len(atoms), 3)), atoms.cell.array.copy(), rng)
     motion.momenta = _thermal(motion, ensemble.kT)
+    if ensemble.thermostat == "none":
+        motion.momenta *= np.sqrt(motion.freedom * ensemble.kT / motion.kinetic_eV)
     return motion
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +17,7 @@ from ase.units import fs, kB
 from numpy.typing import NDArray
 
 from ..potentials.base import Potential, Prediction
-from .integrators import Ensemble, Motion, after_forces, before_forces, begin_motion, take_forces
+from .integrators import BAROSTAT_fs, Ensemble, Motion, after_forces, before_forces, begin_motion, take_forces
 from .md_conditions import check, default_timestep_fs, stride, thin_cell
 from .relax import misplaced, overlapping
 from .result import Outcome, Status
@@ -32,6 +32,10 @@ CHUNK = 50
 """Frames between checkpoints."""
 EXPLODED, EXPLODED_K = 10.0, 3000.0
 """So many times the temperature that was asked for is an explosion, above so many kelvin."""
+EVAPORATED = 2.0
+"""A cell under pressure that is so many times as large as at the start does not come back."""
+CELL_TIMES = 10
+"""So many times the barostat's time have to be averaged before the growth of a cell is believed."""
 LOST_A = 4.0
 """A framework is lost when it is this far from its start (root mean square). Groups that turn stay below: SbS4, one of the
 largest, ends 3.1 Å from where it began (its S by the root of two bonds, its Sb at rest)."""
@@ -66,7 +70,7 @@ def md(
     folders
         One for each structure; made if missing. The last two parts of its path are in the outcome (``folder``).
     temperature_K
-        One for all or one for each.
+        One for all or one for each. Without a thermostat momenta begin twice as hot: a start at rest takes half.
     steps
         Of the integrator, from the beginning; a multiple of the steps between stored frames (`stride`).
     watch
@@ -74,9 +78,10 @@ def md(
     seed
         Of the start momenta and the thermostat; one for all or one for each.
     timestep_fs
-        None chooses by the lightest mass: `default_timestep_fs`.
+        None chooses by the elements: `default_timestep_fs`.
     thermostat
-        ``bussi`` (stochastic velocity rescaling), ``nose-hoover`` (a deterministic chain), ``langevin``, or ``none`` (NVE).
+        ``bussi`` (stochastic velocity rescaling), ``nose-hoover`` (a deterministic chain, which is not canonical where few
+        atoms rattle almost harmonically), ``langevin``, or ``none`` (NVE).
     pressure_GPa
         None keeps the cell.
     isotropic
@@ -89,7 +94,8 @@ def md(
     index, outcome
         As each run ends: ``temperature_K``, ``potential_eV``, ``drift_meV_per_atom_ps`` … in the scalars, averaged after
         ``equilibrated_ps``; ``initial`` and ``final`` structures; ``times_ps``, ``temperatures_K``, ``potentials_eV``
-        (n_frames,). An explosion, an overlap or a lost framework is a failed outcome with a sentence.
+        (n_frames,). Under a pressure also how much the cell grew, ``expansion_percent`` (volume) and those of its vectors.
+        An explosion, an overlap, a lost framework or an evaporated cell is a failed outcome with a sentence.
 
     Raises
     ------
@@ -205,7 +211,7 @@ def _advance(run: _Run, prediction: Prediction, cutoff_A: float, steps: int) -> 
     temperature_K, asked_K = motion.temperature_K, run.ensemble.temperature_K
     if not (np.isfinite(motion.potential_eV) and temperature_K < max(EXPLODED * asked_K, EXPLODED_K)):
         why = prediction.reason or f"{temperature_K:.3g} K where {asked_K:g} K were asked"
-        return _failed(run, f"it exploded at step {motion.step}: {why}")
+        return _failed(run, f"it exploded at step {motion.step}: {why}; relax the start, or take a shorter timestep")
     if motion.step % run.stride:
         return None
     _record(run)
@@ -220,7 +226,10 @@ def _advance(run: _Run, prediction: Prediction, cutoff_A: float, steps: int) -> 
 
 
 def _trouble(run: _Run) -> str:
-    """Say which atoms overlap, or that the framework is lost."""
+    """Say which atoms overlap, or that the cell has evaporated or the framework is lost."""
+    grown = run.atoms.get_volume() / run.start.get_volume() if run.ensemble.pressure_GPa is not None else 1.0
+    if grown > EVAPORATED:
+        return f"the cell is {grown:.1f} times as large as at the start: take a lower temperature, or a higher pressure"
     problem = overlapping(run.atoms)
     if problem or run.framework is None:
         return problem
@@ -229,7 +238,10 @@ def _trouble(run: _Run) -> str:
     distance_A = float(np.sqrt(((moved - moved.mean(axis=0)) ** 2).sum(axis=1).mean()))
     if distance_A < LOST_A:
         return ""
-    return f"the framework is lost: its atoms are {distance_A:.1f} Å from where they began (root mean square); it melted"
+    return (
+        f"the framework is lost: its atoms are {distance_A:.1f} Å from where they began (root mean square); it melted: "
+        "take a lower temperature, or another potential"
+    )
 
 
 def _record(run: _Run) -> None:
@@ -278,10 +290,11 @@ def _summary(run: _Run, cutoff_A: float, steps: int) -> Outcome:
     frames = trajectory.frames.until(steps)
     times_ps = trajectory.times_ps[: len(frames)]
     temperatures_K = 2 * frames.kinetic_eV / (run.motion.freedom * kB)
-    cut = equilibrated(frames.potential_eV)
+    asked_K, constant = run.ensemble.temperature_K, run.ensemble.pressure_GPa is None
+    volumes_A3 = np.abs(np.linalg.det(frames.cells_A))
+    cut = max(equilibrated(series) for series in (frames.potential_eV, volumes_A3)[: 1 if constant else 2])
     total_meV = 1e3 * (frames.potential_eV + frames.kinetic_eV + frames.bath_eV) / len(run.start)
     mean_K, error_K = float(temperatures_K[cut:].mean()), _block_error(temperatures_K[cut:])
-    asked_K, constant = run.ensemble.temperature_K, run.ensemble.pressure_GPa is None
     scalars = {
         "n_atoms": len(run.start),
         "steps": steps,
@@ -291,19 +304,24 @@ def _summary(run: _Run, cutoff_A: float, steps: int) -> Outcome:
         "temperature_K": mean_K,
         "temperature_error_K": error_K,
         "potential_eV": float(frames.potential_eV[cut:].mean()),
-        "volume_A3": float(np.abs(np.linalg.det(frames.cells_A[cut:])).mean()),
+        "volume_A3": float(volumes_A3[cut:].mean()),
         "pressure_GPa": None if constant else float(frames.pressure_GPa[cut:].mean()),
         "drift_meV_per_atom_ps": float(np.polyfit(times_ps, total_meV, 1)[0]) if constant and len(frames) > 1 else None,
         "equilibrated_ps": float(times_ps[cut]),
         "folder": str(Path(*run.folder.parts[-2:])),
+        **({} if constant else _expansion(run.start, frames.cells_A[cut:])),
     }
     sentences = [f"{times_ps[-1]:.3g} ps at {mean_K:.0f} K, the first {times_ps[cut]:.3g} ps to equilibrate"]
+    if not constant:
+        sentences.append(_say_expansion(scalars))
     drifting = len(frames) >= CHUNK and cut == len(frames) // 2 - 1
     if drifting:
-        sentences.append("the potential energy still drifts after half of the run: run longer")
-    off = run.ensemble.thermostat != "none" and abs(mean_K - asked_K) > max(4 * error_K, 0.05 * asked_K)
+        what = "the potential energy" if constant else "the potential energy or the volume"
+        sentences.append(f"{what} still drifts after half of the run: run longer")
+    off = abs(mean_K - asked_K) > max(4 * error_K, 0.05 * asked_K)
     if off:
-        sentences.append(f"asked were {asked_K:g} K, so it is not in equilibrium: run longer")
+        mend = "run longer" if run.ensemble.thermostat != "none" else "run longer, or take a thermostat"
+        sentences.append(f"asked were {asked_K:g} K, so it is not in equilibrium: {mend}")
     sentences += filter(None, [thin_cell(run.start, cutoff_A)])
     final = trajectory.atoms(len(frames) - 1)
     final.info = dict(run.start.info)
@@ -311,6 +329,26 @@ def _summary(run: _Run, cutoff_A: float, steps: int) -> Outcome:
     cost = {name: getattr(run, name) for name in ("force_calls", "wall_s", "cpu_s")}
     status = Status.UNCONVERGED if drifting or off else Status.CONVERGED
     return Outcome(status, "; ".join(sentences), scalars, {"initial": run.start, "final": final}, arrays, **cost)
+
+
+def _expansion(start: Atoms, cells_A: Array) -> dict[str, float]:
+    """Return the growth of the mean cell against the start: of its volume, with an error, and of its three vectors."""
+    volumes = np.abs(np.linalg.det(cells_A)) / start.get_volume()
+    lengths = np.linalg.norm(cells_A, axis=2).mean(axis=0) / start.cell.lengths()
+    growth = {"expansion_percent": volumes.mean() - 1, "expansion_error_percent": _block_error(volumes)}
+    growth |= {f"expansion_{name}_percent": length - 1 for name, length in zip("abc", lengths, strict=True)}
+    return {name: 100 * float(value) for name, value in growth.items()}
+
+
+def _say_expansion(scalars: Mapping[str, Any]) -> str:
+    error, barostat_ps = scalars["expansion_error_percent"], BAROSTAT_fs * 1e-3
+    vectors = ", ".join(f"{name} {scalars[f'expansion_{name}_percent']:+.1f}" for name in "abc")
+    within = f" ± {error:.1f}" if np.isfinite(error) else ""
+    said = f"the volume changed by {scalars['expansion_percent']:+.1f}{within} % ({vectors} %)"
+    if scalars["time_ps"] - scalars["equilibrated_ps"] >= CELL_TIMES * barostat_ps:
+        return said
+    wanted = f"run at least {CELL_TIMES * barostat_ps:g} ps longer"
+    return f"{said}, which may be chance, because a cell follows within about {barostat_ps:g} ps: {wanted}"
 
 
 def _block_error(series: Array) -> float:

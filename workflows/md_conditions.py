@@ -15,7 +15,10 @@ from .trajectory import estimated_bytes
 from .transport import mobile_ions
 
 HEAVY_u = 6.0
-"""Where the lightest mass is above, the timestep is 2 fs; else there is hydrogen and it is 0.5 fs."""
+"""Where the lightest mass is below, there is hydrogen."""
+STIFF = frozenset({"B", "C"})
+"""Light atoms with stiff bonds: graphene, carbonates. In CHGNet's graphene at 600 K the conserved energy fluctuates by 6 %
+of what the kinetic does at 2 fs and by 1.7 % at 1 fs; in NaCl by 0.1 % at 2 fs."""
 LONGEST_fs = 1.0
 """Longest timestep for a mass of 1 u; it grows with the root of the mass, as the period of a vibration does."""
 SAMPLE_fs = 20.0
@@ -25,14 +28,16 @@ SPARE_BYTES = 10**8
 
 
 def default_timestep_fs(atoms: Atoms) -> float:
-    """Return the timestep for the lightest mass: 2 fs, or 0.5 fs with hydrogen.
+    """Return the timestep for the fastest vibration: 2 fs, 1 fs with boron or carbon, 0.5 fs with hydrogen.
 
     Examples
     --------
-    >>> default_timestep_fs(Atoms("LiF")), default_timestep_fs(Atoms("LiH"))
-    (2.0, 0.5)
+    >>> [default_timestep_fs(Atoms(formula)) for formula in ("LiF", "Li2CO3", "LiH")]
+    [2.0, 1.0, 0.5]
     """
-    return 2.0 if atoms.get_masses().min() > HEAVY_u else 0.5
+    if atoms.get_masses().min() < HEAVY_u:
+        return 0.5
+    return 1.0 if STIFF & set(atoms.symbols) else 2.0
 
 
 def stride(timestep_fs: float) -> int:
@@ -68,7 +73,7 @@ def check(
     longest = LONGEST_fs * float(np.sqrt(atoms.get_masses()[lightest]))
     if not 0 < timestep_fs <= longest:
         raise ValueError(
-            f"`timestep_fs` is {timestep_fs:g} but must be above 0 and at most {longest:.2g} for {atoms.symbols[lightest]}, "
+            f"`timestep_fs` is {timestep_fs:g} but must be above 0 and at most {longest:.3g} for {atoms.symbols[lightest]}, "
             f"the lightest atom: {default_timestep_fs(atoms):g} is safe"
         )
     if steps < 1 or steps % stride(timestep_fs):
@@ -99,6 +104,8 @@ def _check_cell(atoms: Atoms, thermostat: str, pressure_GPa: float | None) -> No
         raise ValueError(f"the constraints are {names} but must be FixAtoms: remove the others")
     if len(atoms) < 2:
         raise ValueError(f"the structure has {len(atoms)} atom(s) but must have at least 2: repeat the cell")
+    if len({int(i) for constraint in atoms.constraints for i in constraint.get_indices()}) == len(atoms):
+        raise ValueError(f"all {len(atoms)} atoms are fixed but at least one must be free: fix fewer")
     if pressure_GPa is None:
         return
     if thermostat == "none":

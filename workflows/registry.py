@@ -74,7 +74,7 @@ STEPS = {
     ),
     "md": Registered(
         md,
-        1,
+        2,
         needs=frozenset({"folders"}),
         stopping=frozenset({"steps"}),
         each=frozenset({"temperature_K", "seed"}),

@@ -78,3 +78,56 @@ def test_the_threads_of_the_caller_are_left_alone() -> None:
     before = torch.get_num_threads()
     potential.evaluate([bulk("K")] * 2)
     assert torch.get_num_threads() == before
+
+
+def disordered(n_atoms: int, edge_A: float, seed: int) -> Atoms:
+    positions = np.random.default_rng(seed).random((n_atoms, 3)) * edge_A
+    cell = [[edge_A, 0, 0], [1.3, 0.9 * edge_A, 0], [-1, 0.4, 1.1 * edge_A]]
+    return Atoms(["Li", "O", "K", "C"] * (n_atoms // 4), positions=positions, cell=cell, pbc=True)
+
+
+def crystal_far_from_the_origin() -> Atoms:
+    atoms = bulk("NaCl", "rocksalt", a=5.64, cubic=True)
+    atoms.rattle(0.3, seed=1)
+    atoms.positions += 100.0
+    return atoms
+
+
+@pytest.mark.parametrize(
+    "atoms",
+    [
+        potassium_on_graphene(),
+        graphene(size=(2, 2, 1), vacuum=6.0),  # two periodic directions
+        bulk("NaCl", "rocksalt", a=5.64),  # a perfect crystal: many bonds of one length, and atoms bound to their own images
+        bulk("Cu"),
+        bulk("K", cubic=True),  # bonds, but none short enough for an angle
+        Atoms("K2", positions=[[0, 0, 0], [4, 0, 0]], cell=[20, 20, 20], pbc=True),
+        crystal_far_from_the_origin(),
+        disordered(40, 8.0, 0),
+        disordered(8, 3.0, 3),
+    ],
+)
+def test_the_graph_is_that_of_its_own_converter_to_the_last_number(atoms: Atoms) -> None:
+    import torch
+    from chgnet.graph.converter import CrystalGraphConverter
+    from pymatgen.core import Lattice, Structure
+
+    from philic.potentials.chgnet_graphs import crystal_graph
+
+    a, b, c = (bool(periodic) for periodic in atoms.pbc)
+    structure = Structure(Lattice(atoms.cell.array, pbc=(a, b, c)), atoms.symbols, atoms.get_scaled_positions(wrap=True))
+    own = CrystalGraphConverter(atom_graph_cutoff=6, bond_graph_cutoff=3)(structure)
+    ours = crystal_graph(atoms, 6.0, 3.0)
+    assert len(ours.atom_graph)
+    assert len(ours.bond_graph) == len(own.bond_graph)
+    for name in (
+        "atomic_number",
+        "atom_frac_coord",
+        "lattice",
+        "neighbor_image",
+        "directed2undirected",
+        "undirected2directed",
+    ):
+        torch.testing.assert_close(getattr(ours, name), getattr(own, name), rtol=0, atol=0)
+    torch.testing.assert_close(ours.atom_graph, own.atom_graph, rtol=0, atol=0)
+    torch.testing.assert_close(ours.bond_graph.reshape(-1), own.bond_graph.reshape(-1), rtol=0, atol=0)

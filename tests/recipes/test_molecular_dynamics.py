@@ -55,6 +55,15 @@ def test_a_longer_run_and_more_seeds_reuse_what_is_there():
     assert len(longer) == 2 * len(trails)
 
 
+def test_a_pressure_lets_the_cell_go_and_without_one_runs_are_what_they_were():
+    fixed, free = (planned(**asked) for asked in ({}, {"pressure_GPa": 0.0}))
+    kept, given = (
+        [step.parents["run"].parameters for steps in made.runs.values() for step in steps] for made in (fixed, free)
+    )
+    assert not any("pressure_GPa" in parameters for parameters in kept)
+    assert [parameters | {"pressure_GPa": 0.0, "isotropic": False} for parameters in kept] == given
+
+
 def test_vacancies_are_apart_and_their_charge_is_told():
     made = planned("electrolyte-md", hosts="MF", metal="K", vacancies=2, min_image_A=10)
     (steps,) = made.runs.values()
@@ -94,7 +103,8 @@ def test_what_one_host_lacks_does_not_stop_the_others():
     ("overrides", "sentence"),
     [
         ({"temperatures_K": -5}, "`temperature_K` is -5 but must be above 0"),
-        ({"timestep_fs": 9}, "`timestep_fs` is 9 but must be above 0 and at most 5.7 for S, the lightest atom: 2 is safe"),
+        ({"timestep_fs": 9}, "`timestep_fs` is 9 but must be above 0 and at most 5.66 for S, the lightest atom: 2 is safe"),
+        ({"pressure_GPa": 0, "thermostat": "none"}, "`pressure_GPa` is 0 but needs a thermostat: choose one"),
         ({"thermostat": "cold"}, "`thermostat` is 'cold' but must be one of: none, bussi"),
         ({"hosts": "Cu", "x": 0}, "`metal` is 'K' but Cu holds only: Cu"),
         ({"x": 0.1}, "`x` is 0.1, 0.4 Cl in 4 formula units, but must be whole and 1 or more"),
@@ -154,6 +164,30 @@ def test_what_was_found_is_exported(tiny, tmp_path):
         rows = json.loads((tmp_path / f"{function}.json").read_text())
         assert [row["site"] for row in rows] == ["300 K, seed 0", "600 K, seed 0"]
         assert wanted <= set(rows[0])
+
+
+def test_under_pressure_the_growth_of_the_cells_is_a_table(tiny, tmp_path):
+    from rich.console import Console
+
+    prepared, _, _ = tiny
+    asked = {
+        "min_image_A": str(list(prepared.recipe.parameters.min_image_A)),
+        "hosts": prepared.recipe.parameters.hosts[0],
+        "metal": "K",
+        "temperatures_K": "300",
+        "timestep_fs": "5",
+    }
+    recipe = read("electrolyte-md", asked | {"length_ps": "0.2", "equilibration_ps": "0", "pressure_GPa": "0"})
+    store = Store(tmp_path / "philic.db")
+    ready = prepare(recipe, store.path)
+    results = run(ready, store)
+    console = Console(width=160, file=io.StringIO())
+    for table in recipe.kind.tables(ready.plan, results):
+        console.print(table)
+    (line,) = (line for line in console.file.getvalue().splitlines() if " ± " in line and "300 K, seed 0" in line)
+    (dynamics,) = (result for result in results.values() if result.function == "md")
+    assert f"{dynamics.scalars['expansion_percent']:+.2f} ± " in line
+    assert f" {dynamics.scalars['volume_A3']:.1f} " in line
 
 
 def test_runs_without_a_diffusivity_are_drawn_and_lines_without_one_refused(tiny, tmp_path):

@@ -108,6 +108,20 @@ def test_a_run_from_a_relaxed_structure_has_its_folder(tmp_path):
     assert len(read(store.folder(run.trail)).frames) == 11
 
 
+def test_a_full_disk_is_a_crash_and_the_next_run_goes_on(tmp_path):
+    full = copper()
+    store = Store(tmp_path / "philic.db")
+    folder = store.folder(full.trail)
+    folder.mkdir(parents=True)
+    (folder / "0000000000.npz.part").symlink_to("/dev/full")
+    run_here(Flow([full]), store, "full")
+    crashed = store.get([full.key])[full.key]
+    assert crashed.status is Status.CRASHED
+    assert f"`{folder}/0000000000.npz` cannot be written: No space left on device; make room and run" in crashed.message
+    run_here(Flow([full]), store, "room")
+    assert store.get([full.key])[full.key].status.usable
+
+
 SCRIPT = """
 import sys
 from ase.build import bulk
@@ -141,3 +155,15 @@ def test_killed_at_any_moment_it_goes_on_and_ends_the_same(tmp_path):
         assert after[key].force_calls < result.force_calls == 401
         one, other = (tmp_path / found.scalars["folder"] for found in (after[key], result))
         assert_same_trajectory(one, other)
+
+
+def test_of_two_processes_one_runs_and_the_other_says_so(tmp_path):
+    path = tmp_path / "philic.db"
+    first = subprocess.Popen([sys.executable, "-c", SCRIPT, path])
+    while first.poll() is None and not list(tmp_path.glob("philic.db.work/*/0*.npz")):
+        time.sleep(0.001)
+    tell = "\nprint(*(result.message for result in Store(sys.argv[1]).results('md')), sep=chr(10))"
+    second = subprocess.run([sys.executable, "-c", SCRIPT + tell, path], check=True, capture_output=True, text=True)
+    assert second.stdout.count("is written by another process, which runs this: wait until it has ended") == 2
+    assert first.wait() == 0
+    assert [result.status.usable for result in Store(path).results("md")] == [True, True]
