@@ -20,9 +20,8 @@ from .molecular_dynamics import MolecularDynamics, Plan
 
 CAUTION = (
     "Intervals are of 68 % and hold the length of the runs alone. Not in them: the cell's size, its fixed volume unless "
-    "`pressure_GPa` was given, and the "
-    "potential. Universal machine-learned potentials are too soft away from equilibrium, so ions tend to move too fast "
-    "(B. Deng et al., npj Comput. Mater. 11, 9, 2025)."
+    "`pressure_GPa` was given, and the potential. Universal machine-learned potentials are too soft away from equilibrium, "
+    "so ions tend to move too fast (B. Deng et al., npj Comput. Mater. 11, 9, 2025)."
 )
 
 _WORDS = {True: "yes", False: "no"}

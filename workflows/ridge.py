@@ -31,8 +31,8 @@ def beside(
 ) -> Generator[Sequence[Atoms], Sequence[Prediction], tuple[Floats | None, int]]:
     """Push an atom aside at a saddle and relax all atoms across the way: on a ridge they do not come back.
 
-    They have come back when they are nearer than `PROBED_A`. The atom is pushed in the direction across its way in which it is softest, with a little of the other: a push within a
-    symmetry plane would stay in it.
+    They have come back when they are nearer than `PROBED_A`. The atom is pushed in the direction across its way in which it
+    is softest, with a little of the other: a push within a symmetry plane would stay in it.
 
     Parameters
     ----------
