@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
@@ -237,8 +237,8 @@ def with_stops(network: Network, stops: Mapping[int, int]) -> tuple[Network, dic
         for part, (start, end) in zip(own, pairwise(chain), strict=True):
             steps = jump.steps if end == jump.end else (0,) * len(jump.steps)
             jumps += [Jump(start, end, steps, part, False), Jump(end, start, _back(steps), part, True)]
-    cut = {"places_A": tuple(places), "kinds": tuple(kinds), "labels": tuple(labels), "jumps": tuple(sorted(jumps))}
-    return replace(network, **cut), parts
+    cut = Network(network.walker, network.cell_A, tuple(places), tuple(kinds), tuple(labels), tuple(sorted(jumps)))
+    return cut, parts
 
 
 def to_parameters(network: Network) -> dict[str, Any]:

@@ -251,7 +251,7 @@ def _n_parts(band: Result) -> int:
 def _cut(network: Network, bands: Mapping[int, Result]) -> tuple[Network, dict[int, tuple[float, float]]]:
     """Make minima on the way of a band places of the network, and give the barriers of every part."""
     cut, parts = with_stops(network, {hop: _n_parts(band) - 1 for hop, band in bands.items()})
-    barriers = {}
+    barriers: dict[int, tuple[float, float]] = {}
     for hop, band in bands.items():
         whole = [[band.scalars["barrier_forward_eV"], band.scalars["barrier_reverse_eV"]]]
         pairs = band.arrays["part_barriers_eV"] if _n_parts(band) > 1 else whole
