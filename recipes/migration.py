@@ -168,7 +168,7 @@ def _between(crystal: Atoms, found: list[Hop], voids: Sequence[DefectSite] | Non
         return found
     metal, longest_A = found[0].metal, found[-1].length_A
     every, held = interstitial_sites(crystal, metal), {void.label for void in voids}
-    kept = [hop for hop in found if held.issuperset(void_near(crystal, every, place) for place in hop.path_A)]
+    kept = [hop for hop in found if held.issuperset(void_near(crystal, every, place)[0] for place in hop.path_A)]
     if not kept:
         raise ValueError(f"no jump up to {longest_A:.2f} Å is between voids that hold {metal}: raise `max_length_A`")
     return kept

@@ -18,6 +18,8 @@ ASIDE_A = (0.25, 0.15, 0.1)
 """A metal atom starts so far from the middle of a void: there its forces vanish by symmetry, even on top of a barrier."""
 OFF_A = 0.5
 """A metal atom that stays farther than this from the middle of its void is told."""
+SAME_A = 0.1
+"""Distances to the middles of voids that differ by less are equal."""
 
 
 def void_trials(bulk: Step, metal: str, relaxation: Mapping[str, Any], supercell: Atoms) -> dict[str, Step]:
@@ -88,15 +90,15 @@ def voids_that_hold(crystal: Atoms, metal: str, tried: Mapping[str, Result]) -> 
             said.append(f"{void.label} could not be tried: {result.message}")
             continue
         off_A = _off_A(result)
-        near = void_near(crystal, voids, void.position_A + off_A)
+        aside_A = float(np.linalg.norm(off_A))
+        near, nearest_A = void_near(crystal, voids, void.position_A + off_A)
         if near != void.label:
             said.append(f"{void.label} does not hold it: it goes to {near}")
-            continue
-        held.append(void)
-        if np.linalg.norm(off_A) > OFF_A:
-            said.append(
-                f"it stays {np.linalg.norm(off_A):.1f} Å from the middle of {void.label}, one of several places there"
-            )
+        elif nearest_A < aside_A - SAME_A:
+            said.append(f"{void.label} does not hold it: it goes to another of its kind")
+        else:
+            held.append(void)
+            said += [f"it stays {aside_A:.1f} Å from the middle of {void.label}"] if aside_A > OFF_A else []
     if not held:
         raise ValueError("no void holds it: " + "; ".join(said))
     return held, said

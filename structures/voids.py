@@ -60,9 +60,9 @@ def fill_void(
     return large
 
 
-def void_near(crystal: Atoms, voids: Sequence[DefectSite], position_A: Position | Floats) -> str:
+def void_near(crystal: Atoms, voids: Sequence[DefectSite], position_A: Position | Floats) -> tuple[str, float]:
     """
-    Name the void that a position is nearest to, whatever image of it.
+    Name the void that a position is nearest to, whatever image of it, and give the distance in A.
 
     Parameters
     ----------
@@ -78,11 +78,12 @@ def void_near(crystal: Atoms, voids: Sequence[DefectSite], position_A: Position 
     >>> from ase.build import bulk
     >>> from philic.structures.defects import interstitial_sites
     >>> silicon = bulk("Si", a=5.43)
-    >>> void_near(silicon, interstitial_sites(silicon, "Li"), (2.7, 2.7, 2.7))
-    'void #1'
+    >>> void_near(silicon, interstitial_sites(silicon, "Li"), (2.715, 2.715, 2.715))
+    ('void #1', 0.0)
     """
     off_A = [np.linalg.norm(_images(crystal, void, position_A) - position_A, axis=1).min(initial=np.inf) for void in voids]
-    return voids[int(np.argmin(off_A))].label
+    nearest = int(np.argmin(off_A))
+    return voids[nearest].label, float(off_A[nearest])
 
 
 def second_void(crystal: Atoms, hop: Hop, voids: Sequence[DefectSite]) -> Position:

@@ -46,7 +46,7 @@ def test_an_unknown_metal_is_refused():
 def test_a_void_is_found_from_beside_it_in_any_cell(void):
     for cell in ((0, 0, 0), (-3, 2, 5)):
         beside = np.array(void.position_A) + np.array(cell) @ SILICON.cell.array + (0.2, -0.1, 0.2)
-        assert void_near(SILICON, [WIDE, NARROW], beside) == void.label
+        assert void_near(SILICON, [WIDE, NARROW], beside) == (void.label, pytest.approx(0.3, abs=1e-3))
 
 
 def test_the_second_one_is_in_the_next_void_from_the_start_which_is_neither_end():
@@ -55,7 +55,7 @@ def test_the_second_one_is_in_the_next_void_from_the_start_which_is_neither_end(
     beside = np.array(second_void(SILICON, hop, [WIDE]))
     assert np.linalg.norm(beside - start) == pytest.approx(DIAGONAL_A / 4, abs=1e-3)
     assert np.linalg.norm(beside - end) == pytest.approx(A / 2**0.5, abs=1e-3)
-    assert void_near(SILICON, [WIDE, NARROW], beside) == WIDE.label
+    assert void_near(SILICON, [WIDE, NARROW], beside)[0] == WIDE.label
 
 
 def test_two_large_ones_are_not_put_where_they_overlap():
