@@ -16,6 +16,8 @@ from .result import Outcome, Result, Status
 
 CLOSURE_EV = 0.01
 """Reaction energies that disagree by more than this are told."""
+RARE_kT = 3.0
+"""Over a barrier of less than this many times kT a walker does not rest between jumps, as their rates suppose."""
 
 Barriers = Mapping[int, tuple[float, float]]
 """Forward and reverse barrier in eV by hop of a network; a hop that is missing does not happen."""
@@ -218,9 +220,8 @@ def hopping(
     }
     told = [f"{label} is left out: {why}" for label, why in missing.items()]
     resting = [whole.labels[hop] for hop, band in good.items() if _n_parts(band) > 1]
-    told += [f"{label} has a minimum on its way, which is a place too" for label in resting] + of_frequencies
-    if closure_eV > CLOSURE_EV:
-        told.append(f"reaction energies disagree by {1000 * closure_eV:.0f} meV: converge the bands further")
+    told += [f"{label} has a minimum on its way, which is a place too" for label in resting]
+    told += of_frequencies + _doubts(closure_eV, limits, temperatures_K)
     if not limits:
         return Outcome(Status.FAILED, "; ".join(["the hops lead nowhere: no place reaches its own image", *told]), scalars)
     free = [_free(barriers, own_THz, attempt_frequency_THz, kelvin) for kelvin in temperatures_K]
@@ -230,6 +231,18 @@ def hopping(
     scalars |= {f"diffusivity_{t:g}K_cm2_per_s": mean for t, mean in zip(temperatures_K, means, strict=True)}
     scalars["activation_energy_eV"], scalars["prefactor_cm2_per_s"] = arrhenius(temperatures_K, means)
     return Outcome(Status.CONVERGED, "; ".join(["converged", *told]), scalars, arrays={"diffusivity_cm2_per_s": tensors})
+
+
+def _doubts(closure_eV: float, limits: Mapping[int, Limit], temperatures_K: Sequence[float]) -> list[str]:
+    """Say what speaks against the diffusivities."""
+    said = []
+    if closure_eV > CLOSURE_EV:
+        said.append(f"reaction energies disagree by {1000 * closure_eV:.0f} meV: converge the bands further")
+    hot_K = [kelvin for kelvin in temperatures_K if limits and limits[1].barrier_eV < RARE_kT * kB * kelvin]
+    if hot_K:
+        why = f"the lowest barrier is under {RARE_kT:g} kT: jumps are not rare there and D is an upper bound"
+        said.append(f"from {min(hot_K):g} K on {why}")
+    return said
 
 
 def _bands(parents: Mapping[str, Result], network: Network) -> tuple[dict[int, Result], dict[str, str]]:
