@@ -123,9 +123,10 @@ def _of_voids(parameters: Migration, metal: str, name: str, crystal: Atoms, know
         jumps[key], networks[key] = judged(parameters, supercell, alone, jump_network(crystal, found))
         steps.append(networks[key])
     if 2 in parameters.metal_atoms:
-        pairs = _in_voids(name, crystal, supercell, [(hop, second_void(crystal, hop, voids)) for hop in found])
-        jumps[metal, name, "interstitial beside another"] = verdicts(parameters, supercell, pairs)
-        steps += jumps[metal, name, "interstitial beside another"]
+        pairs = [(hop, second_void(crystal, hop, voids)) for hop in found]
+        key = metal, name, "interstitial beside another"
+        jumps[key] = verdicts(parameters, supercell, _in_voids(name, crystal, supercell, pairs))
+        steps += jumps[key]
     return Plan(Flow(steps), jumps, networks, [f"{metal} in {name}: {sentence}" for sentence in said])
 
 

@@ -78,8 +78,8 @@ def void_near(crystal: Atoms, voids: Sequence[DefectSite], position_A: Position 
     >>> from ase.build import bulk
     >>> from philic.structures.defects import interstitial_sites
     >>> silicon = bulk("Si", a=5.43)
-    >>> void_near(silicon, interstitial_sites(silicon, "Li"), (2.715, 2.715, 2.715))
-    ('void #1', 0.0)
+    >>> void_near(silicon, interstitial_sites(silicon, "Li"), (2.7, 2.7, 2.7))[0]
+    'void #1'
     """
     off_A = [np.linalg.norm(_images(crystal, void, position_A) - position_A, axis=1).min(initial=np.inf) for void in voids]
     nearest = int(np.argmin(off_A))
