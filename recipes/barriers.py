@@ -141,7 +141,7 @@ def _notes(result: Result) -> list[str]:
     if result.status is Status.FAILED or "doubts" not in result.scalars:
         return [result.message]
     said = [result.scalars["doubts"]] if result.scalars["doubts"] else []
-    if result.scalars["n_parts"] > 1 or result.scalars["collision"]:
+    if (result.scalars["n_parts"] > 1 or result.scalars["collision"]) and result.message not in result.scalars["doubts"]:
         said.append(result.message)
     return said
 
