@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from ..workflows.flow import Step
 from ..workflows.result import Result, Status
 from .jumps import Jumping, Plan
 
@@ -21,8 +22,7 @@ SOFTENING = (
 def headline(parameters: Jumping, plan: Plan) -> str:
     """Say in a few words what is asked: ``Li, K in 2 hosts, 5 jumps``."""
     if not plan.complete:
-        sites = sum("site" in step.about for step in plan.flow)
-        words = f"{', '.join(parameters.metal)} on {len(parameters.hosts)} hosts, {sites} sites to try"
+        words = f"{', '.join(parameters.metal)} with {len(parameters.hosts)} hosts, {len(_tried(plan))} sites to try"
         return f"{words}; the jumps are those between sites that hold the metal"
     hosts = len({(metal, host) for metal, host, _ in plan.jumps})
     jumps = sum(len(steps) for steps in plan.jumps.values())
@@ -43,13 +43,17 @@ def overview(_: Jumping, plan: Plan) -> RenderableType:
 def _sites(plan: Plan) -> RenderableType:
     """Table of the sites that are tried."""
     tried: dict[tuple[str, str], list[str]] = {}
-    for step in plan.flow:
-        if "site" in step.about:
-            tried.setdefault((step.about["metal"], step.about["host"]), []).append(step.about["site"])
+    for step in _tried(plan):
+        tried.setdefault((step.about["metal"], step.about["host"]), []).append(step.about["site"])
     table = Table("metal", "host", "sites", title="hosts, and the sites that are tried", box=box.SIMPLE_HEAD)
     for (metal, host), sites in tried.items():
         table.add_row(metal, host, ", ".join(sites))
     return table
+
+
+def _tried(plan: Plan) -> list[Step]:
+    """The steps that tell which sites hold the metal."""
+    return [step for step in plan.flow if "site" in step.about and "mechanism" not in step.about]
 
 
 def tables(plan: Plan, results: Mapping[str, Result]) -> Iterator[RenderableType]:
@@ -110,6 +114,8 @@ def ways(plan: Plan, results: Mapping[str, Result]) -> RenderableType:
         notes += [] if result.message == "converged" else [f"{metal} in {host} by {mechanism}: {result.message}."]
     meanings = sorted({result.scalars["diffusivity_of"] for result in found.values() if "diffusivity_of" in result.scalars})
     told = [f"D is the diffusivity of {meaning}." for meaning in meanings]
+    if any(key not in plan.networks for key in plan.jumps):
+        told.append("A jump beside another metal atom is no step of a random walk: no diffusivity follows from it.")
     return Group(table, Text("\n".join([*told, *notes])))
 
 
@@ -135,7 +141,7 @@ def _notes(result: Result) -> list[str]:
     if result.status is Status.FAILED or "doubts" not in result.scalars:
         return [result.message]
     said = [result.scalars["doubts"]] if result.scalars["doubts"] else []
-    if result.scalars["n_parts"] > 1 or result.scalars["collision"]:
+    if (result.scalars["n_parts"] > 1 or result.scalars["collision"]) and result.message not in result.scalars["doubts"]:
         said.append(result.message)
     return said
 

@@ -65,11 +65,11 @@ class Plan:
     jumps
         By metal, host and kind of jump: the `migration` step of each distinct jump.
     networks
-        By the same: the `hopping` step, what follows from all of them.
+        By the same: the `hopping` step, what follows from all of them; none where they are no random walk.
     warnings
         Sentences about what is left out or doubtful.
     complete
-        Whether this is all; else the sites of adatoms are tried first.
+        Whether this is all; else the sites of adatoms, or the voids, are tried first.
     """
 
     flow: Flow
@@ -93,7 +93,20 @@ class Planned:
 def judged(
     parameters: Jumping, perfect: Atoms, jumps: Callable[[str], Sequence[Planned]], network: Network
 ) -> tuple[list[Step], Step]:
-    """Make the steps of a set of jumps: end points, bands, a verdict on each, and what follows from all.
+    """Make the steps of a set of jumps as `verdicts` does, and what follows from all, given the places and ways."""
+    steps = verdicts(parameters, perfect, jumps)
+    settings = {
+        "network": to_parameters(network),
+        "attempt_frequency_THz": parameters.attempt_frequency_THz,
+        "temperatures_K": list(parameters.temperatures_K),
+    }
+    parents = {f"hop.{index}": step for index, step in enumerate(steps)}
+    about = {name: steps[0].about[name] for name in ("metal", "host", "mechanism")}
+    return steps, Step("hopping", settings, parents=parents, about=about)
+
+
+def verdicts(parameters: Jumping, perfect: Atoms, jumps: Callable[[str], Sequence[Planned]]) -> list[Step]:
+    """Make the steps of a set of jumps: end points, bands, and a verdict on each.
 
     Parameters
     ----------
@@ -103,8 +116,6 @@ def judged(
         The host without the defect, in the cell of the end points, as built.
     jumps
         From a potential's name to its jumps; they are the same for each potential but for what they are derived from.
-    network
-        The places and ways of the jumps.
     """
     planned = {name: jumps(name) for name in parameters.potentials}
     bands = {name: _bands(parameters, name, perfect, ours) for name, ours in planned.items()}
@@ -115,14 +126,7 @@ def judged(
             second = bands[parameters.cross_check][index]
             parents = parents | {f"check_{role}": step for role, step in second.items()}
         steps.append(Step("migration", {"image_distance_A": jump.image_distance_A}, parents=parents, about=jump.about))
-    settings = {
-        "network": to_parameters(network),
-        "attempt_frequency_THz": parameters.attempt_frequency_THz,
-        "temperatures_K": list(parameters.temperatures_K),
-    }
-    parents = {f"hop.{index}": step for index, step in enumerate(steps)}
-    about = {name: steps[0].about[name] for name in ("metal", "host", "mechanism")}
-    return steps, Step("hopping", settings, parents=parents, about=about)
+    return steps
 
 
 def _bands(parameters: Jumping, potential: str, perfect: Atoms, jumps: Sequence[Planned]) -> list[dict[str, Step]]:
@@ -145,23 +149,23 @@ def _bands(parameters: Jumping, potential: str, perfect: Atoms, jumps: Sequence[
         )
         steps = {"band": band, "start_site": start_site, "end_site": end_site}
         if parameters.modes_within_A is not None and potential == parameters.potential:
-            steps |= _modes(jump, start, band, parameters.modes_within_A)
+            steps |= _modes(jump, {"start": start, "saddle": band, "end": end}, parameters.modes_within_A)
         found.append(steps)
     return found
 
 
-def _modes(jump: Planned, start: Step, band: Step, within_A: float) -> dict[str, Step]:
-    """Make the steps that compute the vibrations of the same atoms at the start and at the saddle of a jump."""
+def _modes(jump: Planned, points: Mapping[str, Step], within_A: float) -> dict[str, Step]:
+    """Make the steps that compute the vibrations of the same atoms at both ends and at the saddle of a jump."""
     free = sorted({index for atoms in jump.ends for index in atoms_near(atoms, jump.moving, within_A)})
     return {
         f"{role}_modes": Step(
             "vibrations",
             {},
             Derived(step, len(jump.ends[0]), "freeze_except", {"free": free}),
-            potential=band.potential,
+            potential=step.potential,
             about={**jump.about, "site": f"{role} of {jump.about['site']}"},
         )
-        for role, step in (("start", start), ("saddle", band))
+        for role, step in points.items()
     }
 
 
@@ -176,8 +180,8 @@ def _end(
 ) -> tuple[Step, Step]:
     """Relax an end point, or take it from one that symmetry makes equal; gives its step and that of the one relaxed."""
     for other, site in relaxed:
-        whole = len(atoms) == len(perfect)  # two atoms have changed places
-        if not whole and (image := image_of(perfect, other, atoms)):
+        one_defect = abs(len(atoms) - len(perfect)) == 1  # else two atoms have changed places, or are beside each other
+        if one_defect and (image := image_of(perfect, other, atoms)):
             like = Derived(site, len(atoms), "imaged", image._asdict())
             return Step("relax", parameters.relaxation, like, potential=potential, about=about), site
     step = Step("relax", parameters.relaxation, derived, potential=potential, about=about)

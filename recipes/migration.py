@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import product
 from typing import Annotated, Literal, get_args
 
 import numpy as np
 from ase import Atoms
-from pydantic import Field, PositiveFloat, field_validator
+from pydantic import BeforeValidator, Field, PositiveFloat, field_validator, model_validator
 
 from ..potentials import card
-from ..structures.defects import supercell_for
+from ..structures.defects import DefectSite, Position, interstitial_sites, supercell_for
 from ..structures.hops import Hop, Mechanism, end_points, hops
 from ..structures.network import jump_network, percolation
+from ..structures.voids import fill_void, second_void, void_near
 from ..workflows.flow import Derived, Flow, Step
 from .hosts import host_atoms
-from .jumps import Jumping, Plan, Planned, judged
-from .kinds import Known, OneOrMore, no_results
+from .jumps import Jumping, Plan, Planned, judged, verdicts
+from .kinds import Known, OneOrMore, no_results, number_as_list
+from .voids import filled, void_trials, voids_that_hold
 
 MECHANISMS = get_args(Mechanism)
 TIGHT = {"fmax_eV_per_A": 0.005, "max_steps": 300, "relax_cell": True}
@@ -29,6 +32,9 @@ class Migration(Jumping):
 
     mechanisms: Annotated[OneOrMore, Field(min_length=1)] = Field(
         ("vacancy",), description=f"kinds of jumps: {', '.join(MECHANISMS)}"
+    )
+    metal_atoms: Annotated[tuple[Literal[1, 2], ...], Field(min_length=1), BeforeValidator(number_as_list)] = Field(
+        (1,), description="of an interstitial's jumps: 1 for a lone atom, 2 for one with another in a void beside its start"
     )
     max_length_A: PositiveFloat | Literal["percolating"] = Field(
         "percolating", description="the longest jump, or as long as it takes to get through the crystal"
@@ -43,61 +49,104 @@ class Migration(Jumping):
                 raise ValueError(f"`mechanisms` names {mechanism!r} but must be one or more of: {', '.join(MECHANISMS)}")
         return tuple(dict.fromkeys(mechanisms))
 
+    @model_validator(mode="after")
+    def _two_are_interstitials(self) -> Migration:
+        if 2 in self.metal_atoms and "interstitial" not in self.mechanisms:
+            raise ValueError("`metal_atoms` is 2 but only an interstitial jumps beside another: add it to `mechanisms`")
+        return self
 
-def plan(parameters: Migration, _: Known = no_results) -> Plan:
-    """Make every structure and step of the recipe; computes nothing.
 
-    What cannot be had of one host (no site for a vacancy, no void, no such compound of a metal) is a warning, and the
-    others go on.
+def plan(parameters: Migration, known: Known = no_results) -> Plan:
+    """Make the steps of the recipe; computes nothing.
+
+    Which voids hold an interstitial is computed first; its jumps are those between them. What cannot be had of one host
+    (no site for a vacancy, no void, no such compound of a metal) is a warning, and the others go on.
 
     Raises
     ------
     ValueError
         If nothing is left.
     """
-    jumps: dict[tuple[str, str, str], Sequence[Step]] = {}
-    networks: dict[tuple[str, str, str], Step] = {}
-    warnings = []
-    for name in parameters.hosts:
-        for metal in parameters.metal:
-            for mechanism in parameters.mechanisms:
-                try:
-                    key = metal, name, mechanism
-                    jumps[key], networks[key] = _of_crystal(parameters, metal, name, mechanism)
-                except ValueError as error:
-                    warnings.append(f"{metal} in {name} by {mechanism} is left out: {error}")
-    if not jumps:
-        raise ValueError("there is no jump to compute: " + "; ".join(warnings))
-    return Plan(Flow([*networks.values()]), jumps, networks, warnings)
+    plans = []
+    for name, metal, mechanism in product(parameters.hosts, parameters.metal, parameters.mechanisms):
+        try:
+            plans.append(_of_crystal(parameters, metal, name, mechanism, known))
+        except ValueError as error:
+            plans.append(Plan(Flow([]), {}, {}, [f"{metal} in {name} by {mechanism} is left out: {error}"]))
+    whole = Plan(
+        Flow([step for one in plans for step in one.flow]),
+        {key: steps for one in plans for key, steps in one.jumps.items()},
+        {key: step for one in plans for key, step in one.networks.items()},
+        [sentence for one in plans for sentence in one.warnings],
+        all(one.complete for one in plans),
+    )
+    if whole.complete and not whole.jumps:
+        raise ValueError("there is no jump to compute: " + "; ".join(whole.warnings))
+    return whole
 
 
-def _of_crystal(parameters: Migration, metal: str, name: str, mechanism: str) -> tuple[list[Step], Step]:
+def _of_crystal(parameters: Migration, metal: str, name: str, mechanism: str, known: Known) -> Plan:
     crystal = host_atoms(name, metal)
     for potential in parameters.potentials:
         card(potential).check_elements({*crystal.symbols, metal})
+    if mechanism == "interstitial":
+        return _of_voids(parameters, metal, name, crystal, known)
     found = _hops(crystal, metal, mechanism, parameters.max_length_A)
     min_image_A = max(parameters.min_image_A, 2.05 * found[-1].length_A)
     ends = [end_points(crystal, hop, min_image_A=min_image_A) for hop in found]
 
     def planned(potential: str) -> list[Planned]:
-        about = {"metal": metal, "host": name}
-        bulk = Step("relax", TIGHT, crystal, potential=potential, about=about | {"site": "the crystal"})
-        return [
-            _planned(crystal, bulk, hop, pair, about | {"mechanism": mechanism, "site": hop.label})
-            for hop, pair in zip(found, ends, strict=True)
-        ]
+        bulk = _bulk(crystal, metal, name, potential)
+        return [_planned(crystal, bulk, hop, pair) for hop, pair in zip(found, ends, strict=True)]
 
-    return judged(parameters, supercell_for(crystal, min_image_A), planned, jump_network(crystal, found))
+    steps, network = judged(parameters, supercell_for(crystal, min_image_A), planned, jump_network(crystal, found))
+    key = metal, name, mechanism
+    return Plan(Flow([network]), {key: steps}, {key: network}, [])
 
 
-def _hops(crystal: Atoms, metal: str, mechanism: str, max_length_A: float | str) -> list[Hop]:
-    """Find the jumps up to a length; or the shortest ones that lead through in as many directions as any do."""
+def _of_voids(parameters: Migration, metal: str, name: str, crystal: Atoms, known: Known) -> Plan:
+    """Try the voids; then plan the jumps of a lone interstitial, of one beside another, or both."""
+    bulk = _bulk(crystal, metal, name, parameters.potential)
+    trials = void_trials(bulk, metal, parameters.relaxation, supercell_for(crystal, parameters.min_image_A))
+    results = known([step.key for step in trials.values()])
+    tried = {label: results[step.key] for label, step in trials.items() if step.key in results}
+    if len(tried) < len(trials) or not all(result.status.final for result in tried.values()):
+        return Plan(Flow([*trials.values()]), {}, {}, [], complete=False)
+    voids, said = voids_that_hold(crystal, metal, tried)
+    found = _hops(crystal, metal, "interstitial", parameters.max_length_A, voids)
+    supercell = supercell_for(crystal, max(parameters.min_image_A, 2.05 * found[-1].length_A))
+    steps = [*trials.values()]
+    jumps, networks = {}, {}
+    if 1 in parameters.metal_atoms:
+        key = metal, name, "interstitial"
+        alone = _in_voids(name, crystal, supercell, [(hop, None) for hop in found])
+        jumps[key], networks[key] = judged(parameters, supercell, alone, jump_network(crystal, found))
+        steps.append(networks[key])
+    if 2 in parameters.metal_atoms:
+        pairs = [(hop, second_void(crystal, hop, voids)) for hop in found]
+        key = metal, name, "interstitial beside another"
+        jumps[key] = verdicts(parameters, supercell, _in_voids(name, crystal, supercell, pairs))
+        steps += jumps[key]
+    return Plan(Flow(steps), jumps, networks, [f"{metal} in {name}: {sentence}" for sentence in said])
+
+
+def _bulk(crystal: Atoms, metal: str, name: str, potential: str) -> Step:
+    return Step("relax", TIGHT, crystal, potential=potential, about={"metal": metal, "host": name})
+
+
+def _hops(
+    crystal: Atoms, metal: str, mechanism: str, max_length_A: float | str, voids: Sequence[DefectSite] | None = None
+) -> list[Hop]:
+    """Find the jumps up to a length; or the shortest ones that lead through in as many directions as any do.
+
+    Where voids are given, only the jumps between those.
+    """
     if not isinstance(max_length_A, str):
-        return hops(crystal, metal, max_length_A, mechanism=mechanism)
+        return _between(crystal, hops(crystal, metal, max_length_A, mechanism=mechanism), voids)
     best: tuple[int, list[Hop]] = (-1, [])
     for longest_A in np.arange(2.5, LONGEST_A + 0.1, 0.5):
         try:
-            found = hops(crystal, metal, float(longest_A), mechanism=mechanism)
+            found = _between(crystal, hops(crystal, metal, float(longest_A), mechanism=mechanism), voids)
         except ValueError:
             if longest_A + 0.5 > LONGEST_A and not best[1]:
                 raise
@@ -114,7 +163,20 @@ def _hops(crystal: Atoms, metal: str, mechanism: str, max_length_A: float | str)
     return best[1]
 
 
-def _planned(crystal: Atoms, bulk: Step, hop: Hop, ends: tuple[Atoms, Atoms], about: dict[str, str]) -> Planned:
+def _between(crystal: Atoms, found: list[Hop], voids: Sequence[DefectSite] | None) -> list[Hop]:
+    """Keep the jumps from one of some voids to another."""
+    if voids is None:
+        return found
+    metal, longest_A = found[0].metal, found[-1].length_A
+    every, held = interstitial_sites(crystal, metal), {void.label for void in voids}
+    kept = [hop for hop in found if held.issuperset(void_near(crystal, every, place)[0] for place in hop.path_A)]
+    if not kept:
+        raise ValueError(f"no jump up to {longest_A:.2f} Å is between voids that hold {metal}: raise `max_length_A`")
+    return kept
+
+
+def _planned(crystal: Atoms, bulk: Step, hop: Hop, ends: tuple[Atoms, Atoms]) -> Planned:
+    """Plan a jump of an atom of the crystal, or of one more that pushes it."""
     built = ends[0].info["philic"]
     way = {
         "metal": hop.metal,
@@ -123,6 +185,25 @@ def _planned(crystal: Atoms, bulk: Step, hop: Hop, ends: tuple[Atoms, Atoms], ab
         "supercell": built["supercell"],
     }
     start, end = (Derived(bulk, len(ends[0]), "hop_end", way | {"end": which}) for which in ("start", "end"))
-    return Planned(
-        ends, (start, end), built["moving"], {**about, "length_A": round(hop.length_A, 3)}, built["image_distance_A"]
-    )
+    return Planned(ends, (start, end), built["moving"], _about(bulk, hop, hop.label), built["image_distance_A"])
+
+
+def _in_voids(
+    name: str, crystal: Atoms, supercell: Atoms, found: Sequence[tuple[Hop, Position | None]]
+) -> Callable[[str], list[Planned]]:
+    """Plan an interstitial's jumps, each beside another metal atom where a place for that is given."""
+
+    def planned(hop: Hop, beside_A: Position | None, potential: str) -> Planned:
+        bulk = _bulk(crystal, hop.metal, name, potential)
+        about = _about(bulk, hop, hop.label if beside_A is None else f"{hop.label} beside {hop.metal}")
+        if beside_A is not None:
+            about["beside_A"] = round(float(np.linalg.norm(np.subtract(beside_A, hop.path_A[0]))), 3)
+        one, other = (filled(bulk, crystal, supercell, hop.metal, place, beside_A) for place in hop.path_A)
+        start, end = (fill_void(crystal, **{**derived.parameters, "aside_A": (0, 0, 0)}) for derived in (one, other))
+        return Planned((start, end), (one, other), [len(start) - 1], about, supercell.info["philic"]["image_distance_A"])
+
+    return lambda potential: [planned(hop, beside_A, potential) for hop, beside_A in found]
+
+
+def _about(bulk: Step, hop: Hop, site: str) -> dict[str, str | float]:
+    return {**bulk.about, "mechanism": hop.mechanism, "site": site, "length_A": round(hop.length_A, 3)}

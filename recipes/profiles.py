@@ -18,7 +18,7 @@ LINES = ("-", "--", "-.", ":")
 
 
 def draw_profiles(results: Sequence[Result], path: Path) -> None:
-    """Draw the energy along each jump, a panel for each host, the metals side by side in it.
+    """Draw the energy along each jump, a panel for each host, the metals side by side in it, the shortest jumps first.
 
     The curve is a cubic through the images with the slopes that their forces tell; the dots are the images.
 
@@ -53,7 +53,7 @@ def draw_profiles(results: Sequence[Result], path: Path) -> None:
 
 def _panel(axis: Any, title: str, results: Sequence[Result]) -> None:
     seen: dict[str, int] = {}
-    for result in results:
+    for result in sorted(results, key=lambda result: (result.about.get("length_A", 0), result.about["site"])):
         metal = str(result.about["metal"])
         number = seen[metal] = seen.get(metal, -1) + 1
         colour, line = COLOURS.get(metal, "black"), LINES[number % len(LINES)]
@@ -61,6 +61,7 @@ def _panel(axis: Any, title: str, results: Sequence[Result]) -> None:
         lengths, energies = profile(arrays["path_A"], arrays["energies_eV"], arrays["tangent_forces_eV_per_A"])
         way = lengths[-1]
         label = f"{metal}, {result.about['site']}: {result.scalars['barrier_forward_eV']:.2f} eV"
+        label += ", doubtful" if result.scalars.get("trust") == "doubtful" else ""
         axis.plot(lengths / way, energies, line, color=colour, label=label)
         axis.plot(arrays["path_A"] / way, arrays["energies_eV"], "o", color=colour, markersize=3.5)
     axis.axhline(0, color="0.8", linewidth=0.8, zorder=0)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -191,6 +192,55 @@ def percolation(network: Network, hops: Collection[int]) -> list[Component]:
     return sorted(components, key=lambda component: -component.dimension)
 
 
+def with_stops(network: Network, stops: Mapping[int, int]) -> tuple[Network, dict[int, tuple[int, ...]]]:
+    """
+    Put places on the way of hops: a path that has minima is several jumps in a row.
+
+    Parameters
+    ----------
+    network
+        Left as it is.
+    stops
+        How many places are put on the way of a hop; none on that of others.
+
+    Returns
+    -------
+    Network, dict
+        Each hop's parts in the new network, in order. The first keeps the number of the hop, the others come last.
+
+    Examples
+    --------
+    >>> from ase.build import bulk
+    >>> from philic.structures.hops import hops
+    >>> crystal = bulk("KF", "rocksalt", a=5.34)
+    >>> network, parts = with_stops(jump_network(crystal, hops(crystal, "K", 4.0)), {0: 1})
+    >>> len(network.places_A), len(network.jumps), parts
+    (7, 24, {0: (0, 1)})
+    """
+    labels, places, kinds = list(network.labels), list(network.places_A), list(network.kinds)
+    parts = {}
+    for hop, label in enumerate(network.labels):
+        more = range(len(labels), len(labels) + stops.get(hop, 0))
+        parts[hop] = (hop, *more)
+        labels[hop] += ", part 1" if more else ""
+        labels += [f"{label}, part {part}" for part in range(2, len(more) + 2)]
+    jumps = [jump for jump in network.jumps if len(parts[jump.hop]) == 1]
+    first_kind = max(kinds) + 1
+    for jump, way_A in zip(network.jumps, network.displacements_A, strict=True):
+        back = Jump(jump.end, jump.start, _back(jump.steps), jump.hop, False)
+        if len(parts[jump.hop]) == 1 or jump.backward or (back in network.jumps and back < jump):
+            continue  # the way there brings the way back
+        own = parts[jump.hop]
+        chain = [jump.start, *range(len(places), len(places) + len(own) - 1), jump.end]
+        places += [as_position(places[jump.start] + way_A * part / len(own)) for part in range(1, len(own))]
+        kinds += [first_kind + part for part in own[1:]]
+        for part, (start, end) in zip(own, pairwise(chain), strict=True):
+            steps = jump.steps if end == jump.end else (0,) * len(jump.steps)
+            jumps += [Jump(start, end, steps, part, False), Jump(end, start, _back(steps), part, True)]
+    cut = Network(network.walker, network.cell_A, tuple(places), tuple(kinds), tuple(labels), tuple(sorted(jumps)))
+    return cut, parts
+
+
 def to_parameters(network: Network) -> dict[str, Any]:
     """Give a network as plain JSON, lengths to 1e-6 A: the last bits differ between machines."""
     plain: dict[str, Any] = json.loads(json.dumps(asdict(network)))
@@ -209,6 +259,10 @@ def from_parameters(parameters: Mapping[str, Any]) -> Network:
         labels=tuple(parameters["labels"]),
         jumps=tuple(Jump(start, end, tuple(steps), hop, back) for start, end, steps, hop, back in parameters["jumps"]),
     )
+
+
+def _back(steps: Steps) -> Steps:
+    return tuple(-step for step in steps)
 
 
 def _chain(lattice: Lattice, crystal: Atoms, hop: Hop) -> tuple[Spot, ...]:

@@ -9,16 +9,21 @@ from typing import Any, NamedTuple
 import numpy as np
 from ase.units import kB, m
 
-from ..structures.network import Jump, Network, from_parameters, percolation
+from ..structures.network import Jump, Network, from_parameters, percolation, with_stops
 from .ledger import check_one_potential
 from .rates import arrhenius, rate_per_s
 from .result import Outcome, Result, Status
 
 CLOSURE_EV = 0.01
 """Reaction energies that disagree by more than this are told."""
+RARE_kT = 3.0
+"""Over a barrier of less than this many times kT a walker does not rest between jumps, as their rates suppose."""
 
 Barriers = Mapping[int, tuple[float, float]]
 """Forward and reverse barrier in eV by hop of a network; a hop that is missing does not happen."""
+
+Frequencies = Mapping[int, tuple[float, float]]
+"""Forward and reverse attempt frequency in THz by hop."""
 
 _MEANING = {
     "vacancy": "a lone vacancy; an ion's is that times the vacancies' site fraction and a correlation factor",
@@ -171,8 +176,10 @@ def hopping(
 ) -> Outcome:
     """Turn the barriers of a network's hops into its limiting barriers and the walker's diffusivity.
 
-    A hop without a converged barrier is left out, named, and taken never to happen. See `diffusivity_cm2_per_s` for whose
-    diffusivity it is; its activation energy is that of migration, without the energy that forms the defect.
+    A hop without a converged barrier is left out, named, and taken never to happen. A minimum on the way of a hop is one
+    more place, where the walker rests: a shallow one changes little, one deeper than the ends holds it. See
+    `diffusivity_cm2_per_s` for whose diffusivity it is; its activation energy is that of migration, without the energy
+    that forms the defect.
 
     Parameters
     ----------
@@ -181,8 +188,8 @@ def hopping(
     network
         From `philic.structures.network.to_parameters`.
     attempt_frequency_THz
-        The same for every hop: rates that obey detailed balance could not have one each without an entropy for each place.
-        Where bands have their own, the geometric mean of those is taken instead.
+        The same for every hop, unless each band has its own, forward and reverse; where only some have, their geometric
+        mean. A band in several parts has none of each part.
     temperatures_K
         At least two.
 
@@ -194,19 +201,12 @@ def hopping(
         ``attempt_frequency_THz``, ``closure_error_eV``, ``hops_left_out`` and ``diffusivity_of`` (what it is the
         diffusivity of); the tensors ``diffusivity_cm2_per_s`` as an array, shape ``(n_temperatures, 3, 3)``.
     """
-    net = from_parameters(network)
-    good, missing = _bands(parents, net)
+    whole = from_parameters(network)
+    good, missing = _bands(parents, whole)
     if good:
-        check_one_potential(good)
-    barriers = {
-        int(role.removeprefix("hop.")): (band.scalars["barrier_forward_eV"], band.scalars["barrier_reverse_eV"])
-        for role, band in good.items()
-    }
-    computed_THz = [
-        band.scalars["attempt_frequency_THz"] for band in good.values() if "attempt_frequency_THz" in band.scalars
-    ]
-    if computed_THz:
-        attempt_frequency_THz = float(np.exp(np.mean(np.log(computed_THz))))
+        check_one_potential({f"hop.{hop}": band for hop, band in good.items()})
+    net, barriers = _cut(whole, good)
+    own_THz, attempt_frequency_THz, of_frequencies = _frequencies(good, attempt_frequency_THz)
     limits = limiting_barriers(net, barriers)
     closure_eV = landscape(net, barriers).closure_error_eV
     scalars: dict[str, Any] = {
@@ -219,27 +219,88 @@ def hopping(
         "diffusivity_of": _MEANING[net.walker],
     }
     told = [f"{label} is left out: {why}" for label, why in missing.items()]
-    if closure_eV > CLOSURE_EV:
-        told.append(f"reaction energies disagree by {1000 * closure_eV:.0f} meV: converge the bands further")
+    resting = [whole.labels[hop] for hop, band in good.items() if _n_parts(band) > 1]
+    told += [f"{label} has a minimum on its way, which is a place too" for label in resting]
+    told += of_frequencies + _doubts(closure_eV, limits, temperatures_K)
     if not limits:
         return Outcome(Status.FAILED, "; ".join(["the hops lead nowhere: no place reaches its own image", *told]), scalars)
-    tensors = np.array([diffusivity_cm2_per_s(net, barriers, attempt_frequency_THz, t) for t in temperatures_K])
+    free = [_free(barriers, own_THz, attempt_frequency_THz, kelvin) for kelvin in temperatures_K]
+    conditions = zip(free, temperatures_K, strict=True)
+    tensors = np.array([diffusivity_cm2_per_s(net, walls, attempt_frequency_THz, kelvin) for walls, kelvin in conditions])
     means = [isotropic(net, tensor) for tensor in tensors]
     scalars |= {f"diffusivity_{t:g}K_cm2_per_s": mean for t, mean in zip(temperatures_K, means, strict=True)}
     scalars["activation_energy_eV"], scalars["prefactor_cm2_per_s"] = arrhenius(temperatures_K, means)
     return Outcome(Status.CONVERGED, "; ".join(["converged", *told]), scalars, arrays={"diffusivity_cm2_per_s": tensors})
 
 
-def _bands(parents: Mapping[str, Result], network: Network) -> tuple[dict[str, Result], dict[str, str]]:
-    """Tell the hops with a barrier, by role, from those without, by label with the reason."""
+def _doubts(closure_eV: float, limits: Mapping[int, Limit], temperatures_K: Sequence[float]) -> list[str]:
+    """Say what speaks against the diffusivities."""
+    said = []
+    if closure_eV > CLOSURE_EV:
+        said.append(f"reaction energies disagree by {1000 * closure_eV:.0f} meV: converge the bands further")
+    hot_K = [kelvin for kelvin in temperatures_K if limits and limits[1].barrier_eV < RARE_kT * kB * kelvin]
+    if hot_K:
+        why = f"the lowest barrier is under {RARE_kT:g} kT: jumps are not rare there and D is an upper bound"
+        said.append(f"from {min(hot_K):g} K on {why}")
+    return said
+
+
+def _bands(parents: Mapping[str, Result], network: Network) -> tuple[dict[int, Result], dict[str, str]]:
+    """Tell the hops with a barrier, by number, from those without, by label with the reason."""
     good, missing = {}, {}
     for hop, label in enumerate(network.labels):
         band = parents.get(f"hop.{hop}")
         if band and band.status is Status.CONVERGED:
-            good[f"hop.{hop}"] = band
+            good[hop] = band
         else:
             missing[label] = band.message if band else "it was not computed"
     return good, missing
+
+
+def _n_parts(band: Result) -> int:
+    return len(band.arrays.get("part_barriers_eV", [None]))
+
+
+def _cut(network: Network, bands: Mapping[int, Result]) -> tuple[Network, dict[int, tuple[float, float]]]:
+    """Make minima on the way of a band places of the network, and give the barriers of every part."""
+    cut, parts = with_stops(network, {hop: _n_parts(band) - 1 for hop, band in bands.items()})
+    barriers: dict[int, tuple[float, float]] = {}
+    for hop, band in bands.items():
+        whole = [[band.scalars["barrier_forward_eV"], band.scalars["barrier_reverse_eV"]]]
+        pairs = band.arrays["part_barriers_eV"] if _n_parts(band) > 1 else whole
+        barriers |= {part: (float(there), float(back)) for part, (there, back) in zip(parts[hop], pairs, strict=True)}
+    return cut, barriers
+
+
+def _frequencies(bands: Mapping[int, Result], common_THz: float) -> tuple[Frequencies, float, list[str]]:
+    """Give each hop's own attempt frequencies, forward and reverse, if all have them; their mean; and what to say of it."""
+    names = ("attempt_frequency_THz", "attempt_frequency_reverse_THz")
+    own = {
+        hop: (band.scalars[names[0]], band.scalars[names[1]])
+        for hop, band in bands.items()
+        if _n_parts(band) == 1 and all(name in band.scalars for name in names)
+    }
+    if not own:
+        return {}, common_THz, []
+    every = [*own.values()]
+    mean_THz = float(np.exp(np.mean(np.log(every))))
+    if lacking := len(bands) - len(own):
+        said = f"{lacking} of {len(bands)} jumps lack an attempt frequency: all take the others' mean, {mean_THz:.1f} THz"
+        return {}, mean_THz, [said]
+    return own, mean_THz, [f"each jump has its own attempt frequency, {np.min(every):.1f} to {np.max(every):.1f} THz"]
+
+
+def _free(barriers: Barriers, own_THz: Frequencies, common_THz: float, temperature_K: float) -> Barriers:
+    """Put each hop's own frequencies into its barriers, so that one frequency gives its rates.
+
+    Forward over reverse frequency is what the vibrations of the end say against the start: as part of the barriers it
+    goes into the one fit of the places' energies, and detailed balance holds.
+    """
+    if not own_THz:
+        return barriers
+    kT_eV = kB * temperature_K
+    free = {hop: pair - kT_eV * np.log(np.array(own_THz[hop]) / common_THz) for hop, pair in barriers.items()}
+    return {hop: (float(there), float(back)) for hop, (there, back) in free.items()}
 
 
 def _spread(jumps: Sequence[Jump], flows: Mapping[int, float], n_places: int, n_vectors: int) -> np.ndarray:

@@ -44,7 +44,7 @@ def migration(parents: Mapping[str, Result], *, image_distance_A: float) -> Outc
     parents
         ``band``, the relaxations ``start_site`` and ``end_site`` of its end points, and, where a second potential is
         asked, the same of it: ``check_band``, ``check_start_site`` and ``check_end_site``; where attempt frequencies are
-        asked, ``start_modes`` and ``saddle_modes``.
+        asked, ``start_modes``, ``saddle_modes`` and ``end_modes``.
     image_distance_A
         How far the defect is from its own image.
 
@@ -53,7 +53,8 @@ def migration(parents: Mapping[str, Result], *, image_distance_A: float) -> Outc
     Outcome
         What the band says (`TAKEN`), ``start_moved_A`` and ``end_moved_A`` (how far any atom of an end point went as it
         relaxed), ``image_distance_A``, ``potential``, and of a second potential ``check_forward_eV`` and ``spread_eV``,
-        from the vibrations ``n_imaginary`` at the saddle and ``attempt_frequency_THz``;
+        from the vibrations ``n_imaginary`` at the saddle, ``attempt_frequency_THz`` and
+        ``attempt_frequency_reverse_THz``;
         ``trust``: ``agreed`` by two potentials, ``plain`` (of one, with nothing to say against it), or ``doubtful``, and
         the ``doubts`` in words.
     """
@@ -82,17 +83,19 @@ def _moved_A(relaxation: Result) -> float:
 
 
 def _modes(parents: Mapping[str, Result]) -> tuple[dict[str, Any], list[str]]:
-    """What the vibrations say: imaginary modes at the saddle, the attempt frequency, and doubts."""
-    vibrations = [parents[role] for role in ("start_modes", "saddle_modes") if role in parents]
-    lost = dict.fromkeys(result.message for result in vibrations if not result.status.usable)
+    """What the vibrations say: imaginary modes at the saddle, the attempt frequencies of both ways, and doubts."""
+    vibrations = {role: parents[f"{role}_modes"] for role in ("start", "saddle", "end") if f"{role}_modes" in parents}
+    lost = dict.fromkeys(result.message for result in vibrations.values() if not result.status.usable)
     if not vibrations or lost:
         return {}, [f"no attempt frequency: {message}" for message in lost]
-    start, saddle = (result.arrays["frequencies_THz"] for result in vibrations)
-    scalars = {"n_imaginary": vibrations[1].scalars["n_imaginary"]}
+    start, saddle, end = (vibrations[role].arrays["frequencies_THz"] for role in ("start", "saddle", "end"))
+    scalars: dict[str, Any] = {"n_imaginary": vibrations["saddle"].scalars["n_imaginary"]}
     try:
-        return scalars | {"attempt_frequency_THz": vineyard_THz(start, saddle)}, []
+        scalars["attempt_frequency_THz"] = vineyard_THz(start, saddle)
+        return scalars | {"attempt_frequency_reverse_THz": vineyard_THz(end, saddle)}, []
     except ValueError as error:
-        return scalars, [f"no attempt frequency: {error}"]
+        which = " of the reverse" if "attempt_frequency_THz" in scalars else ""
+        return scalars, [f"no attempt frequency{which}: {error}"]
 
 
 def _checked(forward_eV: float, check: Result | None) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from ..structures.freezing import freeze_except
 from ..structures.hop_ends import hop_end
 from ..structures.images import imaged
 from ..structures.metals import slab_from_bulk
+from ..structures.voids import fill_void
 from .bulk import bulk_modulus
 from .conduction import arrhenius_of_runs, sites_of_run, transport_of_run
 from .gate import gate
@@ -63,8 +64,8 @@ STEPS = {
     "bulk_modulus": Registered(bulk_modulus, 1, expected_force_calls=7),
     "adsorption": Registered(adsorption, 1),
     "gate": Registered(gate, 1),
-    "migration": Registered(migration, 1),
-    "hopping": Registered(hopping, 1),
+    "migration": Registered(migration, 2),
+    "hopping": Registered(hopping, 2),
     "neb": Registered(
         neb,
         2,
@@ -88,6 +89,7 @@ STEPS = {
 BUILDERS = {
     "freeze_except": Registered(freeze_except, 1),
     "place_adatoms": Registered(place_adatoms, 1),
+    "fill_void": Registered(fill_void, 1),
     "hop_end": Registered(hop_end, 1),
     "imaged": Registered(imaged, 1),
     "slab_from_bulk": Registered(slab_from_bulk, 2),

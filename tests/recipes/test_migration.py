@@ -91,6 +91,66 @@ def test_a_second_potential_is_told_beside_the_first(judged):
     assert scalars["trust"] == ("agreed" if scalars["spread_eV"] <= 0.1 else "doubtful")
 
 
+@pytest.fixture(scope="module")
+def beside(store):
+    """Li alone and beside another in eight atoms of silicon, planned twice: the voids first, then the jumps."""
+    small = asked(metal="Li", hosts="Si", mechanisms="interstitial", metal_atoms=(1, 2), min_image_A=5.0, modes_within_A=0)
+    first = plan(small, store.get)
+    done(first.flow, store)
+    second = plan(small, store.get)
+    return first, second, done(second.flow, store)[0]
+
+
+def test_voids_are_tried_before_jumps_between_them_are_planned(beside):
+    first, second, _ = beside
+    assert not first.complete
+    assert [step.about["site"] for step in first.flow if "site" in step.about] == ["void #1", "void #2"]
+    assert second.complete
+    assert second.warnings == ["Li in Si: void #2 does not hold it: it goes to void #1"]
+    (alone,) = second.jumps["Li", "Si", "interstitial"]
+    assert alone.about["length_A"] == pytest.approx(5.431 * 3**0.5 / 4, abs=0.01)  # from tetrahedral to tetrahedral void
+
+
+def test_a_jump_beside_another_has_two_metal_atoms_more_and_no_walk(beside):
+    _, planned, results = beside
+    (alone,), (pair,) = (planned.jumps["Li", "Si", kind] for kind in ("interstitial", "interstitial beside another"))
+    assert list(planned.networks) == [("Li", "Si", "interstitial")]
+    for step, n_metal in ((alone, 1), (pair, 2)):
+        start = results[step.parents["start_site"].key].structures["final"]
+        assert list(start.symbols).count("Li") == n_metal
+    assert (pair.about["site"], pair.about["beside_A"]) == ("interstitial 2.35 A beside Li", pytest.approx(2.352, abs=1e-3))
+    found = results[pair.key].scalars
+    assert found["barrier_forward_eV"] - found["barrier_reverse_eV"] == pytest.approx(found["reaction_energy_eV"], abs=2e-3)
+    assert found["reaction_energy_eV"] < -0.005  # it would rather be farther from the other
+    assert results[alone.key].scalars["reaction_energy_eV"] == pytest.approx(0, abs=1e-3)
+    console = Console(width=112, record=True, file=StringIO())
+    for table in tables(planned, results):
+        console.print(table)
+    assert "A jump beside another metal atom is no step of a random walk: no diffusivity follows" in console.export_text()
+
+
+def test_there_and_back_over_one_saddle_between_like_voids_is_tried_as_often(beside):
+    _, planned, results = beside
+    ((alone,), _) = planned.jumps.values()
+    scalars = results[alone.key].scalars
+    assert scalars["attempt_frequency_THz"] == pytest.approx(scalars["attempt_frequency_reverse_THz"], rel=0.02)
+    network = results[planned.networks["Li", "Si", "interstitial"].key]
+    assert network.message.startswith("converged; each jump has its own attempt frequency, ")
+
+
+@pytest.mark.usefixtures("beside")
+def test_what_voids_cannot_give_is_refused(store):
+    with pytest.raises(
+        ValueError, match="`metal_atoms` is 2 but only an interstitial jumps beside another: add it to `mech"
+    ):
+        asked(metal_atoms=2)
+    with pytest.raises(ValueError, match="Input should be 1 or 2"):
+        asked(metal_atoms=3, mechanisms="interstitial")
+    short = asked(metal="Li", hosts="Si", mechanisms="interstitial", min_image_A=5.0, max_length_A=2.0)
+    with pytest.raises(ValueError, match=r"no jump up to 1\.92 Å is between voids that hold Li: raise `max_length_A`"):
+        plan(short, store.get)
+
+
 @pytest.mark.usefixtures("judged")
 def test_a_rerun_computes_nothing_and_a_tighter_one_goes_on(store):
     again = plan(asked(cross_check="chgnet:r2scan"))

@@ -10,7 +10,7 @@ from ase.spacegroup import crystal as spaced
 
 from philic.structures.graphite import intercalated
 from philic.structures.hops import MECHANISMS, Hop, hops
-from philic.structures.network import Jump, Network, from_parameters, jump_network, percolation, to_parameters
+from philic.structures.network import Jump, Network, from_parameters, jump_network, percolation, to_parameters, with_stops
 from philic.structures.orbits import primitive
 
 LIF = bulk("LiF", "rocksalt", a=4.03)
@@ -225,3 +225,24 @@ def both(crystal: Atoms) -> list[Hop]:
 def test_hops_that_are_no_network_are_refused(found: list[Hop], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         jump_network(LIF, found)
+
+
+def test_minima_on_the_way_are_new_places_of_one_kind_and_the_way_through_stays():
+    crystal = bulk("Li", "fcc", a=4.0)
+    net = jump_network(crystal, hops(crystal, "Li", 2.9))
+    cut, parts = with_stops(net, {0: 2})
+    assert parts == {0: (0, 1, 2)}
+    assert len(cut.places_A) == 1 + 2 * 6
+    assert len(cut.jumps) == 3 * 12
+    assert sorted(Counter(cut.kinds).values()) == [1, 6, 6]
+    assert cut.labels == tuple(f"vacancy 2.83 A, part {part}" for part in (1, 2, 3))
+    assert np.linalg.norm(cut.displacements_A, axis=1) == pytest.approx(4 / 2**0.5 / 3)
+    assert percolation(cut, {0, 1, 2})[0].dimension == 3
+    assert percolation(cut, {0, 2})[0].dimension == 0
+    back = {(jump.end, jump.start, tuple(-step for step in jump.steps), jump.hop) for jump in cut.jumps}
+    assert back == {(jump.start, jump.end, jump.steps, jump.hop) for jump in cut.jumps}
+
+
+def test_hops_without_minima_keep_their_jumps():
+    net = jump_network(LI3N, hops(LI3N, "Li", 3.0))
+    assert with_stops(net, {}) == (net, {hop: (hop,) for hop in range(len(net.labels))})

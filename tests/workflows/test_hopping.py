@@ -222,6 +222,7 @@ def test_reaction_energies_that_do_not_close_are_told():
 
 FINGERPRINT = {"name": "a", "weights_sha256": "1", "dtype": "float32", "dispersion": "none"}
 SETTINGS = {"attempt_frequency_THz": 10.0, "temperatures_K": [300, 400, 500]}
+NOT_RARE = "from 400 K on the lowest barrier is under 3 kT: jumps are not rare there and D is an upper bound"  # 0.1 eV
 
 
 def band(forward_eV, reverse_eV, status=Status.CONVERGED, message="converged"):
@@ -237,7 +238,7 @@ def test_a_step_tells_the_limits_and_the_diffusivities():
     net = expand(LI3N, "Li", 3.0)
     outcome = hopping({"hop.0": band(0.1, 0.1), "hop.1": band(0.4, 0.3)}, network=to_parameters(net), **SETTINGS)
     scalars = outcome.scalars
-    assert (outcome.status, outcome.message) == (Status.CONVERGED, "converged")
+    assert (outcome.status, outcome.message) == (Status.CONVERGED, f"converged; {NOT_RARE}")
     assert (scalars["percolates_in"], scalars["hops_left_out"]) == (3, 0)
     assert (scalars["limiting_hop_2d"], scalars["limiting_hop_3d"]) == ("vacancy 2.11 A", "vacancy 2.86 A")
     assert scalars["limiting_barrier_3d_eV"] == pytest.approx(0.4)
@@ -253,7 +254,7 @@ def test_a_band_that_did_not_converge_is_left_out_and_named():
     parents = {"hop.0": band(0.1, 0.1), "hop.1": band(0.4, 0.3, Status.UNCONVERGED, "0.2 eV/Å after 200 steps")}
     outcome = hopping(parents, network=net, **SETTINGS)
     assert outcome.status is Status.CONVERGED
-    assert outcome.message == "converged; vacancy 2.86 A is left out: 0.2 eV/Å after 200 steps"
+    assert outcome.message == f"converged; vacancy 2.86 A is left out: 0.2 eV/Å after 200 steps; {NOT_RARE}"
     assert (outcome.scalars["percolates_in"], outcome.scalars["hops_left_out"]) == (2, 1)
 
 
@@ -274,3 +275,80 @@ def test_bands_of_two_potentials_are_refused():
     other = replace(band(0.4, 0.3), provenance={"fingerprint": FINGERPRINT | {"name": "b", "dtype": "float64"}})
     with pytest.raises(ValueError, match="energies of different potentials are never subtracted"):
         hopping({"hop.0": band(0.1, 0.1), "hop.1": other}, network=to_parameters(expand(LI3N, "Li", 3.0)), **SETTINGS)
+
+
+def split(*parts):
+    """A band in parts, each with a forward and a reverse barrier."""
+    tops = np.cumsum([0.0, *(there - back for there, back in parts)])[:-1] + [there for there, _ in parts]
+    end = sum(there - back for there, back in parts)
+    whole = band(float(tops.max()), float(tops.max() - end))
+    return replace(whole, arrays={"part_barriers_eV": np.array(parts)})
+
+
+def at_300K(outcome):
+    return outcome.scalars["diffusivity_300K_cm2_per_s"]
+
+
+@pytest.mark.parametrize("parts", [((0.3, 0.1), (0.2, 0.4)), ((0.1, 0.6), (0.7, 0.2)), ((0.5, 0.2), (0.1, 0.4))])
+def test_a_minimum_on_the_way_is_a_place_of_the_walk(parts):
+    """The first and last are shallow, the second is deeper than the ends; the same as two jumps by way of that place."""
+    ring = network(((3.0, 0, 0),), ((0, 0, 0),), [(0, 0, (1,), 0)], kinds=(0,))
+    outcome = hopping({"hop.0": split(*parts)}, network=to_parameters(ring), **SETTINGS)
+    long_way = diffusivity_cm2_per_s(chain(0, 1), dict(enumerate(parts)), 10, 300)
+    assert at_300K(outcome) == pytest.approx(long_way[0, 0])
+    assert outcome.message == "converged; hop 0 has a minimum on its way, which is a place too"
+
+
+def test_a_deep_minimum_on_the_way_limits_and_a_shallow_one_does_not():
+    ring = to_parameters(network(((3.0, 0, 0),), ((0, 0, 0),), [(0, 0, (1,), 0)], kinds=(0,)))
+    deep = hopping({"hop.0": split((0.1, 0.6), (0.7, 0.2))}, network=ring, **SETTINGS)
+    assert deep.scalars["limiting_barrier_1d_eV"] == pytest.approx(0.7)  # out of the minimum, 0.5 eV below the ends
+    assert deep.scalars["limiting_hop_1d"] == "hop 0, part 2"
+    assert deep.scalars["activation_energy_eV"] == pytest.approx(0.7, abs=0.01)
+    shallow = hopping({"hop.0": split((0.5, 0.2), (0.1, 0.4))}, network=ring, **SETTINGS)
+    plain = hopping({"hop.0": band(0.5, 0.5)}, network=ring, **SETTINGS)
+    assert shallow.scalars["limiting_barrier_1d_eV"] == plain.scalars["limiting_barrier_1d_eV"] == 0.5
+    assert at_300K(shallow) == pytest.approx(at_300K(plain), rel=1e-3)  # the highest point governs
+
+
+def test_minima_on_equivalent_ways_of_a_crystal_are_equivalent():
+    """Two equal parts of a cubic lattice's jump: half as often through, as two equal resistors in a row."""
+    crystal = bulk("Li", "fcc", a=4.0)
+    net = expand(crystal, "Li", 2.9)
+    outcome = hopping({"hop.0": split((0.3, 0.1), (0.1, 0.3))}, network=to_parameters(net), **SETTINGS)
+    tensor = outcome.arrays["diffusivity_cm2_per_s"][0]
+    assert tensor == pytest.approx(np.eye(3) * tensor[0, 0], abs=1e-6 * tensor[0, 0])
+    bare = diffusivity_cm2_per_s(net, {0: (0.3, 0.3)}, 10.0, 300)[0, 0]
+    time_there = 6 * np.exp(-0.2 / (kB * 300))  # six minima to a place, each 0.2 eV above
+    assert tensor[0, 0] == pytest.approx(bare / 2 / (1 + time_there), rel=1e-5)
+
+
+def tried(forward_eV, reverse_eV, forward_THz, reverse_THz):
+    found = band(forward_eV, reverse_eV)
+    frequencies = {"attempt_frequency_THz": forward_THz, "attempt_frequency_reverse_THz": reverse_THz}
+    return replace(found, scalars=found.scalars | frequencies)
+
+
+def test_each_jump_has_its_own_frequency_and_the_ends_their_share_of_the_time():
+    """A soft place, four times as roomy: p w is one flow both ways, and two flows in a row add like resistors."""
+    parents = {"hop.0": tried(0.3, 0.2, 20.0, 5.0), "hop.1": tried(0.2, 0.3, 1.0, 4.0)}
+    outcome = hopping(parents, network=to_parameters(chain(0, 1)), **SETTINGS)
+    there = 4 * np.exp(-0.1 / (kB * 300))  # the second place over the first: 20/5, and 0.1 eV
+    flows = [rate_per_s(0.3, 20.0, 300) / (1 + there), rate_per_s(0.2, 1.0, 300) * there / (1 + there)]
+    assert rate_per_s(0.3, 4.0, 300) / (1 + there) == pytest.approx(flows[1])  # back over the second saddle as often
+    assert at_300K(outcome) == pytest.approx(1e-16 * 9 / (1 / flows[0] + 1 / flows[1]))
+    assert outcome.message == "converged; each jump has its own attempt frequency, 1.0 to 20.0 THz"
+    assert outcome.scalars["limiting_barrier_1d_eV"] == pytest.approx(0.3)
+
+
+def test_equal_frequencies_of_their_own_are_one_frequency():
+    own = hopping({"hop.0": tried(0.3, 0.3, 3.0, 3.0)}, network=to_parameters(chain(0, 0)), **SETTINGS)
+    one = hopping({"hop.0": band(0.3, 0.3)}, network=to_parameters(chain(0, 0)), **SETTINGS | {"attempt_frequency_THz": 3.0})
+    assert at_300K(own) == pytest.approx(at_300K(one))
+
+
+@pytest.mark.parametrize("other", [band(0.2, 0.3), split((0.1, 0.1), (0.1, 0.2))])
+def test_where_a_jump_lacks_its_own_frequency_all_take_the_mean_and_that_is_said(other):
+    outcome = hopping({"hop.0": tried(0.3, 0.2, 8.0, 2.0), "hop.1": other}, network=to_parameters(chain(0, 1)), **SETTINGS)
+    assert outcome.scalars["attempt_frequency_THz"] == pytest.approx(4.0)
+    assert outcome.message.endswith("1 of 2 jumps lack an attempt frequency: all take the others' mean, 4.0 THz")

@@ -58,8 +58,8 @@ def judged(
     return migration(parents | (modes or {}), image_distance_A=apart_A)
 
 
-def modes(start_THz, saddle_THz, **more):
-    vibrations = {"start_modes": start_THz, "saddle_modes": saddle_THz}
+def modes(start_THz, saddle_THz, end_THz=(2.0, 3.0, 4.0), **more):
+    vibrations = {"start_modes": start_THz, "saddle_modes": saddle_THz, "end_modes": end_THz}
     return {
         role: replace(
             result("vibrations", {"n_imaginary": int((np.array(found) < 0).sum())}, **more),
@@ -113,11 +113,17 @@ def test_a_check_whose_ends_rearranged_is_of_another_jump():
 
 
 def test_vibrations_give_the_attempt_frequency_and_tell_a_ridge_from_a_saddle():
-    sound = judged(modes=modes([2.0, 3.0, 4.0], [-1.0, 3.0, 4.0])).scalars
+    sound = judged(modes=modes([2.0, 3.0, 4.0], [-1.0, 3.0, 4.0], [5.0, 3.0, 4.0])).scalars
     assert sound["attempt_frequency_THz"] == pytest.approx(2.0)
+    assert sound["attempt_frequency_reverse_THz"] == pytest.approx(5.0)
     assert (sound["n_imaginary"], sound["trust"]) == (1, "plain")
     ridge = judged(modes=modes([2.0, 3.0, 4.0], [-1.0, -3.0, 4.0])).scalars
     assert ridge["doubts"] == "no attempt frequency: `saddle_THz` has 2 imaginary frequencies but must have 1"
+    slope = judged(modes=modes([2.0, 3.0, 4.0], [-1.0, 3.0, 4.0], [-5.0, 3.0, 4.0])).scalars
+    assert (
+        slope["doubts"] == "no attempt frequency of the reverse: `minimum_THz` has 1 imaginary frequencies but must have 0"
+    )
+    assert "attempt_frequency_reverse_THz" not in slope
     lost = judged(modes=modes([2.0], [-1.0], status=Status.FAILED, message="a NaN")).scalars
     assert lost["doubts"] == "no attempt frequency: a NaN"
 
