@@ -140,6 +140,8 @@ def results(
     """Print, filter, sort and export what is stored."""
     from ..workflows.export import select, write
     from .curves import draw_arrhenius, draw_transport
+    from .glasses import draw_glasses
+    from .islands import draw_wetting
     from .profiles import PICTURES, draw_profiles
     from .report import results_table
 
@@ -148,7 +150,8 @@ def results(
             raise ValueError(f"`{store}` does not exist: run a recipe first, or name the store with --store")
         found = select(_open(store), function, where or [], sort)
         if to and to.suffix in PICTURES:
-            {"transport": draw_transport, "arrhenius": draw_arrhenius}.get(function, draw_profiles)(found, to)
+            drawing = {"transport": draw_transport, "arrhenius": draw_arrhenius, "glass": draw_glasses, "wetting": draw_wetting}
+            drawing.get(function, draw_profiles)(found, to)
         elif to:
             write(found, to)
     if to:

@@ -13,10 +13,12 @@ from ..structures.adatoms import place_adatoms
 from ..structures.freezing import freeze_except
 from ..structures.hop_ends import hop_end
 from ..structures.images import imaged
+from ..structures.islands import place_island
 from ..structures.metals import slab_from_bulk
 from .bulk import bulk_modulus
 from .conduction import arrhenius_of_runs, transport_of_run
 from .gate import gate
+from .glass import glass
 from .hopping import hopping
 from .ledger import adsorption
 from .md import md
@@ -24,6 +26,7 @@ from .migration import migration
 from .neb import neb
 from .relax import relax
 from .vibrations import vibrations
+from .wetting import wetting
 
 
 @dataclass(frozen=True)
@@ -81,12 +84,15 @@ STEPS = {
     ),
     "transport": Registered(transport_of_run, 1, needs=frozenset({"folders"})),
     "arrhenius": Registered(arrhenius_of_runs, 1),
+    "glass": Registered(glass, 1, needs=frozenset({"folders"})),
+    "wetting": Registered(wetting, 1, needs=frozenset({"folders"})),
     "vibrations": Registered(vibrations, 1, expected_force_calls=121, needs=frozenset({"memories"})),
 }
 
 BUILDERS = {
     "freeze_except": Registered(freeze_except, 1),
     "place_adatoms": Registered(place_adatoms, 1),
+    "place_island": Registered(place_island, 1),
     "hop_end": Registered(hop_end, 1),
     "imaged": Registered(imaged, 1),
     "slab_from_bulk": Registered(slab_from_bulk, 2),
