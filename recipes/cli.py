@@ -150,7 +150,8 @@ def results(
             raise ValueError(f"`{store}` does not exist: run a recipe first, or name the store with --store")
         found = select(_open(store), function, where or [], sort)
         if to and to.suffix in PICTURES:
-            drawing = {"transport": draw_transport, "arrhenius": draw_arrhenius, "glass": draw_glasses, "wetting": draw_wetting}
+            drawing = {"transport": draw_transport, "arrhenius": draw_arrhenius}
+            drawing |= {"glass": draw_glasses, "wetting": draw_wetting}
             drawing.get(function, draw_profiles)(found, to)
         elif to:
             write(found, to)

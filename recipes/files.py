@@ -45,9 +45,7 @@ RECIPES = {
         conductivity.tables,
     ),
     "melt-quench": Kind(melt_quench.MeltQuench, melt_quench.plan, glasses.headline, glasses.overview, glasses.tables),
-    "metal-on-host": Kind(
-        metal_on_host.MetalOnHost, metal_on_host.plan, islands.headline, islands.overview, islands.tables
-    ),
+    "metal-on-host": Kind(metal_on_host.MetalOnHost, metal_on_host.plan, islands.headline, islands.overview, islands.tables),
 }
 
 

@@ -23,9 +23,9 @@ from .profiles import COLOURS
 from .ranking import worth
 
 RULE = (
-    f"spread: 1 is as flat as can be, 0 half a ball of as many atoms, by how many touch the host. {WETS:g} and more: the metal "
-    f"wets; {ISLANDS:g} and less: islands. A verdict says what this potential does with so many atoms in so short a time; where "
-    "two starts disagree, neither is what the metal prefers."
+    f"spread: 1 is as flat as can be, 0 half a ball of as many atoms, by how many touch the host. {WETS:g} and more: the "
+    f"metal wets; {ISLANDS:g} and less: islands. A verdict says what this potential does with so many atoms in so short a "
+    "time; where two starts disagree, neither is what the metal prefers."
 )
 LINES = {"scattered": "-", "island": "--"}
 HEIGHT_A = 12.0
@@ -71,10 +71,9 @@ def side_by_side(plan: Plan, results: Mapping[str, Result]) -> Table:
     hosts, metals = ([*dict.fromkeys(key[i] for key in plan.runs)] for i in (0, 1))
     table = Table("host", *metals, title="does the metal wet?", box=box.SIMPLE_HEAD)
     for host in hosts:
-        verdicts = [
-            [results[step.key].scalars.get("verdict", "failed") for step in plan.runs.get((host, metal), ()) if step.key in results]
-            for metal in metals
-        ]
+        runs = [plan.runs.get((host, metal), ()) for metal in metals]
+        found = [[results[step.key].scalars for step in steps if step.key in results] for steps in runs]
+        verdicts = [[scalars.get("verdict", "failed") for scalars in of_metal] for of_metal in found]
         table.add_row(host, *map(together, verdicts))
     return table
 
@@ -166,10 +165,9 @@ def _from_above(axis: Any, result: Result) -> Any:
 def _heights(axis: Any, host: str, results: Sequence[Result]) -> None:
     for result in results:
         metal, site = str(result.about["metal"]), str(result.about["site"])
+        counts, heights = (result.arrays[name] for name in ("atoms_per_A", "heights_A"))
         line = LINES.get(site.split(",")[0], "-")
-        axis.plot(
-            result.arrays["atoms_per_A"], result.arrays["heights_A"], line, color=COLOURS[metal], lw=1.2, label=f"{metal}, {site}"
-        )
+        axis.plot(counts, heights, line, color=COLOURS[metal], lw=1.2, label=f"{metal}, {site}")
     axis.set_title(f"{host}: the later part of each run", fontsize=9)
     axis.set(xlabel="metal atoms per Å of height", ylabel="height over the host (Å)")
     axis.set_xlim(left=0)

@@ -7,8 +7,16 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from ase import Atoms
-from pydantic import BeforeValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
-from pydantic import model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
 
 from ..potentials import card
 from ..structures.adatoms import place_adatoms
@@ -130,9 +138,7 @@ def _runs(parameters: MetalOnHost, name: str, host: Atoms, metal: str, reference
     return found
 
 
-def _start(
-    parameters: MetalOnHost, host: Atoms, metal: str, start: str, seed: int
-) -> tuple[str, dict[str, Any], Atoms]:
+def _start(parameters: MetalOnHost, host: Atoms, metal: str, start: str, seed: int) -> tuple[str, dict[str, Any], Atoms]:
     """Give the builder that puts the metal on the relaxed host, its parameters, and what it makes of the unrelaxed one."""
     if start == "island":
         place: dict[str, Any] = {"metal": metal, "n": parameters.atoms}

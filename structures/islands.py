@@ -71,7 +71,7 @@ def place_island(host: Atoms, metal: str, n: int) -> Atoms:
 
 def scattered_anchors(host: Atoms, metal: str, n: int, seed: int = 0) -> list[list[list[int]]]:
     """
-    Choose sites at random, any kind, for a metal's atoms: one layer with at least 0.9 of the bulk metal's distance between them.
+    Choose sites at random for a metal's atoms, any kind of site, at least 0.9 of the bulk metal's distance apart.
 
     Returns
     -------

@@ -9,16 +9,16 @@ from ase import Atoms
 from ase.neighborlist import neighbor_list
 
 _FINEST = 0.75
-"""Of the nearest distance: planes closer than that are not looked at. In fcc, bcc and diamond, all atoms lie on planes 0.82 of
-it apart."""
+"""Of the nearest distance: planes closer than that are not looked at. In fcc, bcc and diamond, all atoms lie on planes 0.82
+of it apart."""
 _CHUNK = 2000
 
 
 def sharpest_peak(atoms: Atoms) -> float:
     """Return the height of the sharpest Bragg peak, ``|sum exp(ik.r)|² / N²``, over all k of the cell's reciprocal lattice.
 
-    One where a set of planes holds every atom, as in a simple crystal; in a liquid or glass of N atoms about ``5 S / N``, with
-    the structure factor S of 2 to 3 (0.1 to 0.25 for 60 to 100 atoms). All atoms count alike.
+    One where a set of planes holds every atom, as in a simple crystal; 0.1 to 0.25 in a liquid or glass of 60 to 100 atoms,
+    and less the more there are. All atoms count alike.
 
     Parameters
     ----------

@@ -21,7 +21,7 @@ BONDED = 1.25
 TOUCHING = 1.25
 """Times the sum of covalent radii: a metal atom closer to one of the host's touches it. A second layer is farther off."""
 FEWEST = 30
-"""Atoms of the smallest cluster with a contact angle: cut from a crystal at a known angle, those have it within 13 degrees."""
+"""Atoms of the smallest cluster with a contact angle: cut from a crystal at a known angle, those have it within 13°."""
 _GRID = 50
 
 
@@ -130,7 +130,7 @@ def contact_angle_deg(metal: str, n: int, centre_A: float, image_A: float = np.i
 
 
 def layers(heights: Array, touching: NDArray[np.bool_], metal: str) -> Array:
-    """Give the share of the metal's atoms in each layer, shape ``(n_layers,)``; those that touch the host are in the first."""
+    """Give the share of the metal's atoms in each layer, shape ``(n_layers,)``; what touches the host is in the first."""
     if not touching.any():
         return np.ones(1)
     above = (heights - heights[touching].mean()) / layer_A(metal)

@@ -40,11 +40,12 @@ def glass(parents: Mapping[str, Result], *, folders: Mapping[str, Path]) -> Outc
     Returns
     -------
     Outcome
-        ``state`` (amorphous, partly ordered, crystalline), by the ``order``: the sharpest Bragg peak over the crystal's; whether
-        it ``melted``: the atoms of the slowest element (``melt_slowest``) went farther than the mean spacing of atoms;
-        ``density_g_cm3``, ``energy_vs_crystal_eV`` per atom; for each pair, peak, end and neighbours of the first shell
-        at the end temperature (``peak_Li_O_A`` …). Arrays: g of each pair, and mean energy per atom of each stage. Unconverged,
-        with a sentence, where it did not melt, is not amorphous, or a relaxation was given up.
+        ``state`` (amorphous, partly ordered, crystalline), by the ``order``: the sharpest Bragg peak over the crystal's;
+        whether it ``melted``: the atoms of the slowest element (``melt_slowest``) went farther than the mean spacing of
+        atoms; ``density_g_cm3``, ``energy_vs_crystal_eV`` per atom; for each pair, peak and neighbours of the first shell at
+        the end temperature (``peak_Li_O_A``, ``neighbours_Li_O``), and those of the crystal (``crystal_peak_Li_O_A`` …).
+        Arrays: g of each pair, and mean energy per atom of each stage. Unconverged, with a sentence, where it did not melt,
+        is not amorphous, or a relaxation was given up.
     """
     for result in parents.values():
         if not result.status.usable:

@@ -21,8 +21,8 @@ from .transport import equilibrated
 Array = NDArray[np.float64]
 
 WETS, ISLANDS = 0.75, 0.4
-"""Spread above which a metal wets, and below which it stands in islands; between them it is undecided. The spread is 1 where as
-many atoms touch the host as can, and 0 where as few do as in half a ball of the same number."""
+"""Spread above which a metal wets, and below which it stands in islands; between them it is undecided. The spread is 1 where
+as many atoms touch the host as can, and 0 where as few do as in half a ball of the same number."""
 STEADY = 0.2
 """The spread of the first and the second half of what is analysed differ by less, or nothing is decided."""
 FRAMES = 60
@@ -39,8 +39,8 @@ def wetting(
     Parameters
     ----------
     parents
-        ``run``, the molecular dynamics; ``relaxed``, the relaxation of its end; ``host`` and ``bulk``, those of the clean host
-        and the bulk metal.
+        ``run``, the molecular dynamics; ``relaxed``, the relaxation of its end; ``host`` and ``bulk``, those of the clean
+        host and the bulk metal.
     folders
         By the same roles, where the run's trajectory is.
     metal, n_metal
@@ -52,9 +52,10 @@ def wetting(
     -------
     Outcome
         ``verdict`` (wets, islands, undecided) and the ``spread`` it is made by; ``touching``, the share of the metal's atoms
-        that touch the host; ``coverage``; mean ``clusters`` and ``largest``; ``layers``; ``height_A``; ``contact_angle_deg`` of
-        the largest cluster where it is large enough; ``vs_bulk_eV`` per metal atom, once relaxed. Arrays: the share of each
-        layer, the distribution of heights, and the share that touches against time. Unconverged where nothing is decided.
+        that touch the host; ``coverage``; mean ``clusters`` and ``largest``; ``layers``; ``height_A``; ``contact_angle_deg``
+        of the largest cluster where it is large enough; ``vs_bulk_eV`` per metal atom, once relaxed. Arrays: the share of
+        each layer, the distribution of heights, and the share that touches against time. Unconverged where nothing is
+        decided.
     """
     run, relaxed = parents["run"], parents["relaxed"]
     if not run.status.usable:
@@ -112,7 +113,7 @@ def _verdict(touching: Array, least: float, most: float) -> tuple[str, float | N
     if most - least < 0.1:
         why = f"half a ball of so few atoms has {least:.0%} on its flat side, and a layer {most:.0%}: put on more atoms"
         return "undecided", None, why
-    spreads = (touching - least) / (most - least)
+    spreads = np.minimum(1.0, (touching - least) / (most - least))
     spread = float(spreads.mean())
     halves = [float(half.mean()) for half in np.array_split(spreads, 2)] if len(spreads) > 1 else [spread, spread]
     said = f"{touching.mean():.0%} of the metal's atoms touch the host (half a ball {least:.0%}, flat {most:.0%})"
@@ -129,8 +130,9 @@ def _angle(seen: Sequence[Lying], metal: str, image_A: float, most: float) -> tu
         return None, "no contact angle: it lies flat"
     heights = [one.centre_A for one in seen if np.isfinite(one.centre_A)]
     angle_deg = contact_angle_deg(metal, n, float(np.mean(heights)), image_A) if heights else None
-    why = "" if angle_deg else f"no contact angle: the largest cluster, of {n} atoms, is too small, too flat or too wide for one"
-    return angle_deg, why
+    if angle_deg is None:
+        return None, f"no contact angle: the largest cluster, of {n} atoms, is too small, too flat or too wide for one"
+    return angle_deg, ""
 
 
 def _shares(seen: Sequence[Lying], metal: str) -> Array:

@@ -12,7 +12,12 @@ FINGERPRINT = {"name": "emt", "weights": "none"}
 
 def relaxation(atoms, energy_eV, fingerprint=FINGERPRINT):
     return Result(
-        Status.CONVERGED, "", {"energy_eV": energy_eV}, {"final": atoms}, function="relax", provenance={"fingerprint": fingerprint}
+        Status.CONVERGED,
+        "",
+        {"energy_eV": energy_eV},
+        {"final": atoms},
+        function="relax",
+        provenance={"fingerprint": fingerprint},
     )
 
 

@@ -31,10 +31,10 @@ def layer():
 
 
 def judged(folder, paths, n_metal=N, equilibration_ps=0.0):
-    """Judge a run through these structures, ten frames of each, in which atoms tremble."""
+    """Judge a run through these structures, four frames of each, in which atoms tremble."""
     rng = np.random.default_rng(0)
     start = paths[0]
-    positions = np.concatenate([atoms.positions + rng.normal(0, 0.05, (10, len(atoms), 3)) for atoms in paths])
+    positions = np.concatenate([atoms.positions + rng.normal(0, 0.05, (4, len(atoms), 3)) for atoms in paths])
     n = len(positions)
     begin(folder, start, {"timestep_fs": 20.0})
     cells = np.repeat(start.cell.array[None], n, axis=0)
@@ -66,7 +66,9 @@ def test_half_a_ball_is_an_island_of_ninety_degrees(tmp_path):
     assert scalars["spread"] == pytest.approx(0.0, abs=0.02)
     assert (scalars["clusters"], scalars["largest"], scalars["layers"]) == (1.0, N, 3)
     assert scalars["contact_angle_deg"] == pytest.approx(90, abs=13)
-    assert outcome.message.startswith(f"islands: {flat:.0%} of the metal's atoms touch the host (half a ball {flat:.0%}, flat 100%)")
+    assert outcome.message.startswith(
+        f"islands: {flat:.0%} of the metal's atoms touch the host (half a ball {flat:.0%}, flat 98%)"
+    )
     counted = outcome.arrays["atoms_per_A"].sum() * np.diff(outcome.arrays["heights_A"])[0]
     assert counted == pytest.approx(N)
     assert outcome.arrays["layer_shares"].sum() == pytest.approx(1.0)
@@ -77,7 +79,7 @@ def test_what_still_changes_is_undecided_and_the_start_is_left_out_when_asked(tm
     assert outcome.status is Status.UNCONVERGED
     assert outcome.scalars["verdict"] == "undecided"
     assert "and that still changes: run longer" in outcome.message
-    assert judged(tmp_path / "b", [layer(), *[island()] * 4], equilibration_ps=0.2).scalars["verdict"] == "islands"
+    assert judged(tmp_path / "b", [layer(), *[island()] * 4], equilibration_ps=0.08).scalars["verdict"] == "islands"
 
 
 def test_few_atoms_decide_nothing(tmp_path):
@@ -89,8 +91,7 @@ def test_few_atoms_decide_nothing(tmp_path):
 
 def test_atoms_that_leave_are_counted(tmp_path):
     flown = layer()
-    flown.positions[-2:, 2] += (5.0, 6.0)
-    flown.positions[-2:, :2] += (1.0, 2.0)
+    flown.positions[-2:, 2] += 7.0
     flown.positions[-1, :2] += (10.0, 10.0)
     assert "2 of them left the host and each other" in judged(tmp_path, [flown] * 2).message
 
