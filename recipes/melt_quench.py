@@ -14,10 +14,11 @@ from ..potentials import card
 from ..structures.defects import supercell_for
 from ..structures.packing import random_packing
 from ..workflows.flow import Derived, Flow, Step
-from ..workflows.md_conditions import check, default_timestep_fs, stride, thin_cell
+from ..workflows.md_conditions import thin_cell
 from .draw import VACUUM_A, gaps_A
 from .hosts import host_atoms
 from .kinds import Known, OneOrMore, Parameters, no_results, number_as_list
+from .md_steps import md_parameters
 
 RELAXED = {"fmax_eV_per_A": 0.05, "max_steps": 500, "relax_cell": True}
 UNPACKED = {"fmax_eV_per_A": 1.0, "max_steps": 100}
@@ -130,7 +131,8 @@ def _glass(parameters: MeltQuench, crystal: Atoms, start: Atoms, seed: int, abou
     if parameters.start == "random":
         before = Step("relax", UNPACKED, start, potential=potential, about=about)
     for number, (role, kelvin, time_ps) in enumerate(_stages(parameters)):
-        run = _run(parameters, start, kelvin, time_ps) | {"seed": 1000 * seed + number}
+        length = {"temperature_K": kelvin, "length_ps": time_ps, "timestep_fs": parameters.timestep_fs}
+        run = md_parameters(start, potential, **length) | {"seed": 1000 * seed + number}
         from_ = start if before is None else Derived(before, len(start))
         site = f"seed {seed}, {role.split('.')[0]} {kelvin:g} K"
         before = parents[role] = Step("md", run, from_, potential=potential, about={**about, "site": site})
@@ -151,13 +153,3 @@ def _stages(parameters: MeltQuench) -> list[tuple[str, float, float]]:
         *cooling,
         ("hold", parameters.end_K, step_ps + parameters.hold_ps),
     ]
-
-
-def _run(parameters: MeltQuench, atoms: Atoms, kelvin: float, time_ps: float) -> dict[str, Any]:
-    """Give the parameters of an `md` step, and refuse them before it is run."""
-    timestep_fs = parameters.timestep_fs or default_timestep_fs(atoms)
-    between = stride(timestep_fs)
-    steps = max(1, round(time_ps * 1e3 / timestep_fs / between)) * between
-    asked: dict[str, Any] = {"temperature_K": kelvin, "steps": steps, "timestep_fs": timestep_fs, "thermostat": "bussi"}
-    check(atoms, card(parameters.potential), None, pressure_GPa=None, mobile=None, **asked)
-    return asked

@@ -18,13 +18,12 @@ from pydantic import (
     model_validator,
 )
 
-from ..potentials import card
 from ..structures.adatoms import place_adatoms
 from ..structures.islands import place_island, scattered_anchors
 from ..workflows.flow import Derived, Flow, Step
-from ..workflows.md_conditions import check, default_timestep_fs, stride
 from .gate import MetalSteps, metal_steps
 from .kinds import Known, OneOrMore, no_results, number_as_list
+from .md_steps import md_parameters
 from .substrates import Substrates
 
 STARTS = ("scattered", "island")
@@ -130,7 +129,7 @@ def _runs(parameters: MetalOnHost, name: str, host: Atoms, metal: str, reference
         for seed in parameters.seeds:
             about = {"metal": metal, "host": name, "site": f"{start}, seed {seed}"}
             builder, place, atoms = _start(parameters, host, metal, start, seed)
-            asked = _run(parameters, atoms, metal) | {"seed": seed}
+            asked = md_parameters(atoms, potential, mobile=metal, **_length(parameters)) | {"seed": seed}
             run = Step("md", asked, Derived(clean, n_atoms, builder, place), potential=potential, about=about)
             ended = Step("relax", RELAXED, Derived(run, n_atoms), potential=potential, about=about)
             parents = {"run": run, "relaxed": ended, "host": clean, "bulk": references.bulk}
@@ -147,16 +146,5 @@ def _start(parameters: MetalOnHost, host: Atoms, metal: str, start: str, seed: i
     return "place_adatoms", place, place_adatoms(host, **place)
 
 
-def _run(parameters: MetalOnHost, atoms: Atoms, metal: str) -> dict[str, Any]:
-    """Give the parameters of an `md` step, and refuse them before it is run."""
-    timestep_fs = parameters.timestep_fs or default_timestep_fs(atoms)
-    between = stride(timestep_fs)
-    asked: dict[str, Any] = {
-        "temperature_K": parameters.temperature_K,
-        "steps": max(1, round(parameters.length_ps * 1e3 / timestep_fs / between)) * between,
-        "timestep_fs": timestep_fs,
-        "thermostat": "bussi",
-        "mobile": metal,
-    }
-    check(atoms, card(parameters.potential), None, pressure_GPa=None, **asked)
-    return asked
+def _length(parameters: MetalOnHost) -> dict[str, Any]:
+    return {name: getattr(parameters, name) for name in ("temperature_K", "length_ps", "timestep_fs")}

@@ -80,7 +80,7 @@ def test_a_run_ends_in_tables_with_the_rule_of_the_verdict(tiny):
     for said in ("undecided: half a ball of so few atoms", "spread: 1 is as flat as can be", "does the metal wet?"):
         assert said in text
     (result,) = (result for result in tiny[1].values() if result.function == "wetting")
-    assert result.scalars["touching"] == 1.0
+    assert result.scalars["touching"] > 0.5
     assert result.scalars["vs_bulk_eV"] < 1.0
 
 
