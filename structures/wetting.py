@@ -35,6 +35,8 @@ class Lying:
         Atoms in each cluster, largest first.
     touching
         Which metal atoms touch the host, shape ``(n_metal,)``.
+    away
+        Atoms in clusters that nowhere touch the host. In the middle of the vacuum their heights mean nothing.
     coverage
         Part of the surface below those, each as large as an atom of the metal's (110) layer; at most 1.
     heights_A
@@ -46,6 +48,7 @@ class Lying:
 
     sizes: tuple[int, ...]
     touching: NDArray[np.bool_]
+    away: int
     coverage: float
     heights_A: Array
     centre_A: float
@@ -81,9 +84,9 @@ def lying(atoms: Atoms, metal: str, n_metal: int) -> Lying:
     base_A = standing.mean() - layer_A(metal) / 2 if len(standing) else np.nan
     radius_A = float(np.sqrt(area_A2(metal) / np.pi))
     coverage = _covered(atoms, np.flatnonzero(touching) + n_host, radius_A)
-    return Lying(
-        tuple(sorted(map(int, sizes), reverse=True)), touching, coverage, heights, float(heights[largest].mean() - base_A)
-    )
+    away = int((~np.isin(labels, labels[touching])).sum())
+    centre_A = float(heights[largest].mean() - base_A)
+    return Lying(tuple(sorted(map(int, sizes), reverse=True)), touching, away, coverage, heights, centre_A)
 
 
 def contact_angle_deg(metal: str, n: int, centre_A: float, image_A: float = np.inf) -> float | None:

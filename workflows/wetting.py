@@ -153,11 +153,10 @@ def _profile(seen: Sequence[Lying]) -> dict[str, Array]:
 
 def _lost(seen: Sequence[Lying]) -> list[str]:
     """Say how many atoms went into the host, or left it."""
-    inside = int(np.median([(one.heights_A < 0).sum() for one in seen]))
-    alone = [sum(size == 1 for size in one.sizes) for one in seen]
-    away = int(np.median([max(0, n - int(one.touching.sum())) for n, one in zip(alone, seen, strict=True)]))
+    inside = int(np.median([(one.touching & (one.heights_A < 0)).sum() for one in seen]))
+    away = int(np.median([one.away for one in seen]))
     told = [f"{inside} of them are in or below the host's uppermost layer"] if inside else []
-    return [*told, f"{away} of them left the host and each other"] if away else told
+    return [*told, f"{away} of them left the host"] if away else told
 
 
 def _vs_bulk_eV(parents: Mapping[str, Result], n_metal: int) -> float | None:

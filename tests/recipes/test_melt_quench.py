@@ -79,7 +79,7 @@ def tiny(tmp_path_factory):
     folder = tmp_path_factory.mktemp("glass")
     bulk("Cu", cubic=True).write(folder / "cu.vasp")
     overrides = {"hosts": str(folder / "cu.vasp"), "potential": "emt", "atoms": "14", "timestep_fs": "4"}
-    overrides |= {"melt_K": "3000", "melt_ps": "0.1", "quench_K_per_ps": "40000", "end_K": "2000", "hold_ps": "0.1"}
+    overrides |= {"melt_K": "3000", "melt_ps": "0.1", "quench_K_per_ps": "40000", "end_K": "2500", "hold_ps": "0.1"}
     recipe = read("melt-quench", overrides)
     store = Store(folder / "philic.db")
     return recipe, store, run(prepare(recipe, store.path), store)
