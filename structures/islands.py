@@ -28,7 +28,7 @@ def half_ball(metal: str, n: int) -> Atoms:
     --------
     >>> ball = half_ball("K", 12)
     >>> int((ball.positions[:, 2] < 0.1).sum())
-    7
+    8
     """
     check_metal(metal)
     if n < 1:
