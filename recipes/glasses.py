@@ -104,7 +104,15 @@ def _around(axis: Any, result: Result) -> None:
         axis.plot(result.arrays["distances_A"], result.arrays[name], color=colour, lw=1.2, label=label)
     half_A = result.structures["final"].get_volume() ** (1 / 3) / 2
     axis.axvline(half_A, color="0.6", lw=0.8, ls=":")
-    axis.text(half_A, 0.98, " half the cell", fontsize=7, color="0.4", va="top", transform=axis.get_xaxis_transform())
+    axis.text(
+        half_A,
+        0.98,
+        " half the cell: behind it, copies show",
+        fontsize=7,
+        color="0.4",
+        va="top",
+        transform=axis.get_xaxis_transform(),
+    )
     axis.axhline(1, color="0.8", lw=0.8, zorder=0)
     about, scalars = result.about, result.scalars
     title = f"{about['metal']} in {about['host']}".removeprefix(" in ") + f", {about['site']}: {scalars['state']}\n"

@@ -23,6 +23,8 @@ from .profiles import COLOURS
 from .ranking import worth
 
 RULE = (
+    "touch: share of the metal's atoms that touch the host; area: share of it that they cover; θ: contact angle; vs bulk: "
+    "eV per metal atom of the relaxed end against the bulk metal. "
     f"spread: 1 is as flat as can be, 0 half a ball of as many atoms, by how many touch the host. {WETS:g} and more: the "
     f"metal wets; {ISLANDS:g} and less: islands. A verdict says what this potential does with so many atoms in so short a "
     "time; where two starts disagree, neither is what the metal prefers."
@@ -54,7 +56,7 @@ def tables(plan: Plan, results: Mapping[str, Result]) -> Iterator[RenderableType
     table = Table(title="how the metal lies in the later part of each run", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for word in ("host", "metal", "start", "verdict"):
         table.add_column(word, no_wrap=True)
-    for number in ("spread", "touch", "covered", "clusters", "largest", "layers", "height Å", "angle °", "vs bulk eV"):
+    for number in ("spread", "touch", "area", "clusters", "largest", "layers", "Å high", "θ °", "vs bulk"):
         table.add_column(number, justify="right", no_wrap=True)
     notes = []
     for (host, metal), steps in plan.runs.items():

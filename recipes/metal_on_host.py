@@ -48,6 +48,7 @@ class MetalOnHost(Substrates):
     )
     timestep_fs: PositiveFloat | None = Field(None, description="2, or 0.5 with hydrogen, where none is given")
     size: tuple[PositiveInt, PositiveInt] = Field((6, 6), description="cells of a carbon sheet along each axis")
+    vacuum_A: float = Field(25.0, ge=8.0, description="empty height over a sheet or slab: what leaves must not come round")
     min_image_A: PositiveFloat = Field(14.0, description="a slab is repeated until it is so wide")
 
     @field_validator("start")

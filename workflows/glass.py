@@ -22,6 +22,8 @@ Array = NDArray[np.float64]
 
 AMORPHOUS, CRYSTALLINE = 0.4, 0.7
 """A glass's sharpest Bragg peak is below this part of the crystal's; what crystallised is above that one."""
+COLD = 1.2
+"""It has cooled when it is at most this many times as hot as asked for at the end."""
 REACH_A = 8.0
 FRAMES = 50
 """Frames, spread over the time at the end temperature, that distances are averaged over."""
@@ -80,9 +82,12 @@ def glass(parents: Mapping[str, Result], *, folders: Mapping[str, Path]) -> Outc
         f"it is {state}: its sharpest Bragg peak has {peak / sharp:.2f} of the crystal's height (below {AMORPHOUS:g} is "
         f"amorphous, above {CRYSTALLINE:g} crystalline)",
     ]
+    held_K, asked_K = (parents["hold"].scalars[name] for name in ("temperature_K", "asked_K"))
+    cold = held_K < COLD * asked_K
+    sentences += [] if cold else [f"it was still {held_K:.0f} K hot where {asked_K:g} K were asked: hold longer"]
     late = [result for result in (crystal, relaxed) if result.status is not Status.CONVERGED]
     sentences += [f"{result.title}: {result.message}" for result in late]
-    good = melted and state == "amorphous" and not late
+    good = melted and state == "amorphous" and cold and not late
     arrays = {"distances_A": next(iter(around.values())).distances_A, **_curves(around), **_stages(parents)}
     status = Status.CONVERGED if good else Status.UNCONVERGED
     return Outcome(status, "; ".join(sentences), scalars, {"final": final}, arrays)

@@ -155,7 +155,7 @@ def _lost(seen: Sequence[Lying]) -> list[str]:
     """Say how many atoms went into the host, or left it."""
     inside = int(np.median([(one.touching & (one.heights_A < 0)).sum() for one in seen]))
     away = int(np.median([one.away for one in seen]))
-    told = [f"{inside} of them are in or below the host's uppermost layer"] if inside else []
+    told = [f"{inside} of them are in the host, or have gone round to its other face"] if inside else []
     return [*told, f"{away} of them left the host"] if away else told
 
 

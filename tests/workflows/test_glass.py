@@ -84,6 +84,14 @@ def test_what_did_not_melt_is_told(packing, tmp_path):
     assert outcome.message.count("melt hotter or longer") == 1
 
 
+def test_what_was_held_too_briefly_to_cool_is_told(packing, tmp_path):
+    hot = run(tmp_path / "hot", packing, 0.01, 300.0)
+    hot = Result(hot.status, "", {**hot.scalars, "temperature_K": 500.0})
+    outcome = judged(tmp_path / "run", packing, hold=hot)
+    assert outcome.status is Status.UNCONVERGED
+    assert "it was still 500 K hot where 300 K were asked: hold longer" in outcome.message
+
+
 def test_a_run_that_failed_is_told_and_one_whose_trajectory_is_cut_is_tried_again(packing, tmp_path):
     exploded = Result(Status.FAILED, "it exploded", function="md", about={"metal": "Na", "host": "MCl"})
     assert judged(tmp_path / "a", packing, melt=exploded).message == "md Na on MCl: it exploded"

@@ -95,7 +95,7 @@ def test_atoms_that_leave_are_counted(tmp_path):
     flown.positions[-1, :2] += (10.0, 10.0)
     message = judged(tmp_path, [flown] * 2).message
     assert "2 of them left the host" in message
-    assert "uppermost layer" not in message
+    assert "other face" not in message
 
 
 def test_a_run_that_failed_is_told(tmp_path):
