@@ -140,6 +140,8 @@ def results(
     """Print, filter, sort and export what is stored."""
     from ..workflows.export import select, write
     from .curves import draw_arrhenius, draw_density, draw_transport
+    from .glasses import draw_glasses
+    from .islands import draw_wetting
     from .profiles import PICTURES, draw_profiles
     from .report import results_table
 
@@ -149,6 +151,7 @@ def results(
         found = select(_open(store), function, where or [], sort)
         if to and to.suffix in PICTURES:
             pictures = {"transport": draw_transport, "sites": draw_density, "arrhenius": draw_arrhenius}
+            pictures |= {"glass": draw_glasses, "wetting": draw_wetting}
             pictures.get(function, draw_profiles)(found, to)
         elif to:
             write(found, to)

@@ -12,7 +12,19 @@ from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from . import adsorption, barriers, conductivity, migration, molecular_dynamics, ranking, surface_diffusion
+from . import (
+    adsorption,
+    barriers,
+    conductivity,
+    glasses,
+    islands,
+    melt_quench,
+    metal_on_host,
+    migration,
+    molecular_dynamics,
+    ranking,
+    surface_diffusion,
+)
 from .kinds import Kind, Parameters
 
 RECIPES = {
@@ -32,6 +44,8 @@ RECIPES = {
         conductivity.overview,
         conductivity.tables,
     ),
+    "melt-quench": Kind(melt_quench.MeltQuench, melt_quench.plan, glasses.headline, glasses.overview, glasses.tables),
+    "metal-on-host": Kind(metal_on_host.MetalOnHost, metal_on_host.plan, islands.headline, islands.overview, islands.tables),
 }
 
 

@@ -25,9 +25,9 @@ HIDDEN = {
     "timestep_fs", "potential_eV", "charge_diffusivity_cm2_per_s", "nernst_einstein_mS_per_cm", "framework_rmsd_A",
 }
 # fmt: on
-"""Columns that are exported, but too many for a screen; those of an interval's ends are too."""
+"""Columns that are exported, but too many for a screen; those of an interval's ends and of pairs of elements are too."""
 
-_END = re.compile(r"_(low|high)(95)?(_|$)")
+_DETAIL = re.compile(r"_(low|high)(95)?(_|$)|^(crystal_)?(peak|neighbours)_")
 
 
 def plan_lines(prepared: Prepared) -> list[str]:
@@ -59,7 +59,7 @@ def recipe_tables(prepared: Prepared) -> RenderableType:
 def results_table(results: Sequence[Result]) -> Table:
     """Table of stored results, the columns that matter to a person; the key is cut to eight digits."""
     smooth = {"message"} if all(result.status is Status.CONVERGED for result in results) else set()
-    columns = [name for name in columns_of(results) if name not in HIDDEN | smooth and not _END.search(name)]
+    columns = [name for name in columns_of(results) if name not in HIDDEN | smooth and not _DETAIL.search(name)]
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for name in columns:
         table.add_column(name, overflow="fold")

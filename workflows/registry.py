@@ -13,11 +13,13 @@ from ..structures.adatoms import place_adatoms
 from ..structures.freezing import freeze_except
 from ..structures.hop_ends import hop_end
 from ..structures.images import imaged
+from ..structures.islands import place_island
 from ..structures.metals import slab_from_bulk
 from ..structures.voids import fill_void
 from .bulk import bulk_modulus
 from .conduction import arrhenius_of_runs, sites_of_run, transport_of_run
 from .gate import gate
+from .glass import glass
 from .hopping import hopping
 from .ledger import adsorption
 from .md import md
@@ -25,6 +27,7 @@ from .migration import migration
 from .neb import neb
 from .relax import relax
 from .vibrations import vibrations
+from .wetting import wetting
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,8 @@ STEPS = {
     "transport": Registered(transport_of_run, 2, needs=frozenset({"folders"})),
     "sites": Registered(sites_of_run, 1, needs=frozenset({"folders"})),
     "arrhenius": Registered(arrhenius_of_runs, 2),
+    "glass": Registered(glass, 1, needs=frozenset({"folders"})),
+    "wetting": Registered(wetting, 1, needs=frozenset({"folders"})),
     "vibrations": Registered(vibrations, 2, expected_force_calls=121, needs=frozenset({"memories"})),
 }
 
@@ -90,6 +95,7 @@ BUILDERS = {
     "freeze_except": Registered(freeze_except, 1),
     "place_adatoms": Registered(place_adatoms, 1),
     "fill_void": Registered(fill_void, 1),
+    "place_island": Registered(place_island, 1),
     "hop_end": Registered(hop_end, 1),
     "imaged": Registered(imaged, 1),
     "slab_from_bulk": Registered(slab_from_bulk, 2),

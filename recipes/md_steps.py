@@ -1,0 +1,38 @@
+"""What every recipe asks of a step of molecular dynamics, refused before it is run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ase import Atoms
+
+from ..potentials import card
+from ..workflows.md_conditions import check, default_timestep_fs, stride
+
+
+def md_parameters(
+    atoms: Atoms,
+    potential: str,
+    *,
+    temperature_K: float,
+    length_ps: float,
+    timestep_fs: float | None,
+    mobile: str | None = None,
+) -> dict[str, Any]:
+    """Give the parameters of an `md` step with the default thermostat: whole frames, at least one.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be run: see `philic.workflows.md_conditions.check`.
+    """
+    timestep_fs = timestep_fs or default_timestep_fs(atoms)
+    between = stride(timestep_fs)
+    asked: dict[str, Any] = {
+        "temperature_K": temperature_K,
+        "steps": max(1, round(length_ps * 1e3 / timestep_fs / between)) * between,
+        "timestep_fs": timestep_fs,
+        "thermostat": "bussi",
+    }
+    check(atoms, card(potential), None, pressure_GPa=None, mobile=mobile, **asked)
+    return asked | ({"mobile": mobile} if mobile else {})
