@@ -17,6 +17,8 @@ from philic.workflows.fireworks import run_here
 from philic.workflows.flow import Derived, Flow, Step
 from philic.workflows.store import Store
 
+FMAX_eV_PER_A = 0.05
+
 
 def end_points(path):
     start = Atoms(path["symbols"], scaled_positions=path["scaled_initial"], cell=path["cell"], pbc=True)
@@ -32,7 +34,14 @@ def band(path, potential):
     )
     parents = {"start": start, "end": end}
     about = {"host": path["name"]}
-    return Step("neb", {}, Derived(start, start.n_atoms), parents=parents, potential=potential, about=about)
+    return Step(
+        "neb",
+        {"fmax_eV_per_A": FMAX_eV_PER_A},
+        Derived(start, start.n_atoms),
+        parents=parents,
+        potential=potential,
+        about=about,
+    )
 
 
 def line(path, results):

@@ -258,7 +258,7 @@ def _descend(
                 best = band
                 continue
         band.converged = band.near and band.within(course.fmax_eV_per_A)
-        if band.converged or band.iterations > course.max_iterations:
+        if band.converged:
             return None
         growth = band.residues_eV_per_A.max() / best.residues_eV_per_A.max()
         if best is band or growth < 1 or band.climbing != best.climbing:
@@ -267,6 +267,9 @@ def _descend(
             retreats += 1
             band.go_back_to(best)
             descent.forget()
+        if band.iterations > course.max_iterations:
+            band.go_back_to(best)
+            return None
         directions = band.directions
         forces = projected(band.forces_eV_per_A, directions, band.climbing) + springs(band.path_A, directions, band.climbing)
         computed = slice(band.computed.start, band.computed.stop)

@@ -21,6 +21,8 @@ ASKEW = 0.2
 direction in that."""
 TRIES, MOVES = 10, 40
 """Moves after which the energy must have fallen below the saddle's; and the most there are."""
+BESIDE_A = 1.0
+"""Where an atom goes farther it is not beside this way any more: another valley, or a framework that gives way."""
 AT_REST_eV_PER_A = 0.015
 LOWER_eV = 0.002
 """Where the largest force across the way is smaller it has come to rest; an energy lower by more is that of another way."""
@@ -48,7 +50,7 @@ def beside(
     Returns
     -------
     moved_A, calls
-        How far the atoms went, (n_atoms, 3), None where they came back; and the structures that were asked for.
+        How far the atoms went, (n_atoms, 3), None where they came back or left; and the structures that were asked for.
     """
     free = ~fixed_atoms(saddle)[:, None]
     direction = yield from _softest(saddle, around(along[mover])[:: SIDES // 4][:2], mover)
@@ -61,8 +63,8 @@ def beside(
         lower_eV = energy_eV - prediction.energy_eV
         forces = prediction.forces_eV_per_A * free
         forces = forces - (forces * along).sum() * along
-        came_back = np.linalg.norm(moved_A, axis=1).max() < PROBED_A or (n > TRIES and lower_eV < 0)
-        if came_back or not np.isfinite(forces).all():
+        near = PROBED_A < np.linalg.norm(moved_A, axis=1).max() < BESIDE_A
+        if not near or (n > TRIES and lower_eV < 0) or not np.isfinite(forces).all():
             return None, n + 4
         if np.linalg.norm(forces, axis=1).max() < AT_REST_eV_PER_A:
             break
@@ -77,7 +79,7 @@ def _softest(saddle: Atoms, sides: Floats, mover: int) -> Generator[Sequence[Ato
     forces = np.array([one.forces_eV_per_A[mover] for one in (yield [_moved(saddle, moved_A) for moved_A in aside])])
     bends = -(forces[::2] - forces[1::2]) @ sides.T
     if not np.isfinite(bends).all():
-        return sides[0]
+        return np.asarray(sides[0])
     ways = np.linalg.eigh((bends + bends.T) / 2)[1].T
     direction = (ways[0] + ASKEW * ways[1]) @ sides
     return np.asarray(direction / np.linalg.norm(direction))
