@@ -79,6 +79,26 @@ class Plan:
     complete: bool = True
 
 
+def merged(plans: Sequence[Plan]) -> Plan:
+    """Make one plan of several.
+
+    Raises
+    ------
+    ValueError
+        If nothing is left to compute.
+    """
+    whole = Plan(
+        Flow([step for one in plans for step in one.flow]),
+        {key: steps for one in plans for key, steps in one.jumps.items()},
+        {key: step for one in plans for key, step in one.networks.items()},
+        [sentence for one in plans for sentence in one.warnings],
+        all(one.complete for one in plans),
+    )
+    if whole.complete and not whole.jumps:
+        raise ValueError("there is no jump to compute: " + "; ".join(whole.warnings))
+    return whole
+
+
 @dataclass(frozen=True)
 class Planned:
     """A jump to be computed: its two ends as built, how to build them from what is relaxed, which atoms move, and more."""

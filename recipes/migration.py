@@ -17,7 +17,7 @@ from ..structures.network import jump_network, percolation
 from ..structures.voids import fill_void, second_void, void_near
 from ..workflows.flow import Derived, Flow, Step
 from .hosts import host_atoms
-from .jumps import Jumping, Plan, Planned, judged, verdicts
+from .jumps import Jumping, Plan, Planned, judged, merged, verdicts
 from .kinds import Known, OneOrMore, no_results, number_as_list
 from .voids import filled, void_trials, voids_that_hold
 
@@ -73,16 +73,7 @@ def plan(parameters: Migration, known: Known = no_results) -> Plan:
             plans.append(_of_crystal(parameters, metal, name, mechanism, known))
         except ValueError as error:
             plans.append(Plan(Flow([]), {}, {}, [f"{metal} in {name} by {mechanism} is left out: {error}"]))
-    whole = Plan(
-        Flow([step for one in plans for step in one.flow]),
-        {key: steps for one in plans for key, steps in one.jumps.items()},
-        {key: step for one in plans for key, step in one.networks.items()},
-        [sentence for one in plans for sentence in one.warnings],
-        all(one.complete for one in plans),
-    )
-    if whole.complete and not whole.jumps:
-        raise ValueError("there is no jump to compute: " + "; ".join(whole.warnings))
-    return whole
+    return merged(plans)
 
 
 def _of_crystal(parameters: Migration, metal: str, name: str, mechanism: str, known: Known) -> Plan:

@@ -187,3 +187,14 @@ def test_a_host_without_a_site_of_the_kind_is_refused(tmp_path):
     write(file, Atoms("C", cell=[6.0, 6.0, 15.0], pbc=True))
     with pytest.raises(ValueError, match="it has no hollow site to try: change `sites` or `near_A`"):
         plan(asked(hosts=str(file), sites=["hollow"]))
+
+
+def test_the_two_faces_of_a_buckled_sheet_are_two_walks():
+    """Sulfur stands out of graphene on one side: no operation takes that face to the other."""
+    made = planned(asked(hosts="S", sites=["hollow"]))
+    assert made.complete
+    assert list(made.jumps) == list(made.networks) == [("K", "S", "adatom"), ("K", "S", "adatom below")]
+    for (_, _, mechanism), jumps in made.jumps.items():
+        lower = {" below" in step.about["site"] for step in jumps}
+        assert lower == {mechanism == "adatom below"}
+    assert [sentence.split(" is flat")[0] for sentence in made.warnings] == ["K on S", "K on S below"]
