@@ -191,7 +191,7 @@ def hopping(
         The same for every hop, unless each band has its own, forward and reverse; where only some have, their geometric
         mean. A band in several parts has none of each part.
     temperatures_K
-        At least two.
+        At least two, for an activation energy.
 
     Returns
     -------
@@ -229,8 +229,20 @@ def hopping(
     tensors = np.array([diffusivity_cm2_per_s(net, walls, attempt_frequency_THz, kelvin) for walls, kelvin in conditions])
     means = [isotropic(net, tensor) for tensor in tensors]
     scalars |= {f"diffusivity_{t:g}K_cm2_per_s": mean for t, mean in zip(temperatures_K, means, strict=True)}
-    scalars["activation_energy_eV"], scalars["prefactor_cm2_per_s"] = arrhenius(temperatures_K, means)
+    law, cold = _law(temperatures_K, means)
+    scalars |= law
+    told += cold
     return Outcome(Status.CONVERGED, "; ".join(["converged", *told]), scalars, arrays={"diffusivity_cm2_per_s": tensors})
+
+
+def _law(temperatures_K: Sequence[float], means: Sequence[float]) -> tuple[dict[str, float], list[str]]:
+    """Fit the Arrhenius law to what is above 0, and say where it is not: exp(-750) is no number any more."""
+    warm = {kelvin: mean for kelvin, mean in zip(temperatures_K, means, strict=True) if mean > 0}
+    cold = [f"at {kelvin:g} K D is too small for a number" for kelvin in temperatures_K if kelvin not in warm]
+    if len(warm) < 2:
+        return {}, cold
+    energy_eV, prefactor = arrhenius([*warm], [*warm.values()])
+    return {"activation_energy_eV": energy_eV, "prefactor_cm2_per_s": prefactor}, cold
 
 
 def _doubts(closure_eV: float, limits: Mapping[int, Limit], temperatures_K: Sequence[float]) -> list[str]:

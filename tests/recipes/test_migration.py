@@ -63,6 +63,13 @@ def test_nothing_left_is_refused():
         plan(asked(hosts="Si"))
 
 
+def test_one_temperature_and_one_potential_are_refused_before_anything_is_computed():
+    with pytest.raises(ValueError, match=r"`temperatures_K` is \[300\.0, 300\.0\] but an activation energy needs two diff"):
+        asked(temperatures_K=[300, 300])
+    with pytest.raises(ValueError, match="`cross_check` is 'chgnet' but must be another than `potential`"):
+        asked(cross_check="chgnet")
+
+
 def test_percolating_stops_at_the_shortest_jumps_that_lead_through():
     """Twelve neighbours at a/sqrt(2) are enough in rock salt; a longer limit finds the next shell too."""
     (short,) = plan(asked()).jumps.values()

@@ -265,6 +265,20 @@ def test_hops_that_lead_nowhere_are_a_failure():
     assert outcome.scalars["percolates_in"] == 0
 
 
+def test_where_it_is_too_cold_for_a_number_the_others_are_still_told():
+    """0.9 eV are 1044 kT at 10 K: the rate is 0 in floating point, and its logarithm nothing."""
+    ring = to_parameters(network(((3.0, 0, 0),), ((0, 0, 0),), [(0, 0, (1,), 0)], kinds=(0,)))
+    cold, mild = (
+        hopping({"hop.0": band(0.9, 0.9)}, network=ring, attempt_frequency_THz=10.0, temperatures_K=kelvins)
+        for kelvins in ([10, 300, 400], [10, 300])
+    )
+    assert cold.scalars["diffusivity_10K_cm2_per_s"] == 0
+    assert cold.scalars["activation_energy_eV"] == pytest.approx(0.9)
+    assert cold.message == mild.message == "converged; at 10 K D is too small for a number"
+    assert "activation_energy_eV" not in mild.scalars
+    assert at_300K(mild) == at_300K(cold) > 0
+
+
 def test_bands_that_disagree_are_told():
     parents = {f"hop.{hop}": band(0.5, 0.5 - 0.03 * hop) for hop in range(3)}
     outcome = hopping(parents, network=to_parameters(chain(0, 1, 2)), **SETTINGS)
