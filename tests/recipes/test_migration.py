@@ -5,11 +5,11 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from philic.recipes.barriers import tables
+from philic.recipes.barriers import tables, ways
 from philic.recipes.migration import Migration, plan
 from philic.recipes.profiles import draw_profiles
 from philic.workflows.execute import execute
-from philic.workflows.result import Status
+from philic.workflows.result import Result, Status
 from philic.workflows.store import Store
 
 LOOSE = {"min_image_A": 7.0, "fmax_eV_per_A": 0.3, "endpoint_fmax_eV_per_A": 0.05}
@@ -181,6 +181,27 @@ def test_tables_are_whole_and_say_what_limits(judged):
     assert "D 300 K" in text
     assert "too soft away from equilibrium" in text
     assert "…" not in text
+
+
+def told_of_ways(trust, slowest):
+    planned = plan(asked())
+    ((jump,),), (network,) = planned.jumps.values(), planned.networks.values()
+    walk = {"percolates_in": 1, "limiting_barrier_1d_eV": 0.2, "limiting_hop_1d": "one", "diffusivity_300K_cm2_per_s": 1e-5}
+    walk |= {"slowest_300K_cm2_per_s": slowest, "fastest_300K_cm2_per_s": 3.4e-5}
+    scalars = {jump.key: {"trust": trust}, network.key: walk}
+    console = Console(width=200, record=True, file=StringIO())
+    console.print(ways(planned, {key: Result(Status.CONVERGED, "converged", given) for key, given in scalars.items()}))
+    return console.export_text()
+
+
+def test_of_an_uneven_walk_both_ends_are_told_and_how_many_of_its_jumps_are_doubtful():
+    """A reader must not take the mean for what it is along either direction."""
+    even = told_of_ways("plain", 1.8e-5)
+    assert "doubtful" not in even
+    assert "slowest" not in even
+    uneven = told_of_ways("doubtful", 1.2e-12)
+    assert "D is the mean of directions in which it differs, slowest to fastest 1.2e-12 to 3.4e-05 at 300 K." in uneven
+    assert "K in KF by vacancy: 1 of 1 jumps is doubtful, and so is what follows from them." in uneven
 
 
 def test_a_picture_is_written_and_never_overwritten(judged, tmp_path):

@@ -279,6 +279,19 @@ def test_where_it_is_too_cold_for_a_number_the_others_are_still_told():
     assert at_300K(mild) == at_300K(cold) > 0
 
 
+def test_it_is_told_along_the_slowest_and_the_fastest_direction():
+    """A plane whose two jumps are at 60 degrees, in a crystal's frame and nowhere along z: D = sum w d d / 2, by hand."""
+    edges = [(0, 0, (1, 0), 0), (0, 0, (0, 1), 1)]
+    plane = network(((3.0, 0, 0), (1.5, 1.5 * 3**0.5, 0)), ((0, 0, 0),), edges, kinds=(0,))
+    found = hopping({"hop.0": band(0.2, 0.2), "hop.1": band(0.5, 0.5)}, network=to_parameters(plane), **SETTINGS).scalars
+    fast, slow = (rate_per_s(barrier_eV, 10.0, 300) * 9e-16 for barrier_eV in (0.2, 0.5))
+    assert found["fastest_300K_cm2_per_s"] == pytest.approx(fast, rel=1e-4)
+    assert found["slowest_300K_cm2_per_s"] == pytest.approx(slow * 0.75, rel=1e-4)  # sin(60 degrees) squared
+    assert found["diffusivity_300K_cm2_per_s"] == pytest.approx((fast + slow) / 2)
+    row = hopping({"hop.0": band(0.2, 0.2)}, network=to_parameters(plane), **SETTINGS).scalars
+    assert (row["percolates_in"], row["slowest_300K_cm2_per_s"]) == (1, 0)
+
+
 def test_bands_that_disagree_are_told():
     parents = {f"hop.{hop}": band(0.5, 0.5 - 0.03 * hop) for hop in range(3)}
     outcome = hopping(parents, network=to_parameters(chain(0, 1, 2)), **SETTINGS)
