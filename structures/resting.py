@@ -28,13 +28,15 @@ ASIDE_A = (0.25, 0.15)
 STAYED_A = 0.5
 WENT_A = 0.1
 LOWEST_eV = 0.005
-"""A place holds an adatom that, put so far aside along x and y, ends nearer to it than `STAYED_A`; and that came back by
-more than `WENT_A`, or stands at most `LOWEST_eV` above the lowest end and is no nearer to another place that holds it: on
-the flat top of a barrier it stays where it was put, or goes farther. An end that may be one is tried twice as far aside."""
+"""A place holds an adatom that, put so far aside along x and y, ends nearer to it than `STAYED_A`, and at most `WENT_A`
+farther off than it was put; and that came back by more than that, or stands at most `LOWEST_eV` above the lowest end and is
+no nearer to another place that holds it: on the flat top of a barrier it stays where it was put, or goes farther. An end
+that may be one is tried twice as far aside."""
 
 _DESORBED_A = 5.0
 _BELOW_A = -0.5
 _WRECKED_A = 1.5
+_ROUNDS = 5  # of a mean over symmetric images: round a six-fold axis the first brings only neighbours together
 _DECIMALS = 2  # of what a relaxation gave: the last digits differ between machines
 
 
@@ -181,7 +183,7 @@ def resting_places(host: Atoms, trials: Sequence[Trial]) -> tuple[list[Rest], li
     """
     clean = _Clean(host, adsorption_sites(host), lateral_operations(host))
     low_eV = min((trial.energy_eV for trial in trials), default=0.0) + LOWEST_eV
-    stayed = [trial for trial in trials if _off_A(host, trial) < STAYED_A]
+    stayed = [trial for trial in trials if _stays(host, trial)]
     held = [trial for trial in stayed if _back_A(trial) > WENT_A]
     held += [
         trial for trial in stayed if trial not in held and trial.energy_eV <= low_eV and not _goes_to(clean, trial, held)
@@ -209,6 +211,11 @@ def _ways(trial: Trial) -> Floats:
     return np.asarray(ways - ways[:-1].mean(axis=0))
 
 
+def _stays(host: Atoms, trial: Trial) -> bool:
+    """Whether an adatom ended near its place: one that went away from there has a lower place beside it."""
+    return _off_A(host, trial) < min(STAYED_A, float(np.linalg.norm(trial.rest.trial_aside_A)) + WENT_A)
+
+
 def _off_A(host: Atoms, trial: Trial) -> float:
     """How far from its place an adatom ended, laterally."""
     return float(lateral_distances_A(host, trial.rest.trial_aside_A + _ways(trial)[-1, :2]))
@@ -229,8 +236,9 @@ def _end(clean: _Clean, trial: Trial, taken: Collection[str]) -> Rest:
     """Give the end of a trial as a place beside that site of the list to which an operation brings it nearest."""
     host, face = clean.host, trial.rest.face
     spot = rest_position(host, trial.rest) + trial.rest.trial_aside_A + _ways(trial)[-1, :2]
-    own = _to_nearest(host, _images(clean, spot) - spot)
-    spot = spot + own[np.linalg.norm(own, axis=1) < STAYED_A].mean(axis=0)  # on the mirror plane that it is near
+    for _ in range(_ROUNDS):  # onto the mirror plane or axis that it is near
+        own = _to_nearest(host, _images(clean, spot) - spot)
+        spot = spot + own[np.linalg.norm(own, axis=1) < STAYED_A].mean(axis=0)
     sites = [site for site in clean.sites if site.face == face]
     centres = np.array([lateral_position(host, site.anchors) for site in sites])
     ways = _to_nearest(host, _images(clean, spot)[:, None] - centres)
