@@ -79,7 +79,8 @@ def jumps(plan: Plan, results: Mapping[str, Result]) -> RenderableType:
         for step in steps:
             if result := results.get(step.key):
                 table.add_row(metal, host, str(step.about["site"]), f"{step.about['length_A']:.2f}", *_numbers(result))
-                notes += [f"{metal} in {host}, {step.about['site']}: {said}." for said in _notes(result)]
+                said = [*_other(step.about), *_notes(result)]
+                notes += [f"{metal} in {host}, {step.about['site']}: {sentence}." for sentence in said]
     return Group(table, Text("\n".join([*notes, SOFTENING])))
 
 
@@ -154,6 +155,15 @@ def _numbers(result: Result) -> list[str]:
         return ["", "", "", result.status.value]
     forward, reverse, reaction = (result.scalars[name] for name in names)
     return [f"{forward:.3f}", f"{reverse:.3f}", f"{reaction:+.3f}", result.scalars["trust"]]
+
+
+def _other(about: Mapping[str, Any]) -> list[str]:
+    """Say where the other atom is that a jump is beside: it may lead away from it, or around it."""
+    if "beside_A" not in about:
+        return []
+    return [
+        f"the other {about['metal']} is {about['beside_A']:.2f} Å from the start, {about['beside_end_A']:.2f} Å from the end"
+    ]
 
 
 def _notes(result: Result) -> list[str]:

@@ -188,7 +188,8 @@ def _in_voids(
         bulk = _bulk(crystal, hop.metal, name, potential)
         about = _about(bulk, hop, hop.label if beside_A is None else f"{hop.label} beside {hop.metal}")
         if beside_A is not None:
-            about["beside_A"] = round(float(np.linalg.norm(np.subtract(beside_A, hop.path_A[0]))), 3)
+            away_A = np.linalg.norm(np.subtract(beside_A, hop.path_A), axis=1).round(3).tolist()
+            about |= {"beside_A": away_A[0], "beside_end_A": away_A[-1]}
         one, other = (filled(bulk, crystal, supercell, hop.metal, place, beside_A) for place in hop.path_A)
         start, end = (fill_void(crystal, **{**derived.parameters, "aside_A": (0, 0, 0)}) for derived in (one, other))
         return Planned((start, end), (one, other), [len(start) - 1], about, supercell.info["philic"]["image_distance_A"])

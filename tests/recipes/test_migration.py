@@ -133,7 +133,9 @@ def test_a_jump_beside_another_has_two_metal_atoms_more_and_no_walk(beside):
     console = Console(width=112, record=True, file=StringIO())
     for table in tables(planned, results):
         console.print(table)
-    assert "A jump beside another metal atom is no step of a random walk: no diffusivity follows" in console.export_text()
+    text = console.export_text()
+    assert "A jump beside another metal atom is no step of a random walk: no diffusivity follows" in text
+    assert "interstitial 2.35 A beside Li: the other Li is 2.35 Å from the start, 3.84 Å from the end." in text
 
 
 def test_there_and_back_over_one_saddle_between_like_voids_is_tried_as_often(beside):
