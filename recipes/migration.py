@@ -113,12 +113,25 @@ def _of_voids(parameters: Migration, metal: str, name: str, crystal: Atoms, know
         alone = _in_voids(name, crystal, supercell, [(hop, None) for hop in found])
         jumps[key], networks[key] = judged(parameters, supercell, alone, jump_network(crystal, found))
         steps.append(networks[key])
-    if 2 in parameters.metal_atoms:
-        pairs = [(hop, second_void(crystal, hop, voids)) for hop in found]
+    pairs, alone_only = _pairs(crystal, found, voids) if 2 in parameters.metal_atoms else ([], [])
+    if pairs:
         key = metal, name, "interstitial beside another"
         jumps[key] = verdicts(parameters, supercell, _in_voids(name, crystal, supercell, pairs))
         steps += jumps[key]
-    return Plan(Flow(steps), jumps, networks, [f"{metal} in {name}: {sentence}" for sentence in said])
+    return Plan(Flow(steps), jumps, networks, [f"{metal} in {name}: {sentence}" for sentence in [*said, *alone_only]])
+
+
+def _pairs(
+    crystal: Atoms, found: Sequence[Hop], voids: Sequence[DefectSite]
+) -> tuple[list[tuple[Hop, Position]], list[str]]:
+    """Give each jump a place for another atom beside it; and say of which there is none."""
+    pairs, said = [], []
+    for hop in found:
+        try:
+            pairs.append((hop, second_void(crystal, hop, voids)))
+        except ValueError as error:
+            said.append(str(error))
+    return pairs, said
 
 
 def _bulk(crystal: Atoms, metal: str, name: str, potential: str) -> Step:

@@ -3,11 +3,15 @@
 from io import StringIO
 
 import pytest
+from ase.build import bulk
+from ase.io import write
 from rich.console import Console
 
 from philic.recipes.barriers import tables, ways
 from philic.recipes.migration import Migration, plan
 from philic.recipes.profiles import draw_profiles
+from philic.recipes.voids import ASIDE_A
+from philic.structures.voids import fill_void
 from philic.workflows.execute import execute
 from philic.workflows.result import Result, Status
 from philic.workflows.store import Store
@@ -145,6 +149,23 @@ def test_there_and_back_over_one_saddle_between_like_voids_is_tried_as_often(bes
     assert scalars["attempt_frequency_THz"] == pytest.approx(scalars["attempt_frequency_reverse_THz"], rel=0.02)
     network = results[planned.networks["Li", "Si", "interstitial"].key]
     assert network.message.startswith("converged; each jump has its own attempt frequency, ")
+
+
+def test_without_room_for_another_atom_the_lone_one_still_jumps(tmp_path):
+    """The voids of a simple cube of 9 A are 9 A apart: no other is within 8 A of one."""
+    file = tmp_path / "wide.cif"
+    write(file, bulk("Cu", "sc", a=9.0))
+    wide = asked(hosts=str(file), mechanisms="interstitial", metal_atoms=(1, 2), max_length_A=9.5)
+    found = {}
+    for step in (step for step in plan(wide).flow if "site" in step.about):
+        start = fill_void(step.structure.parent.structure, **step.structure.parameters)
+        end = start.copy()
+        end.positions[-1] -= ASIDE_A
+        structures = {"initial": start, "final": end}
+        found[step.key] = Result(Status.CONVERGED, "", {"energy_eV": 0.0}, structures, key=step.key, function="relax")
+    made = plan(wide, lambda keys: {key: found[key] for key in keys if key in found})
+    assert list(made.jumps) == [("K", str(file), "interstitial")]
+    assert made.warnings == [f"K in {file}: there is no void for a second K within 8 A of 'interstitial 9.00 A'"]
 
 
 @pytest.mark.usefixtures("beside")
