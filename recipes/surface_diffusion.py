@@ -79,6 +79,10 @@ def _of_face(parameters: SurfaceDiffusion, metal: str, name: str, host: Atoms, s
             return Plan(Flow(steps), {}, {}, warnings, complete=False)
         key = metal, name, f"adatom{below}"
         jumps, network = _jumps(parameters, key, host, tried.minima)
+        if parameters.near_A != "all" and host.info.get("philic", {}).get("defect"):
+            warnings.append(
+                f"{metal} on {name}{below}: ways and D are those of jumps up to {parameters.near_A:g} Å from the defect"
+            )
     except ValueError as error:
         return Plan(Flow(steps), {}, {}, [*warnings, f"{metal} on {name}{below} is left out: {error}"])
     return Plan(Flow([*steps, network]), {key: jumps}, {key: network}, warnings)

@@ -162,6 +162,14 @@ def test_of_a_flat_surface_it_is_said():
     ]
 
 
+def test_a_walk_on_the_jumps_near_a_defect_alone_is_told():
+    near, whole = (planned(asked(hosts="N", sites=["hollow"], near_A=near_A)) for near_A in (2.0, "all"))
+    told = "K on N: ways and D are those of jumps up to 2 Å from the defect"
+    assert told in near.warnings
+    assert told not in whole.warnings
+    assert len(near.jumps["K", "N", "adatom"]) < len(whole.jumps["K", "N", "adatom"])
+
+
 def test_from_a_foot_that_has_no_name_jumps_go_along_the_step_and_over_it():
     """Over its edge between two atoms: the shorter way straight across, 6.26 A, leads through one."""
     parameters = asked(hosts="Cu(211)", thickness_A=4.0)
