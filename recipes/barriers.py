@@ -128,9 +128,11 @@ def ways(plan: Plan, results: Mapping[str, Result]) -> RenderableType:
 
 def _by_direction(scalars: Mapping[str, Any], kelvins: Iterable[str]) -> list[str]:
     """Give D along the slowest and the fastest direction where they are far from each other."""
-    pairs = {kelvin: [scalars.get(f"{which}_{kelvin}K_cm2_per_s") for which in ("slowest", "fastest")] for kelvin in kelvins}
-    apart = {kelvin: pair for kelvin, pair in pairs.items() if None not in pair and pair[1] > APART * pair[0]}
-    told = [f"{_scientific(slow)} to {_scientific(fast)} at {kelvin} K" for kelvin, (slow, fast) in apart.items()]
+    told = []
+    for kelvin in kelvins:
+        slow, fast = (scalars.get(f"{which}_{kelvin}K_cm2_per_s", 0.0) for which in ("slowest", "fastest"))
+        if fast > APART * slow:
+            told.append(f"{slow:.1e} to {fast:.1e} at {kelvin} K")
     return [f"D is the mean of directions in which it differs, slowest to fastest {', '.join(told)}"] if told else []
 
 

@@ -195,13 +195,14 @@ def resting_places(host: Atoms, trials: Sequence[Trial]) -> tuple[list[Rest], li
         if trial in stayed:
             continue
         rest = _end(clean, trial, {rest.label for rest in known})
-        if any(_apart_A(clean, rest, other) < STAYED_A for other in known):
-            continue
-        known.append(rest)
-        if trial.energy_eV <= low_eV:
-            found.append((trial.energy_eV, rest))
-        else:
-            untried.append(rest)
+        if trial.rest.is_aside and _apart_A(clean, rest, trial.rest) < STAYED_A:
+            found.append((trial.energy_eV, trial.rest))  # it went over to its like: both are minima
+        elif not any(_apart_A(clean, rest, other) < STAYED_A for other in known):
+            known.append(rest)
+            if trial.energy_eV <= low_eV:
+                found.append((trial.energy_eV, rest))
+            else:
+                untried.append(rest)
     return [rest for _, rest in sorted(found, key=lambda item: item[0])], untried
 
 

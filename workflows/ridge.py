@@ -77,7 +77,7 @@ def _softest(saddle: Atoms, sides: Floats, mover: int) -> Generator[Sequence[Ato
     forces = np.array([one.forces_eV_per_A[mover] for one in (yield [_moved(saddle, moved_A) for moved_A in aside])])
     bends = -(forces[::2] - forces[1::2]) @ sides.T
     if not np.isfinite(bends).all():
-        return sides[0]
+        return np.asarray(sides[0])
     ways = np.linalg.eigh((bends + bends.T) / 2)[1].T
     direction = (ways[0] + ASKEW * ways[1]) @ sides
     return np.asarray(direction / np.linalg.norm(direction))

@@ -84,6 +84,8 @@ def test_a_high_end_is_tried_itself_and_counts_if_it_holds():
     assert minimum == low.rest
     assert apart_A(untried, spot) < 0.02
     assert resting_places(STEPPED, [*first, ended(untried, None, 0.1)]) == ([low.rest, untried], [])
+    over = ended(untried, beside(high, 0.0, -0.8), 0.1)  # to its like across the mirror plane: one as good as the other
+    assert resting_places(STEPPED, [*first, over]) == ([low.rest, untried], [])
     left = ended(untried, rest_position(STEPPED, low.rest), 0.0)
     assert resting_places(STEPPED, [*first, left]) == ([low.rest], [])
 
