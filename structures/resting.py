@@ -188,7 +188,10 @@ def resting_places(host: Atoms, trials: Sequence[Trial]) -> tuple[list[Rest], li
     held += [
         trial for trial in stayed if trial not in held and trial.energy_eV <= low_eV and not _goes_to(clean, trial, held)
     ]
-    found = [(trial.energy_eV, trial.rest) for trial in held]
+    found: list[tuple[float, Rest]] = []
+    for trial in sorted(held, key=lambda trial: trial.energy_eV):
+        if all(_apart_A(clean, trial.rest, rest) >= STAYED_A for _, rest in found):  # a top may be right over a bridge
+            found.append((trial.energy_eV, trial.rest))
     known = [rest for _, rest in found] + [trial.rest for trial in trials if trial.rest.is_aside]
     untried = []
     for trial in sorted(trials, key=lambda trial: trial.energy_eV):

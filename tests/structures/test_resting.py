@@ -5,7 +5,7 @@ from ase.calculators.emt import EMT
 from ase.optimize import BFGS
 
 from philic.structures.adatoms import place_adatoms
-from philic.structures.carbon import graphene
+from philic.structures.carbon import carbon_host, graphene
 from philic.structures.network import percolation
 from philic.structures.resting import ASIDE_A, Rest, Trial, on_site, on_sites, rest_position, resting_places, trial_problem
 from philic.structures.sites import adsorption_sites, lateral_distances_A, lateral_operations
@@ -124,6 +124,22 @@ def test_an_end_beside_a_six_fold_axis_is_put_on_it():
         end.positions[-1, :2] = rest_position(sheet, hollow) + off_A * np.array([np.cos(0.3), np.sin(0.3)])
         ((minimum,), _) = resting_places(sheet, [Trial(top, start, end, 0.0)])
         assert lateral_distances_A(sheet, rest_position(sheet, minimum) - rest_position(sheet, hollow)) < 0.02
+
+
+def test_sites_one_over_the_other_are_one_place():
+    """The oxygen of an epoxide is over the middle of a bond, and an adatom put over either stands on it."""
+    sheet = carbon_host("epoxy", (3, 3))
+    oxygen = next(rest for rest in on_sites(sheet, ["top"]) if rest.label.startswith("top O"))
+    spot = rest_position(sheet, oxygen)
+    upper = [rest for rest in on_sites(sheet) if rest.face == 1]
+    here = [rest for rest in upper if lateral_distances_A(sheet, rest_position(sheet, rest) - spot) < 0.3]
+    assert {rest.label.split()[0] for rest in here} == {"bridge", "hollow", "top"}
+    trials = []
+    for rest in here:
+        start = place_adatoms(sheet, "K", **rest.placement(rest.trial_aside_A))
+        trials.append(Trial(rest, start, place_adatoms(sheet, "K", **rest.placement()), 0.0))
+    minima, _ = resting_places(sheet, trials)
+    assert len(minima) == 1
 
 
 def test_what_is_no_adatom_any_more_is_told():
