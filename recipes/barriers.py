@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -17,6 +18,9 @@ SOFTENING = (
     "Universal machine-learned potentials are too soft away from equilibrium, so barriers tend to come out low "
     "(B. Deng et al., npj Comput. Mater. 11, 9, 2025): compare hosts and metals rather than trust one number."
 )
+
+APART = 2.0
+"""Where D along the fastest direction is more than so many times that along the slowest, both are told."""
 
 
 def headline(parameters: Jumping, plan: Plan) -> str:
@@ -75,7 +79,8 @@ def jumps(plan: Plan, results: Mapping[str, Result]) -> RenderableType:
         for step in steps:
             if result := results.get(step.key):
                 table.add_row(metal, host, str(step.about["site"]), f"{step.about['length_A']:.2f}", *_numbers(result))
-                notes += [f"{metal} in {host}, {step.about['site']}: {said}." for said in _notes(result)]
+                said = [*_other(step.about), *_notes(result)]
+                notes += [f"{metal} in {host}, {step.about['site']}: {sentence}." for sentence in said]
     return Group(table, Text("\n".join([*notes, SOFTENING])))
 
 
@@ -111,12 +116,30 @@ def ways(plan: Plan, results: Mapping[str, Result]) -> RenderableType:
             *numbers,
             "" if energy is None else f"{energy:.3f}",
         )
-        notes += [] if result.message == "converged" else [f"{metal} in {host} by {mechanism}: {result.message}."]
+        said = [result.message] if result.message != "converged" else []
+        said += [*_by_direction(scalars, kelvins), *_doubtful(plan.jumps[metal, host, mechanism], results)]
+        notes += [f"{metal} in {host} by {mechanism}: {sentence}." for sentence in said]
     meanings = sorted({result.scalars["diffusivity_of"] for result in found.values() if "diffusivity_of" in result.scalars})
     told = [f"D is the diffusivity of {meaning}." for meaning in meanings]
     if any(key not in plan.networks for key in plan.jumps):
         told.append("A jump beside another metal atom is no step of a random walk: no diffusivity follows from it.")
     return Group(table, Text("\n".join([*told, *notes])))
+
+
+def _by_direction(scalars: Mapping[str, Any], kelvins: Iterable[str]) -> list[str]:
+    """Give D along the slowest and the fastest direction where they are far from each other."""
+    told = []
+    for kelvin in kelvins:
+        slow, fast = (scalars.get(f"{which}_{kelvin}K_cm2_per_s", 0.0) for which in ("slowest", "fastest"))
+        if fast > APART * slow:
+            told.append(f"{slow:.1e} to {fast:.1e} at {kelvin} K")
+    return [f"D is the mean of directions in which it differs, slowest to fastest {', '.join(told)}"] if told else []
+
+
+def _doubtful(jumps: Sequence[Step], results: Mapping[str, Result]) -> list[str]:
+    """Say how many of the jumps that a walk is made of are doubtful."""
+    n = sum(results[step.key].scalars.get("trust") == "doubtful" for step in jumps if step.key in results)
+    return [f"{n} of {len(jumps)} jumps {'is' if n == 1 else 'are'} doubtful, and so is what follows from them"] if n else []
 
 
 def _temperatures(result: Result) -> list[str]:
@@ -134,6 +157,15 @@ def _numbers(result: Result) -> list[str]:
         return ["", "", "", result.status.value]
     forward, reverse, reaction = (result.scalars[name] for name in names)
     return [f"{forward:.3f}", f"{reverse:.3f}", f"{reaction:+.3f}", result.scalars["trust"]]
+
+
+def _other(about: Mapping[str, Any]) -> list[str]:
+    """Say where the other atom is that a jump is beside: it may lead away from it, or around it."""
+    if "beside_A" not in about:
+        return []
+    return [
+        f"the other {about['metal']} is {about['beside_A']:.2f} Å from the start, {about['beside_end_A']:.2f} Å from the end"
+    ]
 
 
 def _notes(result: Result) -> list[str]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from ase import Atoms
-from pydantic import BeforeValidator, Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, BeforeValidator, Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from ..structures.freezing import atoms_near
 from ..structures.images import image_of
@@ -15,7 +15,17 @@ from ..structures.network import Network, to_parameters
 from ..workflows.flow import Derived, Flow, Step
 from .kinds import OneOrMore, Parameters, PotentialName, number_as_list
 
-Temperatures = Annotated[tuple[PositiveFloat, ...], Field(min_length=2), BeforeValidator(number_as_list)]
+
+def _two_at_least(temperatures_K: tuple[float, ...]) -> tuple[float, ...]:
+    different = tuple(dict.fromkeys(temperatures_K))
+    if len(different) < 2:
+        raise ValueError(
+            f"`temperatures_K` is {list(temperatures_K)} but an activation energy needs two different ones: add another"
+        )
+    return different
+
+
+Temperatures = Annotated[tuple[PositiveFloat, ...], BeforeValidator(number_as_list), AfterValidator(_two_at_least)]
 
 
 class Jumping(Parameters):
@@ -33,6 +43,12 @@ class Jumping(Parameters):
         None, description="compute it from the vibrations of atoms this near the moving ones; 0 for those alone"
     )
     temperatures_K: Temperatures = Field((300.0, 400.0, 600.0), description="where diffusivities are told")
+
+    @model_validator(mode="after")
+    def _checked_by_another(self) -> Self:
+        if self.cross_check == self.potential:
+            raise ValueError(f"`cross_check` is {self.cross_check!r} but must be another than `potential`")
+        return self
 
     @property
     def potentials(self) -> tuple[str, ...]:
@@ -77,6 +93,26 @@ class Plan:
     networks: Mapping[tuple[str, str, str], Step]
     warnings: Sequence[str]
     complete: bool = True
+
+
+def merged(plans: Sequence[Plan]) -> Plan:
+    """Make one plan of several.
+
+    Raises
+    ------
+    ValueError
+        If nothing is left to compute.
+    """
+    whole = Plan(
+        Flow([step for one in plans for step in one.flow]),
+        {key: steps for one in plans for key, steps in one.jumps.items()},
+        {key: step for one in plans for key, step in one.networks.items()},
+        [sentence for one in plans for sentence in one.warnings],
+        all(one.complete for one in plans),
+    )
+    if whole.complete and not whole.jumps:
+        raise ValueError("there is no jump to compute: " + "; ".join(whole.warnings))
+    return whole
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from ..structures.network import jump_network, percolation
 from ..structures.voids import fill_void, second_void, void_near
 from ..workflows.flow import Derived, Flow, Step
 from .hosts import host_atoms
-from .jumps import Jumping, Plan, Planned, judged, verdicts
+from .jumps import Jumping, Plan, Planned, judged, merged, verdicts
 from .kinds import Known, OneOrMore, no_results, number_as_list
 from .voids import filled, void_trials, voids_that_hold
 
@@ -73,16 +73,7 @@ def plan(parameters: Migration, known: Known = no_results) -> Plan:
             plans.append(_of_crystal(parameters, metal, name, mechanism, known))
         except ValueError as error:
             plans.append(Plan(Flow([]), {}, {}, [f"{metal} in {name} by {mechanism} is left out: {error}"]))
-    whole = Plan(
-        Flow([step for one in plans for step in one.flow]),
-        {key: steps for one in plans for key, steps in one.jumps.items()},
-        {key: step for one in plans for key, step in one.networks.items()},
-        [sentence for one in plans for sentence in one.warnings],
-        all(one.complete for one in plans),
-    )
-    if whole.complete and not whole.jumps:
-        raise ValueError("there is no jump to compute: " + "; ".join(whole.warnings))
-    return whole
+    return merged(plans)
 
 
 def _of_crystal(parameters: Migration, metal: str, name: str, mechanism: str, known: Known) -> Plan:
@@ -122,12 +113,25 @@ def _of_voids(parameters: Migration, metal: str, name: str, crystal: Atoms, know
         alone = _in_voids(name, crystal, supercell, [(hop, None) for hop in found])
         jumps[key], networks[key] = judged(parameters, supercell, alone, jump_network(crystal, found))
         steps.append(networks[key])
-    if 2 in parameters.metal_atoms:
-        pairs = [(hop, second_void(crystal, hop, voids)) for hop in found]
+    pairs, alone_only = _pairs(crystal, found, voids) if 2 in parameters.metal_atoms else ([], [])
+    if pairs:
         key = metal, name, "interstitial beside another"
         jumps[key] = verdicts(parameters, supercell, _in_voids(name, crystal, supercell, pairs))
         steps += jumps[key]
-    return Plan(Flow(steps), jumps, networks, [f"{metal} in {name}: {sentence}" for sentence in said])
+    return Plan(Flow(steps), jumps, networks, [f"{metal} in {name}: {sentence}" for sentence in [*said, *alone_only]])
+
+
+def _pairs(
+    crystal: Atoms, found: Sequence[Hop], voids: Sequence[DefectSite]
+) -> tuple[list[tuple[Hop, Position]], list[str]]:
+    """Give each jump a place for another atom beside it; and say of which there is none."""
+    pairs, said = [], []
+    for hop in found:
+        try:
+            pairs.append((hop, second_void(crystal, hop, voids)))
+        except ValueError as error:
+            said.append(str(error))
+    return pairs, said
 
 
 def _bulk(crystal: Atoms, metal: str, name: str, potential: str) -> Step:
@@ -197,7 +201,8 @@ def _in_voids(
         bulk = _bulk(crystal, hop.metal, name, potential)
         about = _about(bulk, hop, hop.label if beside_A is None else f"{hop.label} beside {hop.metal}")
         if beside_A is not None:
-            about["beside_A"] = round(float(np.linalg.norm(np.subtract(beside_A, hop.path_A[0]))), 3)
+            away_A = np.linalg.norm(np.subtract(beside_A, hop.path_A), axis=1).round(3).tolist()
+            about |= {"beside_A": away_A[0], "beside_end_A": away_A[-1]}
         one, other = (filled(bulk, crystal, supercell, hop.metal, place, beside_A) for place in hop.path_A)
         start, end = (fill_void(crystal, **{**derived.parameters, "aside_A": (0, 0, 0)}) for derived in (one, other))
         return Planned((start, end), (one, other), [len(start) - 1], about, supercell.info["philic"]["image_distance_A"])

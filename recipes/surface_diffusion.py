@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
@@ -19,7 +19,7 @@ from ..structures.sites import adsorption_sites, lateral_distances_A
 from ..structures.surface_hops import SurfaceHop, surface_hops, surface_network
 from ..workflows.flow import Derived, Flow, Step
 from ..workflows.result import Result, Status
-from .jumps import Jumping, Plan, Planned, judged
+from .jumps import Jumping, Plan, Planned, judged, merged
 from .kinds import Known, OneOrMore, no_results
 from .substrates import KINDS, Substrates
 
@@ -47,51 +47,67 @@ def plan(parameters: SurfaceDiffusion, known: Known = no_results) -> Plan:
     ValueError
         If nothing is left to compute.
     """
+    return merged(
+        [one for name in parameters.hosts for metal in parameters.metal for one in _of_host(parameters, metal, name, known)]
+    )
+
+
+def _of_host(parameters: SurfaceDiffusion, metal: str, name: str, known: Known) -> Iterator[Plan]:
+    """Plan each face of a host by itself: no jump leads from one to the other."""
+    try:
+        host = parameters.substrate(name, metal)
+        for potential in parameters.potentials:
+            card(potential).check_elements({*host.symbols, metal})
+        sites = _sites(parameters, host)
+    except ValueError as error:
+        yield Plan(Flow([]), {}, {}, [f"{metal} on {name} is left out: {error}"])
+        return
+    for face in sorted({site.face for site in sites}, reverse=True):
+        yield _of_face(parameters, metal, name, host, [site for site in sites if site.face == face], known)
+
+
+def _of_face(parameters: SurfaceDiffusion, metal: str, name: str, host: Atoms, sites: list[Rest], known: Known) -> Plan:
+    """Plan the jumps on a face; where there are none, only say why."""
+    below = " below" if sites[0].face < 0 else ""
     steps: list[Step] = []
-    jumps: dict[tuple[str, str, str], Sequence[Step]] = {}
-    networks: dict[tuple[str, str, str], Step] = {}
-    warnings = []
-    complete = True
-    for metal, name in ((metal, name) for name in parameters.hosts for metal in parameters.metal):
-        try:
-            tried = _tried(parameters, metal, name, known)
-            steps += tried.steps
-            warnings += [f"{metal} on {name}{sentence}" for sentence in tried.warnings]
-            complete = complete and tried.complete
-            if tried.complete:
-                key = metal, name, "adatom"
-                jumps[key], networks[key] = _jumps(parameters, metal, name, tried)
-        except ValueError as error:
-            warnings.append(f"{metal} on {name} is left out: {error}")
-    if complete and not jumps:
-        raise ValueError("there is no jump to compute: " + "; ".join(warnings))
-    return Plan(Flow([*steps, *networks.values()]), jumps, networks, warnings, complete)
+    warnings: list[str] = []
+    try:
+        tried = _tried(parameters, metal, name, host, sites, known)
+        steps += tried.steps
+        warnings += [f"{metal} on {name}{below}{sentence}" for sentence in tried.warnings]
+        if not tried.complete:
+            return Plan(Flow(steps), {}, {}, warnings, complete=False)
+        key = metal, name, f"adatom{below}"
+        jumps, network = _jumps(parameters, key, host, tried.minima)
+        if parameters.near_A != "all" and host.info.get("philic", {}).get("defect"):
+            warnings.append(
+                f"{metal} on {name}{below}: ways and D are those of jumps up to {parameters.near_A:g} Å from the defect"
+            )
+    except ValueError as error:
+        return Plan(Flow(steps), {}, {}, [*warnings, f"{metal} on {name}{below} is left out: {error}"])
+    return Plan(Flow([*steps, network]), {key: jumps}, {key: network}, warnings)
 
 
 class _Tried(NamedTuple):
-    """A host, every trial so far, the minima these show, whether none is missing, and what is doubtful."""
+    """Every trial so far, the minima these show, whether none is missing, and what is doubtful."""
 
-    host: Atoms
     steps: list[Step]
     minima: list[Rest]
     complete: bool
     warnings: list[str]
 
 
-def _tried(parameters: SurfaceDiffusion, metal: str, name: str, known: Known) -> _Tried:
-    """Try every site, then every end that is doubtful."""
-    host = parameters.substrate(name, metal)
-    for potential in parameters.potentials:
-        card(potential).check_elements({*host.symbols, metal})
+def _tried(parameters: SurfaceDiffusion, metal: str, name: str, host: Atoms, sites: list[Rest], known: Known) -> _Tried:
+    """Try every site of a face, then every end that is doubtful."""
     clean = _clean(parameters, name, host, parameters.potential)
     tries: dict[Rest, Step] = {}
-    waiting, minima = _sites(parameters, host), list[Rest]()
+    waiting, minima = sites, list[Rest]()
     while waiting:
         tries |= {rest: _trial(parameters, metal, name, clean, rest) for rest in waiting}
         steps = list(tries.values())
         results = known([step.key for step in steps])
         if not all(step.key in results and results[step.key].status.final for step in steps):
-            return _Tried(host, steps, [], False, [])
+            return _Tried(steps, [], False, [])
         ended = {rest: results[step.key] for rest, step in tries.items()}
         problems = {rest: problem for rest, result in ended.items() if (problem := _problem(rest, result))}
         trials = [_ended(rest, result) for rest, result in ended.items() if rest not in problems]
@@ -100,7 +116,7 @@ def _tried(parameters: SurfaceDiffusion, metal: str, name: str, known: Known) ->
     if not minima:
         raise ValueError(f"no adatom came to rest on it: {'; '.join(f'{at.label}: {why}' for at, why in problems.items())}")
     warnings = [f", {rest.label}: is left out: {problem}" for rest, problem in problems.items()]
-    return _Tried(host, steps, minima, True, [*warnings, *_flat(trials, minima)])
+    return _Tried(steps, minima, True, [*warnings, *_flat(trials, minima)])
 
 
 def _sites(parameters: SurfaceDiffusion, host: Atoms) -> list[Rest]:
@@ -144,9 +160,11 @@ def _flat(trials: Sequence[Trial], minima: Sequence[Rest]) -> list[str]:
     ]
 
 
-def _jumps(parameters: SurfaceDiffusion, metal: str, name: str, tried: _Tried) -> tuple[list[Step], Step]:
-    host = tried.host
-    found = _hops(host, parameters, tried.minima, metal)
+def _jumps(
+    parameters: SurfaceDiffusion, key: tuple[str, str, str], host: Atoms, minima: Sequence[Rest]
+) -> tuple[list[Step], Step]:
+    metal, name, mechanism = key
+    found = _hops(host, parameters, minima, metal)
     ends = [_ends(host, metal, hop) for hop in found]
     apart_A = image_distance_A(host)
 
@@ -160,7 +178,7 @@ def _jumps(parameters: SurfaceDiffusion, metal: str, name: str, tried: _Tried) -
                 {
                     "metal": metal,
                     "host": name,
-                    "mechanism": "adatom",
+                    "mechanism": mechanism,
                     "site": hop.label,
                     "length_A": round(hop.length_A, 3),
                 },

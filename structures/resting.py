@@ -28,13 +28,15 @@ ASIDE_A = (0.25, 0.15)
 STAYED_A = 0.5
 WENT_A = 0.1
 LOWEST_eV = 0.005
-"""A place holds an adatom that, put so far aside along x and y, ends nearer to it than `STAYED_A`; and that came back by
-more than `WENT_A`, or stands at most `LOWEST_eV` above the lowest end and is no nearer to another place that holds it: on
-the flat top of a barrier it stays where it was put, or goes farther. An end that may be one is tried twice as far aside."""
+"""A place holds an adatom that, put so far aside along x and y, ends nearer to it than `STAYED_A`, and at most `WENT_A`
+farther off than it was put; and that came back by more than that, or stands at most `LOWEST_eV` above the lowest end and is
+no nearer to another place that holds it: on the flat top of a barrier it stays where it was put, or goes farther. An end
+that may be one is tried twice as far aside."""
 
 _DESORBED_A = 5.0
 _BELOW_A = -0.5
 _WRECKED_A = 1.5
+_ROUNDS = 5  # of a mean over symmetric images: round a six-fold axis the first brings only neighbours together
 _DECIMALS = 2  # of what a relaxation gave: the last digits differ between machines
 
 
@@ -181,25 +183,29 @@ def resting_places(host: Atoms, trials: Sequence[Trial]) -> tuple[list[Rest], li
     """
     clean = _Clean(host, adsorption_sites(host), lateral_operations(host))
     low_eV = min((trial.energy_eV for trial in trials), default=0.0) + LOWEST_eV
-    stayed = [trial for trial in trials if _off_A(host, trial) < STAYED_A]
+    stayed = [trial for trial in trials if _stays(host, trial)]
     held = [trial for trial in stayed if _back_A(trial) > WENT_A]
     held += [
         trial for trial in stayed if trial not in held and trial.energy_eV <= low_eV and not _goes_to(clean, trial, held)
     ]
-    found = [(trial.energy_eV, trial.rest) for trial in held]
+    found: list[tuple[float, Rest]] = []
+    for trial in sorted(held, key=lambda trial: trial.energy_eV):
+        if all(_apart_A(clean, trial.rest, rest) >= STAYED_A for _, rest in found):  # a top may be right over a bridge
+            found.append((trial.energy_eV, trial.rest))
     known = [rest for _, rest in found] + [trial.rest for trial in trials if trial.rest.is_aside]
     untried = []
     for trial in sorted(trials, key=lambda trial: trial.energy_eV):
         if trial in stayed:
             continue
         rest = _end(clean, trial, {rest.label for rest in known})
-        if any(_apart_A(clean, rest, other) < STAYED_A for other in known):
-            continue
-        known.append(rest)
-        if trial.energy_eV <= low_eV:
-            found.append((trial.energy_eV, rest))
-        else:
-            untried.append(rest)
+        if trial.rest.is_aside and _apart_A(clean, rest, trial.rest) < STAYED_A:
+            found.append((trial.energy_eV, trial.rest))  # it went over to its like: both are minima
+        elif not any(_apart_A(clean, rest, other) < STAYED_A for other in known):
+            known.append(rest)
+            if trial.energy_eV <= low_eV:
+                found.append((trial.energy_eV, rest))
+            else:
+                untried.append(rest)
     return [rest for _, rest in sorted(found, key=lambda item: item[0])], untried
 
 
@@ -207,6 +213,11 @@ def _ways(trial: Trial) -> Floats:
     """How far each atom went, shape ``(n_atoms, 3)``, the host's drift taken out."""
     ways = find_mic(trial.end.positions - trial.start.positions, trial.end.cell, trial.end.pbc)[0]
     return np.asarray(ways - ways[:-1].mean(axis=0))
+
+
+def _stays(host: Atoms, trial: Trial) -> bool:
+    """Whether an adatom ended near its place: one that went away from there has a lower place beside it."""
+    return _off_A(host, trial) < min(STAYED_A, float(np.linalg.norm(trial.rest.trial_aside_A)) + WENT_A)
 
 
 def _off_A(host: Atoms, trial: Trial) -> float:
@@ -229,8 +240,9 @@ def _end(clean: _Clean, trial: Trial, taken: Collection[str]) -> Rest:
     """Give the end of a trial as a place beside that site of the list to which an operation brings it nearest."""
     host, face = clean.host, trial.rest.face
     spot = rest_position(host, trial.rest) + trial.rest.trial_aside_A + _ways(trial)[-1, :2]
-    own = _to_nearest(host, _images(clean, spot) - spot)
-    spot = spot + own[np.linalg.norm(own, axis=1) < STAYED_A].mean(axis=0)  # on the mirror plane that it is near
+    for _ in range(_ROUNDS):  # onto the mirror plane or axis that it is near
+        own = _to_nearest(host, _images(clean, spot) - spot)
+        spot = spot + own[np.linalg.norm(own, axis=1) < STAYED_A].mean(axis=0)
     sites = [site for site in clean.sites if site.face == face]
     centres = np.array([lateral_position(host, site.anchors) for site in sites])
     ways = _to_nearest(host, _images(clean, spot)[:, None] - centres)

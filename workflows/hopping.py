@@ -32,6 +32,7 @@ _MEANING = {
     "adatom": "a lone adatom",
 }
 _CM2_PER_A2 = (100 / m) ** 2
+_NOISE = 1e-13  # of the largest principal value: a smaller one is nothing but rounding
 
 
 @dataclass(frozen=True)
@@ -167,6 +168,13 @@ def isotropic(network: Network, tensor: np.ndarray) -> float:
     return float(np.trace(tensor)) / len(network.cell_A)
 
 
+def slowest_and_fastest(network: Network, tensor: np.ndarray) -> tuple[float, float]:
+    """Smallest and largest principal value of a diffusivity in the space of the periodic directions."""
+    basis = np.linalg.qr(np.array(network.cell_A).T)[0]
+    values = np.linalg.eigvalsh(basis.T @ tensor @ basis)
+    return float(values[0]) if values[0] > _NOISE * values[-1] else 0.0, float(values[-1])
+
+
 def hopping(
     parents: Mapping[str, Result],
     *,
@@ -191,13 +199,14 @@ def hopping(
         The same for every hop, unless each band has its own, forward and reverse; where only some have, their geometric
         mean. A band in several parts has none of each part.
     temperatures_K
-        At least two.
+        At least two, for an activation energy.
 
     Returns
     -------
     Outcome
         ``percolates_in`` (directions), ``limiting_barrier_1d_eV`` and ``limiting_hop_1d`` … for each of them,
-        ``diffusivity_300K_cm2_per_s`` … (mean of the tensor's diagonal), ``activation_energy_eV``, ``prefactor_cm2_per_s``,
+        ``diffusivity_300K_cm2_per_s`` … (mean over the periodic directions), ``slowest_300K_cm2_per_s`` and
+        ``fastest_300K_cm2_per_s`` … (along its principal axes), ``activation_energy_eV``, ``prefactor_cm2_per_s``,
         ``attempt_frequency_THz``, ``closure_error_eV``, ``hops_left_out`` and ``diffusivity_of`` (what it is the
         diffusivity of); the tensors ``diffusivity_cm2_per_s`` as an array, shape ``(n_temperatures, 3, 3)``.
     """
@@ -227,10 +236,23 @@ def hopping(
     free = [_free(barriers, own_THz, attempt_frequency_THz, kelvin) for kelvin in temperatures_K]
     conditions = zip(free, temperatures_K, strict=True)
     tensors = np.array([diffusivity_cm2_per_s(net, walls, attempt_frequency_THz, kelvin) for walls, kelvin in conditions])
-    means = [isotropic(net, tensor) for tensor in tensors]
-    scalars |= {f"diffusivity_{t:g}K_cm2_per_s": mean for t, mean in zip(temperatures_K, means, strict=True)}
-    scalars["activation_energy_eV"], scalars["prefactor_cm2_per_s"] = arrhenius(temperatures_K, means)
+    told += _add_diffusivities(scalars, net, tensors, temperatures_K)
     return Outcome(Status.CONVERGED, "; ".join(["converged", *told]), scalars, arrays={"diffusivity_cm2_per_s": tensors})
+
+
+def _add_diffusivities(
+    scalars: dict[str, Any], network: Network, tensors: np.ndarray, temperatures_K: Sequence[float]
+) -> list[str]:
+    """Add diffusivities and their Arrhenius law, and say where they are no numbers: exp(-750) is 0."""
+    means = [isotropic(network, tensor) for tensor in tensors]
+    for kelvin, mean, tensor in zip(temperatures_K, means, tensors, strict=True):
+        slowest, fastest = slowest_and_fastest(network, tensor)
+        scalars[f"diffusivity_{kelvin:g}K_cm2_per_s"] = mean
+        scalars |= {f"slowest_{kelvin:g}K_cm2_per_s": slowest, f"fastest_{kelvin:g}K_cm2_per_s": fastest}
+    warm = {kelvin: mean for kelvin, mean in zip(temperatures_K, means, strict=True) if mean > 0}
+    if len(warm) > 1:
+        scalars["activation_energy_eV"], scalars["prefactor_cm2_per_s"] = arrhenius([*warm], [*warm.values()])
+    return [f"at {kelvin:g} K D is too small for a number" for kelvin in temperatures_K if kelvin not in warm]
 
 
 def _doubts(closure_eV: float, limits: Mapping[int, Limit], temperatures_K: Sequence[float]) -> list[str]:

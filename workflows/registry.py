@@ -68,7 +68,7 @@ STEPS = {
     "adsorption": Registered(adsorption, 1),
     "gate": Registered(gate, 1),
     "migration": Registered(migration, 2),
-    "hopping": Registered(hopping, 2),
+    "hopping": Registered(hopping, 3),
     "neb": Registered(
         neb,
         2,

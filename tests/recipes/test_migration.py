@@ -3,13 +3,17 @@
 from io import StringIO
 
 import pytest
+from ase.build import bulk
+from ase.io import write
 from rich.console import Console
 
-from philic.recipes.barriers import tables
+from philic.recipes.barriers import tables, ways
 from philic.recipes.migration import Migration, plan
 from philic.recipes.profiles import draw_profiles
+from philic.recipes.voids import ASIDE_A
+from philic.structures.voids import fill_void
 from philic.workflows.execute import execute
-from philic.workflows.result import Status
+from philic.workflows.result import Result, Status
 from philic.workflows.store import Store
 
 LOOSE = {"min_image_A": 7.0, "fmax_eV_per_A": 0.3, "endpoint_fmax_eV_per_A": 0.05}
@@ -61,6 +65,13 @@ def test_what_a_host_lacks_is_a_warning_and_the_others_go_on():
 def test_nothing_left_is_refused():
     with pytest.raises(ValueError, match="there is no jump to compute: K in Si by vacancy is left out"):
         plan(asked(hosts="Si"))
+
+
+def test_one_temperature_and_one_potential_are_refused_before_anything_is_computed():
+    with pytest.raises(ValueError, match=r"`temperatures_K` is \[300\.0, 300\.0\] but an activation energy needs two diff"):
+        asked(temperatures_K=[300, 300])
+    with pytest.raises(ValueError, match="`cross_check` is 'chgnet' but must be another than `potential`"):
+        asked(cross_check="chgnet")
 
 
 def test_percolating_stops_at_the_shortest_jumps_that_lead_through():
@@ -126,7 +137,9 @@ def test_a_jump_beside_another_has_two_metal_atoms_more_and_no_walk(beside):
     console = Console(width=112, record=True, file=StringIO())
     for table in tables(planned, results):
         console.print(table)
-    assert "A jump beside another metal atom is no step of a random walk: no diffusivity follows" in console.export_text()
+    text = console.export_text()
+    assert "A jump beside another metal atom is no step of a random walk: no diffusivity follows" in text
+    assert "interstitial 2.35 A beside Li: the other Li is 2.35 Å from the start, 3.84 Å from the end." in text
 
 
 def test_there_and_back_over_one_saddle_between_like_voids_is_tried_as_often(beside):
@@ -136,6 +149,23 @@ def test_there_and_back_over_one_saddle_between_like_voids_is_tried_as_often(bes
     assert scalars["attempt_frequency_THz"] == pytest.approx(scalars["attempt_frequency_reverse_THz"], rel=0.02)
     network = results[planned.networks["Li", "Si", "interstitial"].key]
     assert network.message.startswith("converged; each jump has its own attempt frequency, ")
+
+
+def test_without_room_for_another_atom_the_lone_one_still_jumps(tmp_path):
+    """The voids of a simple cube of 9 A are 9 A apart: no other is within 8 A of one."""
+    file = tmp_path / "wide.cif"
+    write(file, bulk("Cu", "sc", a=9.0))
+    wide = asked(hosts=str(file), mechanisms="interstitial", metal_atoms=(1, 2), max_length_A=9.5)
+    found = {}
+    for step in (step for step in plan(wide).flow if "site" in step.about):
+        start = fill_void(step.structure.parent.structure, **step.structure.parameters)
+        end = start.copy()
+        end.positions[-1] -= ASIDE_A
+        structures = {"initial": start, "final": end}
+        found[step.key] = Result(Status.CONVERGED, "", {"energy_eV": 0.0}, structures, key=step.key, function="relax")
+    made = plan(wide, lambda keys: {key: found[key] for key in keys if key in found})
+    assert list(made.jumps) == [("K", str(file), "interstitial")]
+    assert made.warnings == [f"K in {file}: there is no void for a second K within 8 A of 'interstitial 9.00 A'"]
 
 
 @pytest.mark.usefixtures("beside")
@@ -174,6 +204,27 @@ def test_tables_are_whole_and_say_what_limits(judged):
     assert "D 300 K" in text
     assert "too soft away from equilibrium" in text
     assert "…" not in text
+
+
+def told_of_ways(trust, slowest):
+    planned = plan(asked())
+    ((jump,),), (network,) = planned.jumps.values(), planned.networks.values()
+    walk = {"percolates_in": 1, "limiting_barrier_1d_eV": 0.2, "limiting_hop_1d": "one", "diffusivity_300K_cm2_per_s": 1e-5}
+    walk |= {"slowest_300K_cm2_per_s": slowest, "fastest_300K_cm2_per_s": 3.4e-5}
+    scalars = {jump.key: {"trust": trust}, network.key: walk}
+    console = Console(width=200, record=True, file=StringIO())
+    console.print(ways(planned, {key: Result(Status.CONVERGED, "converged", given) for key, given in scalars.items()}))
+    return console.export_text()
+
+
+def test_of_an_uneven_walk_both_ends_are_told_and_how_many_of_its_jumps_are_doubtful():
+    """A reader must not take the mean for what it is along either direction."""
+    even = told_of_ways("plain", 1.8e-5)
+    assert "doubtful" not in even
+    assert "slowest" not in even
+    uneven = told_of_ways("doubtful", 1.2e-12)
+    assert "D is the mean of directions in which it differs, slowest to fastest 1.2e-12 to 3.4e-05 at 300 K." in uneven
+    assert "K in KF by vacancy: 1 of 1 jumps is doubtful, and so is what follows from them." in uneven
 
 
 def test_a_picture_is_written_and_never_overwritten(judged, tmp_path):

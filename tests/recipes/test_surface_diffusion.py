@@ -37,10 +37,11 @@ def done(flow, store):
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    """Potassium on graphene, both stages."""
+    """Potassium on graphene, every stage: the sites, an end on the slope beside one of them, the jumps."""
     store = Store(tmp_path_factory.mktemp("store") / "philic.db")
-    done(plan(asked()).flow, store)
-    done(plan(asked(), store.get).flow, store)
+    while not (made := plan(asked(), store.get)).complete:
+        done(made.flow, store)
+    done(made.flow, store)
     return store
 
 
@@ -162,6 +163,14 @@ def test_of_a_flat_surface_it_is_said():
     ]
 
 
+def test_a_walk_on_the_jumps_near_a_defect_alone_is_told():
+    near, whole = (planned(asked(hosts="N", sites=["hollow"], near_A=near_A)) for near_A in (2.0, "all"))
+    told = "K on N: ways and D are those of jumps up to 2 Å from the defect"
+    assert told in near.warnings
+    assert told not in whole.warnings
+    assert len(near.jumps["K", "N", "adatom"]) < len(whole.jumps["K", "N", "adatom"])
+
+
 def test_from_a_foot_that_has_no_name_jumps_go_along_the_step_and_over_it():
     """Over its edge between two atoms: the shorter way straight across, 6.26 A, leads through one."""
     parameters = asked(hosts="Cu(211)", thickness_A=4.0)
@@ -187,3 +196,14 @@ def test_a_host_without_a_site_of_the_kind_is_refused(tmp_path):
     write(file, Atoms("C", cell=[6.0, 6.0, 15.0], pbc=True))
     with pytest.raises(ValueError, match="it has no hollow site to try: change `sites` or `near_A`"):
         plan(asked(hosts=str(file), sites=["hollow"]))
+
+
+def test_the_two_faces_of_a_buckled_sheet_are_two_walks():
+    """Sulfur stands out of graphene on one side: no operation takes that face to the other."""
+    made = planned(asked(hosts="S", sites=["hollow"]))
+    assert made.complete
+    assert list(made.jumps) == list(made.networks) == [("K", "S", "adatom"), ("K", "S", "adatom below")]
+    for (_, _, mechanism), jumps in made.jumps.items():
+        lower = {" below" in step.about["site"] for step in jumps}
+        assert lower == {mechanism == "adatom below"}
+    assert [sentence.split(" is flat")[0] for sentence in made.warnings] == ["K on S", "K on S below"]

@@ -5,6 +5,7 @@ from ase.calculators.emt import EMT
 from ase.optimize import BFGS
 
 from philic.structures.adatoms import place_adatoms
+from philic.structures.carbon import carbon_host, graphene
 from philic.structures.network import percolation
 from philic.structures.resting import ASIDE_A, Rest, Trial, on_site, on_sites, rest_position, resting_places, trial_problem
 from philic.structures.sites import adsorption_sites, lateral_distances_A, lateral_operations
@@ -83,6 +84,8 @@ def test_a_high_end_is_tried_itself_and_counts_if_it_holds():
     assert minimum == low.rest
     assert apart_A(untried, spot) < 0.02
     assert resting_places(STEPPED, [*first, ended(untried, None, 0.1)]) == ([low.rest, untried], [])
+    over = ended(untried, beside(high, 0.0, -0.8), 0.1)  # to its like across the mirror plane: one as good as the other
+    assert resting_places(STEPPED, [*first, over]) == ([low.rest, untried], [])
     left = ended(untried, rest_position(STEPPED, low.rest), 0.0)
     assert resting_places(STEPPED, [*first, left]) == ([low.rest], [])
 
@@ -101,6 +104,42 @@ def test_on_a_flat_surface_sites_hold_unless_an_adatom_goes_over_to_one_that_it_
     near = Rest(bridge.anchors, 1, "between", 0.0, (-0.7, 0.0))
     over = ended(near, beside(bridge, -0.3))
     assert resting_places(STEPPED, [ended(bridge), over]) == ([bridge], [])
+
+
+def test_a_site_that_an_adatom_leaves_for_beside_it_is_not_where_it_rests():
+    """Right on the site it would stay for its symmetry, and every barrier be counted from there."""
+    top = SITES["top Cu cn 10"]
+    minima, untried = resting_places(STEPPED, [ended(top, beside(top, 0.45)), ended(SITES["hollow Cu4"], None, 0.1)])
+    assert [rest.label for rest in minima] == ["near top Cu cn 10", "hollow Cu4"]
+    assert minima[0].aside_A == (0.45, 0.0)
+    assert not untried
+
+
+def test_an_end_beside_a_six_fold_axis_is_put_on_it():
+    sheet = graphene((3, 3))
+    hollow, top = on_sites(sheet, ["hollow", "top"])
+    start = place_adatoms(sheet, "K", **top.placement(top.trial_aside_A))
+    for off_A in (0.2, 0.4):
+        end = start.copy()
+        end.positions[-1, :2] = rest_position(sheet, hollow) + off_A * np.array([np.cos(0.3), np.sin(0.3)])
+        ((minimum,), _) = resting_places(sheet, [Trial(top, start, end, 0.0)])
+        assert lateral_distances_A(sheet, rest_position(sheet, minimum) - rest_position(sheet, hollow)) < 0.02
+
+
+def test_sites_one_over_the_other_are_one_place():
+    """The oxygen of an epoxide is over the middle of a bond, and an adatom put over either stands on it."""
+    sheet = carbon_host("epoxy", (3, 3))
+    oxygen = next(rest for rest in on_sites(sheet, ["top"]) if rest.label.startswith("top O"))
+    spot = rest_position(sheet, oxygen)
+    upper = [rest for rest in on_sites(sheet) if rest.face == 1]
+    here = [rest for rest in upper if lateral_distances_A(sheet, rest_position(sheet, rest) - spot) < 0.3]
+    assert {rest.label.split()[0] for rest in here} == {"bridge", "hollow", "top"}
+    trials = []
+    for rest in here:
+        start = place_adatoms(sheet, "K", **rest.placement(rest.trial_aside_A))
+        trials.append(Trial(rest, start, place_adatoms(sheet, "K", **rest.placement()), 0.0))
+    minima, _ = resting_places(sheet, trials)
+    assert len(minima) == 1
 
 
 def test_what_is_no_adatom_any_more_is_told():

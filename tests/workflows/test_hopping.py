@@ -265,6 +265,33 @@ def test_hops_that_lead_nowhere_are_a_failure():
     assert outcome.scalars["percolates_in"] == 0
 
 
+def test_where_it_is_too_cold_for_a_number_the_others_are_still_told():
+    """0.9 eV are 1044 kT at 10 K: the rate is 0 in floating point, and its logarithm nothing."""
+    ring = to_parameters(network(((3.0, 0, 0),), ((0, 0, 0),), [(0, 0, (1,), 0)], kinds=(0,)))
+    cold, mild = (
+        hopping({"hop.0": band(0.9, 0.9)}, network=ring, attempt_frequency_THz=10.0, temperatures_K=kelvins)
+        for kelvins in ([10, 300, 400], [10, 300])
+    )
+    assert cold.scalars["diffusivity_10K_cm2_per_s"] == 0
+    assert cold.scalars["activation_energy_eV"] == pytest.approx(0.9)
+    assert cold.message == mild.message == "converged; at 10 K D is too small for a number"
+    assert "activation_energy_eV" not in mild.scalars
+    assert at_300K(mild) == at_300K(cold) > 0
+
+
+def test_it_is_told_along_the_slowest_and_the_fastest_direction():
+    """A plane whose two jumps are at 60 degrees, in a crystal's frame and nowhere along z: D = sum w d d / 2, by hand."""
+    edges = [(0, 0, (1, 0), 0), (0, 0, (0, 1), 1)]
+    plane = network(((3.0, 0, 0), (1.5, 1.5 * 3**0.5, 0)), ((0, 0, 0),), edges, kinds=(0,))
+    found = hopping({"hop.0": band(0.2, 0.2), "hop.1": band(0.5, 0.5)}, network=to_parameters(plane), **SETTINGS).scalars
+    fast, slow = (rate_per_s(barrier_eV, 10.0, 300) * 9e-16 for barrier_eV in (0.2, 0.5))
+    assert found["fastest_300K_cm2_per_s"] == pytest.approx(fast, rel=1e-4)
+    assert found["slowest_300K_cm2_per_s"] == pytest.approx(slow * 0.75, rel=1e-4)  # sin(60 degrees) squared
+    assert found["diffusivity_300K_cm2_per_s"] == pytest.approx((fast + slow) / 2)
+    row = hopping({"hop.0": band(0.2, 0.2)}, network=to_parameters(plane), **SETTINGS).scalars
+    assert (row["percolates_in"], row["slowest_300K_cm2_per_s"]) == (1, 0)
+
+
 def test_bands_that_disagree_are_told():
     parents = {f"hop.{hop}": band(0.5, 0.5 - 0.03 * hop) for hop in range(3)}
     outcome = hopping(parents, network=to_parameters(chain(0, 1, 2)), **SETTINGS)
