@@ -133,7 +133,7 @@ def _runs(parameters: MetalOnHost, name: str, host: Atoms, metal: str, reference
             asked = md_parameters(atoms, potential, mobile=metal, **_length(parameters)) | {"seed": seed}
             run = Step("md", asked, Derived(clean, n_atoms, builder, place), potential=potential, about=about)
             ended = Step("relax", RELAXED, Derived(run, n_atoms), potential=potential, about=about)
-            parents = {"run": run, "relaxed": ended, "host": clean, "bulk": references.bulk}
+            parents = {"run": run, "relaxed": ended, "host": clean, "bulk": references.bulk, "gate": references.gate}
             found.append(Step("wetting", settings, parents=parents, about=about | {"potential": potential}))
     return found
 

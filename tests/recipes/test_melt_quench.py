@@ -57,7 +57,7 @@ def test_a_crystal_may_be_the_start_and_one_without_the_metal_is_run_once():
         ({"density": 3}, "`density` of 3 leaves no room for Li40O20"),
         ({"hosts": "Ti3C2O2"}, "which is no crystal: there is vacuum in its cell"),
         ({"hosts": "nothing"}, "`name` is 'nothing' but must be one of the catalogue's"),
-        ({"timestep_fs": 5}, "`timestep_fs` is 5 but must be above 0 and at most 2.6 for Li, the lightest atom"),
+        ({"timestep_fs": 5}, "`timestep_fs` is 5 but must be above 0 and at most 2.63 for Li, the lightest atom"),
         ({"potential": "emt"}, "is unknown to the potential 'emt'"),
         ({"start": "ice"}, "`start` is 'ice'"),
     ],

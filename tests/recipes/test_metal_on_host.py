@@ -7,9 +7,8 @@ import pytest
 
 from philic.recipes.files import read
 from philic.recipes.islands import draw_wetting, tables, together
-from philic.recipes.metal_on_host import Plan, plan
+from philic.recipes.metal_on_host import plan
 from philic.workflows.fireworks import run_here
-from philic.workflows.flow import Flow
 from philic.workflows.store import Store
 
 
@@ -45,7 +44,7 @@ def test_what_does_not_fit_on_one_host_does_not_stop_the_others():
         ({"atoms": 200}, "`atoms` is 200 but only 14 K atoms fit side by side on the host: enlarge it"),
         ({"metal": "Fe"}, "`metal` is 'Fe' but must be one of: Li, Na, K"),
         ({"equilibration_ps": 2}, "`equilibration_ps` is 2 but must be at most half of `length_ps`, 1: run longer"),
-        ({"timestep_fs": 9}, "`timestep_fs` is 9 but must be above 0 and at most 3.5 for C, the lightest atom"),
+        ({"timestep_fs": 9}, "`timestep_fs` is 9 but must be above 0 and at most 3.47 for C, the lightest atom"),
         ({"potential": "emt"}, "is unknown to the potential 'emt'"),
         ({"hosts": "Xx"}, "`hosts` is 'Xx' but must be one of"),
     ],
@@ -57,17 +56,21 @@ def test_bad_input_is_a_sentence_before_a_step_is_run(overrides, sentence):
 
 def test_starts_that_disagree_decide_nothing():
     assert together(["wets", "wets"]) == "wets"
-    assert together(["wets", "islands"]) == "undecided: depends on the start"
+    assert together(["wets", "islands"]) == "undecided: depends on the run"
+
+
+def test_a_start_that_failed_does_not_contradict_the_others():
+    assert together(["wets", "failed", "wets"]) == "wets, 1 failed"
+    assert together(["failed", "failed"]) == "2 failed"
 
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
-    """Two atoms of lithium on a small sheet for some femtoseconds, through the default potential; without the gate."""
+    """Two atoms of lithium on a small sheet for some femtoseconds, through the default potential."""
     made = planned(metal="Li", size="[3, 3]", atoms=2, start="scattered", length_ps=0.04, equilibration_ps=0)
     store = Store(tmp_path_factory.mktemp("wetting") / "philic.db")
-    flow = Flow([step for steps in made.runs.values() for step in steps])
-    run_here(flow, store, "metal on host")
-    return Plan(flow, made.runs, {}, made.warnings), store.get(flow.steps)
+    run_here(made.flow, store, "metal on host")
+    return made, store.get(made.flow.steps)
 
 
 def test_a_run_ends_in_tables_with_the_rule_of_the_verdict(tiny):
@@ -77,7 +80,11 @@ def test_a_run_ends_in_tables_with_the_rule_of_the_verdict(tiny):
     for table in tables(*tiny):
         console.print(table)
     text = console.file.getvalue()
-    for said in ("undecided: half a ball of so few atoms", "spread: 1 is as flat as can be", "does the metal wet?"):
+    for said in (
+        "no verdict, because the potential is doubtful for Li: half a ball of so few atoms",
+        "spread: 1 is as flat as can be",
+        "does the metal wet?",
+    ):
         assert said in text
     (result,) = (result for result in tiny[1].values() if result.function == "wetting")
     assert result.scalars["touching"] > 0.5
