@@ -27,7 +27,8 @@ RULE = (
     "eV per metal atom of the relaxed end against the bulk metal. "
     f"spread: 1 is as flat as can be, 0 half a ball of as many atoms, by how many touch the host. {WETS:g} and more: the "
     f"metal wets; {ISLANDS:g} and less: islands. A verdict says what this potential does with so many atoms in so short a "
-    "time, and is withheld where the gate does not call it fit; where two starts disagree, neither is what the metal prefers."
+    "time, and is withheld where the gate does not call it fit; where two starts disagree, neither is what the metal "
+    "prefers."
 )
 LINES = {"scattered": "-", "island": "--"}
 HEIGHT_A = 12.0

@@ -36,7 +36,7 @@ class Lying:
     touching
         Which metal atoms touch the host, shape ``(n_metal,)``.
     away
-        Which metal atoms are in clusters that nowhere touch the host, shape ``(n_metal,)``. In the middle of the vacuum their
+        Which of them are in clusters that nowhere touch the host, shape ``(n_metal,)``. In the middle of the vacuum their
         heights mean nothing.
     coverage
         Part of the surface below those that touch, each as large as an atom of the metal's (110) layer; at most 1.

@@ -95,8 +95,8 @@ def md(
         As each run ends: ``temperature_K``, ``potential_eV``, ``drift_meV_per_atom_ps`` … in the scalars, averaged after
         ``equilibrated_ps``; ``initial`` and ``final`` structures; ``times_ps``, ``temperatures_K``, ``potentials_eV``
         (n_frames,). Under a pressure also how much the cell grew, ``expansion_percent`` (volume) and those of its vectors.
-        An explosion, an overlap, a lost framework, an evaporated cell, or an atom that left where the potential knows no free
-        ones, is a failed outcome with a sentence.
+        An explosion, an overlap, a lost framework, an evaporated cell, or (where the potential knows no free atoms) an atom
+        that left is a failed outcome with a sentence.
 
     Raises
     ------

@@ -268,8 +268,8 @@ def test_an_atom_that_leaves_is_no_explosion(tmp_path):
     assert outcome.status is Status.FAILED
     assert outcome.message.startswith("an atom left at step ")
     assert outcome.message.endswith(
-        " ps): atom 0 (Li) has no neighbour within the potential's cutoff of 6 Å: take a lower temperature, a start that binds "
-        "it better, or a potential that knows free atoms"
+        " ps): atom 0 (Li) has no neighbour within the potential's cutoff of 6 Å: "
+        "take a lower temperature, a start that binds it better, or a potential that knows free atoms"
     )
 
 
