@@ -17,7 +17,7 @@ from ..structures.orderings import halogenated, thinned
 from ..workflows.flow import Derived, Flow, Step
 from ..workflows.md_conditions import thin_cell
 from .hosts import host_atoms
-from .kinds import Known, OneOrMore, Parameters, no_results, number_as_list
+from .kinds import Known, OneOrMore, Parameters, Seeds, no_results, number_as_list
 from .md_steps import md_parameters
 
 RELAXED = {"fmax_eV_per_A": 0.05, "max_steps": 300, "relax_cell": True}
@@ -36,9 +36,7 @@ class MolecularDynamics(Parameters):
     temperatures_K: Annotated[tuple[float, ...], Field(min_length=1), BeforeValidator(number_as_list)] = Field(
         (600.0, 800.0, 1000.0), description="a run at each"
     )
-    seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1), BeforeValidator(number_as_list)] = Field(
-        (0,), description="of start momenta and thermostat: a run with each at every temperature"
-    )
+    seeds: Seeds = Field((0,), description="of start momenta and thermostat: a run with each at every temperature")
     length_ps: PositiveFloat = Field(20.0, description="length of each run; a longer one goes on from a shorter")
     equilibration_ps: NonNegativeFloat = Field(2.0, description="left out of the analysis at the least")
     timestep_fs: PositiveFloat | None = Field(None, description="2 where none is given, 1 with B or C, 0.5 with H")

@@ -30,6 +30,11 @@ def test_every_metal_starts_both_ways_on_a_host_that_is_relaxed_once():
     assert list(made.gates) == ["Na", "K"]
 
 
+def test_a_start_or_a_seed_given_twice_is_run_once():
+    (steps,) = planned(start="island,island", seeds="1,1").runs.values()
+    assert [step.about["site"] for step in steps] == ["island, seed 1"]
+
+
 def test_what_does_not_fit_on_one_host_does_not_stop_the_others():
     made = planned(hosts="pristine,Cu(111)", atoms=14, start="island", min_image_A=9)
     assert list(made.runs) == [("pristine", "K")]
