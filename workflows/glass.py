@@ -117,7 +117,7 @@ def _spread(trajectory: Trajectory) -> Sequence[Atoms]:
 
 def _shells(glass: Mapping[Pair, RadialDistribution], crystal: Mapping[Pair, RadialDistribution]) -> dict[str, float]:
     """Give each pair's first shell, and the crystal's at least as far: at rest, one shell of it may be split in several."""
-    scalars = {}
+    scalars: dict[str, float] = {}
     for pair, distribution in glass.items():
         name, shell, other = "_".join(pair), first_shell(distribution), first_shell(crystal[pair])
         if shell:

@@ -58,8 +58,9 @@ def wetting(
         gate calls it is in the verdict's place. ``touching``, the share of the metal's atoms that touch the host;
         ``coverage``; mean ``clusters`` and ``largest``; ``layers``; ``height_A``; ``left``, how many left the host: they
         count in none of those but clusters. ``contact_angle_deg`` of the largest cluster where it is large enough;
-        ``vs_bulk_eV`` per metal atom, once relaxed. Arrays: the share of each layer, the distribution of heights, and the
-        share that touches against time. Unconverged where nothing is decided, or the run or the relaxation is.
+        ``vs_bulk_eV`` per metal atom, once relaxed, where none left. Arrays: the share of each layer, the distribution of
+        heights, and the share that touches against time. Unconverged where nothing is decided, or the run or the relaxation
+        is.
     """
     run, relaxed = parents["run"], parents["relaxed"]
     if not run.status.usable:
@@ -86,7 +87,7 @@ def wetting(
         "height_A": float(np.concatenate([one.heights_A for one in seen]).mean()) if left < n_metal else None,
         "left": left,
         "contact_angle_deg": angle_deg,
-        "vs_bulk_eV": _vs_bulk_eV(parents, n_metal),
+        "vs_bulk_eV": None if left else _vs_bulk_eV(parents, n_metal),
         "temperature_K": run.scalars["temperature_K"],
         "analysed_ps": float(stored.times_ps[frames[-1]] - stored.times_ps[frames[0]]),
         "n_metal": n_metal,
@@ -169,7 +170,7 @@ def _lost(seen: Sequence[Lying], left: int) -> list[str]:
     """Say how many atoms went into the host, or left it."""
     inside = int(np.median([(one.touching & (one.heights_A < 0)).sum() for one in seen]))
     told = [f"{inside} of them are in the host, or have gone round to its other face"] if inside else []
-    return [*told, f"{left} of them left the host"] if left else told
+    return [*told, f"{left} of them left the host, so there is no energy against the bulk metal"] if left else told
 
 
 def _vs_bulk_eV(parents: Mapping[str, Result], n_metal: int) -> float | None:

@@ -95,7 +95,7 @@ def test_atoms_that_leave_are_counted(tmp_path):
     flown.positions[-2:, 2] += 7.0
     flown.positions[-1, :2] += (10.0, 10.0)
     message = judged(tmp_path, [flown] * 2).message
-    assert "2 of them left the host" in message
+    assert "2 of them left the host, so there is no energy against the bulk metal" in message
     assert "other face" not in message
 
 
@@ -106,6 +106,7 @@ def test_what_left_is_no_island(tmp_path):
     assert scalars["left"] == N // 2
     assert (scalars["verdict"], scalars["touching"], scalars["layers"]) == ("wets", 1.0, 1)
     assert scalars["height_A"] < 4.0
+    assert scalars["vs_bulk_eV"] is None
 
 
 def test_when_all_have_left_nothing_is_decided(tmp_path):
