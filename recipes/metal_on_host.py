@@ -36,9 +36,9 @@ class MetalOnHost(Substrates):
     equilibration_ps: NonNegativeFloat = Field(1.0, description="left out of the analysis at the least")
     seeds: Seeds = Field((0,), description="of scattering, momenta and thermostat: a run with each")
     timestep_fs: PositiveFloat | None = Field(None, description="2 where none is given, 1 with B or C, 0.5 with H")
-    size: tuple[PositiveInt, PositiveInt] = Field((6, 6), description="cells of a carbon sheet along each axis")
+    size: tuple[PositiveInt, PositiveInt] = Field((8, 8), description="cells of a carbon sheet along each axis")
     vacuum_A: float = Field(25.0, ge=8.0, description="empty height over a sheet or slab: what leaves must not come round")
-    min_image_A: PositiveFloat = Field(14.0, description="a slab is repeated until it is so wide")
+    min_image_A: PositiveFloat = Field(18.0, description="a slab is repeated until it is so wide")
 
     @field_validator("start")
     @classmethod

@@ -24,6 +24,8 @@ Array = NDArray[np.float64]
 WETS, ISLANDS = 0.75, 0.4
 """Spread above which a metal wets, and below which it stands in islands; between them it is undecided. The spread is 1 where
 as many atoms touch the host as can, and 0 where as few do as in half a ball of the same number."""
+ROOM = 0.25
+"""A layer and half a ball differ by at least this share of the atoms, or a single atom would decide."""
 STEADY = 0.2
 """The spread of the first and the second half of what is analysed differ by less, or nothing is decided."""
 FLAT = 0.9
@@ -125,7 +127,7 @@ def _least(metal: str, n_metal: int) -> float:
 
 def _verdict(touching: Array, least: float, most: float) -> tuple[str, float | None, str]:
     """Decide from the share that touches the host, between that of half a ball and the most there is room for."""
-    if most - least < 0.1:
+    if most - least < ROOM:
         why = f"half a ball of so few atoms has {least:.0%} on its flat side, and a layer {most:.0%}: put on more atoms"
         return "undecided", None, why
     spreads = np.minimum(1.0, (touching - least) / (most - least))

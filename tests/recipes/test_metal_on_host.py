@@ -30,6 +30,12 @@ def test_every_metal_starts_both_ways_on_a_host_that_is_relaxed_once():
     assert list(made.gates) == ["Na", "K"]
 
 
+def test_the_atoms_of_the_file_fit_on_a_face_too():
+    made = planned(hosts="Cu(111)", metal="Li,Na,K")
+    assert len(made.runs) == 3
+    assert not made.warnings
+
+
 def test_a_start_or_a_seed_given_twice_is_run_once():
     (steps,) = planned(start="island,island", seeds="1,1").runs.values()
     assert [step.about["site"] for step in steps] == ["island, seed 1"]

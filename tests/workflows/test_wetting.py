@@ -83,11 +83,12 @@ def test_what_still_changes_is_undecided_and_the_start_is_left_out_when_asked(tm
     assert judged(tmp_path / "b", [layer(), *[island()] * 4], equilibration_ps=0.08).scalars["verdict"] == "islands"
 
 
-def test_few_atoms_decide_nothing(tmp_path):
-    small = place_island(sheet(), "K", 5)
-    outcome = judged(tmp_path, [small] * 2, n_metal=5)
+@pytest.mark.parametrize(("n", "flat"), [(5, "100%"), (9, "78%")])
+def test_few_atoms_decide_nothing(n, flat, tmp_path):
+    small = place_island(sheet(), "K", n)
+    outcome = judged(tmp_path, [small] * 2, n_metal=n)
     assert (outcome.scalars["verdict"], outcome.scalars["spread"]) == ("undecided", None)
-    assert "half a ball of so few atoms has 100% on its flat side, and a layer 100%: put on more atoms" in outcome.message
+    assert f"half a ball of so few atoms has {flat} on its flat side, and a layer 100%: put on more atoms" in outcome.message
 
 
 def test_atoms_that_leave_are_counted(tmp_path):
