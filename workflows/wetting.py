@@ -61,8 +61,7 @@ def wetting(
         ``coverage``; mean ``clusters`` and ``largest``; ``layers``; ``height_A``; ``left``, how many left the host: they
         count in none of those but clusters. ``contact_angle_deg`` of the largest cluster where it is large enough;
         ``vs_bulk_eV`` per metal atom, once relaxed, where none left. Arrays: the share of each layer, the distribution of
-        heights, and the share that touches against time. Unconverged where nothing is decided, or the run or the relaxation
-        is.
+        heights, and the share that touches against time. Unconverged where nothing is decided, or a run or relaxation is.
     """
     run, relaxed = parents["run"], parents["relaxed"]
     if not run.status.usable:
@@ -95,7 +94,7 @@ def wetting(
         "n_metal": n_metal,
     }
     head = verdict if worth == "fit" else f"no verdict, because the potential is {worth} for {metal}"
-    late = [result for result in (run, relaxed) if result.status is not Status.CONVERGED]
+    late = [result for result in (run, relaxed, parents["host"]) if result.status is not Status.CONVERGED]
     sentences = [f"{head}: {said}", *_lost(seen, left), *([why] if why else [])]
     sentences += [f"{result.title}: {result.message}" for result in late]
     arrays = {
