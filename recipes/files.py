@@ -105,7 +105,10 @@ def read(name: str, overrides: Mapping[str, str] | None = None) -> RecipeFile:
     try:
         parameters = kind.parameters.model_validate(values)
     except ValidationError as error:
-        sentences = [_sentence(path.name, content, overrides or {}, dict(e), kind.parameters) for e in error.errors()]
+        errors = error.errors()
+        inside = {e["loc"][0] for e in errors if len(e["loc"]) > 1}  # of a list: pydantic calls what is left of it too short
+        told = [e for e in errors if e["type"] != "too_short" or e["loc"][0] not in inside]
+        sentences = [_sentence(path.name, content, overrides or {}, dict(e), kind.parameters) for e in told]
         raise ValueError("\n".join(sentences)) from error
     return RecipeFile(path.stem, kind, str(content.get("question", "")), parameters)
 

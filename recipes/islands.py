@@ -27,7 +27,8 @@ RULE = (
     "eV per metal atom of the relaxed end against the bulk metal. "
     f"spread: 1 is as flat as can be, 0 half a ball of as many atoms, by how many touch the host. {WETS:g} and more: the "
     f"metal wets; {ISLANDS:g} and less: islands. A verdict says what this potential does with so many atoms in so short a "
-    "time; where two starts disagree, neither is what the metal prefers."
+    "time, and is withheld where the gate does not call it fit; where two starts disagree, neither is what the metal "
+    "prefers."
 )
 LINES = {"scattered": "-", "island": "--"}
 HEIGHT_A = 12.0
@@ -81,16 +82,17 @@ def side_by_side(plan: Plan, results: Mapping[str, Result]) -> Table:
 
 
 def together(verdicts: Sequence[str]) -> str:
-    """Join the verdicts of several starts and seeds: one they all share, or that it depends on them.
+    """Join the verdicts of several starts and seeds: one they all share, or that it depends on them; and how many failed.
 
     Examples
     --------
-    >>> together(["wets", "wets"]), together(["wets", "islands"]), together([])
-    ('wets', 'undecided: depends on the start', '')
+    >>> together(["wets", "wets"]), together(["wets", "islands"]), together(["wets", "failed"]), together([])
+    ('wets', 'undecided: depends on the run', 'wets, 1 failed', '')
     """
-    if len(set(verdicts)) > 1:
-        return "undecided: depends on the start"
-    return verdicts[0] if verdicts else ""
+    whole = [verdict for verdict in verdicts if verdict != "failed"]
+    failed = [f"{len(verdicts) - len(whole)} failed"] if len(whole) < len(verdicts) else []
+    joined = whole[:1] if len(set(whole)) <= 1 else ["undecided: depends on the run"]
+    return ", ".join(joined + failed)
 
 
 def draw_wetting(results: Sequence[Result], path: Path) -> None:
@@ -188,7 +190,7 @@ def _cells(scalars: Mapping[str, Any]) -> list[str]:
         f"{scalars['clusters']:.1f}",
         f"{scalars['largest']:.1f}",
         str(scalars["layers"]),
-        f"{scalars['height_A']:.1f}",
+        "" if scalars["height_A"] is None else f"{scalars['height_A']:.1f}",
         "" if angle_deg is None else f"{angle_deg:.0f}",
         "" if vs_bulk_eV is None else f"{vs_bulk_eV:+.2f}",
     ]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeInt
 from pydantic.functional_validators import AfterValidator
 from rich.console import RenderableType
 
@@ -27,11 +27,15 @@ def number_as_list(value: Any) -> Any:
     return [value] if isinstance(value, (int, float)) else value
 
 
+def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(dict.fromkeys(values))
+
+
 def _known_metals(metals: tuple[str, ...]) -> tuple[str, ...]:
     for metal in metals:
         if metal not in METALS:
             raise ValueError(f"`metal` is {metal!r} but must be one of: {', '.join(METALS)}")
-    return tuple(dict.fromkeys(metals))
+    return _distinct(metals)
 
 
 def known_potential(name: str) -> str:
@@ -49,6 +53,9 @@ def known_potential(name: str) -> str:
 
 
 OneOrMore = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
+Seeds = Annotated[
+    tuple[NonNegativeInt, ...], Field(min_length=1), BeforeValidator(number_as_list), AfterValidator(_distinct)
+]
 Metals = Annotated[
     OneOrMore,
     Field(min_length=1, description="the alkali metal, or several to compare"),

@@ -18,8 +18,10 @@ def md_parameters(
     length_ps: float,
     timestep_fs: float | None,
     mobile: str | None = None,
+    thermostat: str = "bussi",
+    pressure_GPa: float | None = None,
 ) -> dict[str, Any]:
-    """Give the parameters of an `md` step with the default thermostat: whole frames, at least one.
+    """Give the parameters of an `md` step: whole frames, at least one; a cell under pressure may change its shape.
 
     Raises
     ------
@@ -32,7 +34,8 @@ def md_parameters(
         "temperature_K": temperature_K,
         "steps": max(1, round(length_ps * 1e3 / timestep_fs / between)) * between,
         "timestep_fs": timestep_fs,
-        "thermostat": "bussi",
+        "thermostat": thermostat,
     }
-    check(atoms, card(potential), None, pressure_GPa=None, mobile=mobile, **asked)
-    return asked | ({"mobile": mobile} if mobile else {})
+    check(atoms, card(potential), None, pressure_GPa=pressure_GPa, mobile=mobile, **asked)
+    pressed = {} if pressure_GPa is None else {"pressure_GPa": pressure_GPa, "isotropic": False}
+    return asked | pressed | ({"mobile": mobile} if mobile else {})

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from ase import Atoms, units
-from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from ..potentials import card
 from ..structures.defects import supercell_for
@@ -17,14 +17,15 @@ from ..workflows.flow import Derived, Flow, Step
 from ..workflows.md_conditions import thin_cell
 from .draw import VACUUM_A, gaps_A
 from .hosts import host_atoms
-from .kinds import Known, OneOrMore, Parameters, no_results, number_as_list
+from .kinds import Known, OneOrMore, Parameters, Seeds, no_results
 from .md_steps import md_parameters
 
 RELAXED = {"fmax_eV_per_A": 0.05, "max_steps": 500, "relax_cell": True}
 UNPACKED = {"fmax_eV_per_A": 1.0, "max_steps": 100}
 """Of a random packing before it is melted: its atoms touch, and would fly apart."""
 STAGE_K = 250.0
-"""The quench is a flight of steps about this high."""
+STAGE_PS = 0.1
+"""The quench is a flight of steps about so high and at least so long: shorter ones would be cut far off by whole frames."""
 
 
 class MeltQuench(Parameters):
@@ -33,16 +34,14 @@ class MeltQuench(Parameters):
     hosts: Annotated[OneOrMore, Field(min_length=1, description="crystals of `philic structures list`, or files of them")]
     start: Literal["random", "crystal"] = Field("random", description="a random packing of the same atoms, or the crystal")
     atoms: PositiveInt = Field(60, description="about how many, in whole formula units (in whole cells from a crystal)")
-    density: PositiveFloat = Field(0.95, description="of the melt, as a part of the crystal's as it is listed")
+    density: float = Field(0.95, ge=0.3, le=1.5, description="of the melt, as a part of the crystal's as it is listed")
     melt_K: PositiveFloat = Field(2500.0, description="where it is molten")
     melt_ps: PositiveFloat = Field(2.0, description="length of the melt")
     quench_K_per_ps: PositiveFloat = Field(500.0, description="how fast it is cooled")
     end_K: PositiveFloat = Field(300.0, description="where it is held, and distances are counted")
     hold_ps: PositiveFloat = Field(1.0, description="how long it is held there")
-    seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1), BeforeValidator(number_as_list)] = Field(
-        (0,), description="of packing, momenta and thermostat: a glass with each"
-    )
-    timestep_fs: PositiveFloat | None = Field(None, description="2, or 0.5 with hydrogen, where none is given")
+    seeds: Seeds = Field((0,), description="of packing, momenta and thermostat: a glass with each")
+    timestep_fs: PositiveFloat | None = Field(None, description="2 where none is given, 1 with B or C, 0.5 with H")
 
     @model_validator(mode="after")
     def _cooled(self) -> MeltQuench:
@@ -89,6 +88,7 @@ def plan(parameters: MeltQuench, _: Known = no_results) -> Plan:
         for metal in parameters.metal:
             try:
                 crystal = host_atoms(name, metal)
+                crystal.set_constraint()
                 label = f"{metal} in {name}" if metal in crystal.symbols and name.startswith("M") else name
                 if label not in glasses:
                     starts = {seed: _start(parameters, crystal, seed) for seed in parameters.seeds}
@@ -107,6 +107,8 @@ def _start(parameters: MeltQuench, crystal: Atoms, seed: int) -> Atoms:
     """Build what is melted, at its density."""
     if crystal.cell.rank < 3 or max(gaps_A(crystal)) > VACUUM_A:
         raise ValueError(f"`hosts` names {crystal.symbols}, which is no crystal: there is vacuum in its cell")
+    if not crystal.pbc.all():
+        raise ValueError(f"`hosts` names {crystal.symbols}, which is no crystal: it is not periodic in three directions")
     if parameters.start == "crystal":
         volume_A3 = parameters.atoms / len(crystal) * crystal.get_volume()
         atoms = supercell_for(crystal, 0.9 * volume_A3 ** (1 / 3))
@@ -145,9 +147,10 @@ def _glass(parameters: MeltQuench, crystal: Atoms, start: Atoms, seed: int, abou
 def _stages(parameters: MeltQuench) -> list[tuple[str, float, float]]:
     """List role, temperature and length (ps) of each run: the melt, steps down, and the hold."""
     span_K = parameters.melt_K - parameters.end_K
-    count = max(1, round(span_K / STAGE_K))
+    time_ps = span_K / parameters.quench_K_per_ps
+    count = max(1, min(round(span_K / STAGE_K), int(time_ps / STAGE_PS)))
     kelvins = np.linspace(parameters.melt_K, parameters.end_K, count + 1)[1:-1]
-    step_ps = span_K / count / parameters.quench_K_per_ps
+    step_ps = time_ps / count
     cooling = [(f"quench.{number}", round(float(kelvin), 3), step_ps) for number, kelvin in enumerate(kelvins)]
     return [
         ("melt", parameters.melt_K, parameters.melt_ps),

@@ -7,22 +7,13 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from ase import Atoms
-from pydantic import (
-    BeforeValidator,
-    Field,
-    NonNegativeFloat,
-    NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from ..structures.adatoms import place_adatoms
 from ..structures.islands import place_island, scattered_anchors
 from ..workflows.flow import Derived, Flow, Step
 from .gate import MetalSteps, metal_steps
-from .kinds import Known, OneOrMore, no_results, number_as_list
+from .kinds import Known, OneOrMore, Seeds, no_results
 from .md_steps import md_parameters
 from .substrates import Substrates
 
@@ -43,13 +34,11 @@ class MetalOnHost(Substrates):
     temperature_K: PositiveFloat = Field(400.0, description="the temperature")
     length_ps: PositiveFloat = Field(4.0, description="length of each run; a longer one goes on from a shorter")
     equilibration_ps: NonNegativeFloat = Field(1.0, description="left out of the analysis at the least")
-    seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1), BeforeValidator(number_as_list)] = Field(
-        (0,), description="of scattering, momenta and thermostat: a run with each"
-    )
-    timestep_fs: PositiveFloat | None = Field(None, description="2, or 0.5 with hydrogen, where none is given")
-    size: tuple[PositiveInt, PositiveInt] = Field((6, 6), description="cells of a carbon sheet along each axis")
+    seeds: Seeds = Field((0,), description="of scattering, momenta and thermostat: a run with each")
+    timestep_fs: PositiveFloat | None = Field(None, description="2 where none is given, 1 with B or C, 0.5 with H")
+    size: tuple[PositiveInt, PositiveInt] = Field((8, 8), description="cells of a carbon sheet along each axis")
     vacuum_A: float = Field(25.0, ge=8.0, description="empty height over a sheet or slab: what leaves must not come round")
-    min_image_A: PositiveFloat = Field(14.0, description="a slab is repeated until it is so wide")
+    min_image_A: PositiveFloat = Field(18.0, description="a slab is repeated until it is so wide")
 
     @field_validator("start")
     @classmethod
@@ -57,7 +46,7 @@ class MetalOnHost(Substrates):
         for start in starts:
             if start not in STARTS:
                 raise ValueError(f"`start` names {start!r} but must be one or both of: {', '.join(STARTS)}")
-        return starts
+        return tuple(dict.fromkeys(starts))
 
     @model_validator(mode="after")
     def _long_enough(self) -> MetalOnHost:
@@ -133,7 +122,7 @@ def _runs(parameters: MetalOnHost, name: str, host: Atoms, metal: str, reference
             asked = md_parameters(atoms, potential, mobile=metal, **_length(parameters)) | {"seed": seed}
             run = Step("md", asked, Derived(clean, n_atoms, builder, place), potential=potential, about=about)
             ended = Step("relax", RELAXED, Derived(run, n_atoms), potential=potential, about=about)
-            parents = {"run": run, "relaxed": ended, "host": clean, "bulk": references.bulk}
+            parents = {"run": run, "relaxed": ended, "host": clean, "bulk": references.bulk, "gate": references.gate}
             found.append(Step("wetting", settings, parents=parents, about=about | {"potential": potential}))
     return found
 

@@ -15,9 +15,10 @@ from ..potentials import card
 from ..structures.defects import check_holds, formal_charge, supercell_for
 from ..structures.orderings import halogenated, thinned
 from ..workflows.flow import Derived, Flow, Step
-from ..workflows.md_conditions import check, default_timestep_fs, stride, thin_cell
+from ..workflows.md_conditions import thin_cell
 from .hosts import host_atoms
-from .kinds import Known, OneOrMore, Parameters, no_results, number_as_list
+from .kinds import Known, OneOrMore, Parameters, Seeds, no_results, number_as_list
+from .md_steps import md_parameters
 
 RELAXED = {"fmax_eV_per_A": 0.05, "max_steps": 300, "relax_cell": True}
 """Without a pressure thermal expansion is left out: a run keeps the cell that is relaxed at 0 K."""
@@ -35,9 +36,7 @@ class MolecularDynamics(Parameters):
     temperatures_K: Annotated[tuple[float, ...], Field(min_length=1), BeforeValidator(number_as_list)] = Field(
         (600.0, 800.0, 1000.0), description="a run at each"
     )
-    seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1), BeforeValidator(number_as_list)] = Field(
-        (0,), description="of start momenta and thermostat: a run with each at every temperature"
-    )
+    seeds: Seeds = Field((0,), description="of start momenta and thermostat: a run with each at every temperature")
     length_ps: PositiveFloat = Field(20.0, description="length of each run; a longer one goes on from a shorter")
     equilibration_ps: NonNegativeFloat = Field(2.0, description="left out of the analysis at the least")
     timestep_fs: PositiveFloat | None = Field(None, description="2 where none is given, 1 with B or C, 0.5 with H")
@@ -142,7 +141,7 @@ def _line(parameters: MolecularDynamics, atoms: Atoms, metal: str, host: str) ->
     for kelvin in parameters.temperatures_K:
         for seed in parameters.seeds:
             site = f"{kelvin:g} K, seed {seed}"
-            run = _run(parameters, atoms, metal, kelvin)
+            run = md_parameters(atoms, parameters.potential, temperature_K=kelvin, mobile=metal, **_asked(parameters))
             step = Step(
                 "md",
                 run | {"seed": seed},
@@ -154,21 +153,8 @@ def _line(parameters: MolecularDynamics, atoms: Atoms, metal: str, host: str) ->
     return Step("arrhenius", {}, parents=transports, about=about)
 
 
-def _run(parameters: MolecularDynamics, atoms: Atoms, metal: str, kelvin: float) -> dict[str, Any]:
-    """Give the parameters of an `md` step, and refuse them before it is run."""
-    timestep_fs = parameters.timestep_fs or default_timestep_fs(atoms)
-    between = stride(timestep_fs)
-    asked: dict[str, Any] = {
-        "temperature_K": kelvin,
-        "steps": max(1, round(parameters.length_ps * 1e3 / timestep_fs / between)) * between,
-        "timestep_fs": timestep_fs,
-        "thermostat": parameters.thermostat,
-        "mobile": metal,
-    }
-    check(atoms, card(parameters.potential), None, pressure_GPa=parameters.pressure_GPa, **asked)
-    if parameters.pressure_GPa is None:
-        return asked
-    return asked | {"pressure_GPa": parameters.pressure_GPa, "isotropic": False}
+def _asked(parameters: MolecularDynamics) -> dict[str, Any]:
+    return {name: getattr(parameters, name) for name in ("length_ps", "timestep_fs", "thermostat", "pressure_GPa")}
 
 
 def _doubts(parameters: MolecularDynamics, atoms: Atoms, metal: str) -> list[str]:

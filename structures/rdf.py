@@ -42,6 +42,10 @@ class RadialDistribution:
     g: Array
     neighbours: Array
 
+    def within(self, distance_A: float) -> float:
+        """Give the mean number of neighbours up to a distance, counted to the end of its bin."""
+        return float(self.neighbours[np.abs(self.distances_A - distance_A).argmin()])
+
 
 class Shell(NamedTuple):
     """A first shell: where its peak is, where it ends (the minimum behind), and how many atoms are in it."""

@@ -23,12 +23,12 @@ def sharpest_peak(atoms: Atoms) -> float:
     Parameters
     ----------
     atoms
-        Periodic in three directions, at least two atoms.
+        Periodic in three directions.
 
     Raises
     ------
     ValueError
-        If it is not periodic or a single atom.
+        If it is not.
 
     Examples
     --------
@@ -36,8 +36,8 @@ def sharpest_peak(atoms: Atoms) -> float:
     >>> round(sharpest_peak(bulk("Cu", cubic=True) * 2), 6)
     1.0
     """
-    if not atoms.pbc.all() or len(atoms) < 2:
-        raise ValueError(f"`atoms` is {atoms.symbols} but must be periodic in three directions and hold at least 2 atoms")
+    if not atoms.pbc.all():
+        raise ValueError(f"`atoms` is {atoms.symbols} but must be periodic in three directions")
     longest = 2 * np.pi / (_FINEST * _nearest_A(atoms))
     most = np.floor(longest * atoms.cell.lengths() / (2 * np.pi)).astype(int)
     waves = np.array(list(product(*(range(-n, n + 1) for n in (*most[:2], 0)))), dtype=float)

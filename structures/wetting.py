@@ -36,9 +36,10 @@ class Lying:
     touching
         Which metal atoms touch the host, shape ``(n_metal,)``.
     away
-        Atoms in clusters that nowhere touch the host. In the middle of the vacuum their heights mean nothing.
+        Which of them are in clusters that nowhere touch the host, shape ``(n_metal,)``. In the middle of the vacuum their
+        heights mean nothing.
     coverage
-        Part of the surface below those, each as large as an atom of the metal's (110) layer; at most 1.
+        Part of the surface below those that touch, each as large as an atom of the metal's (110) layer; at most 1.
     heights_A
         Of the metal atoms over the mean of the host's uppermost layer, shape ``(n_metal,)``.
     centre_A
@@ -48,7 +49,7 @@ class Lying:
 
     sizes: tuple[int, ...]
     touching: NDArray[np.bool_]
-    away: int
+    away: NDArray[np.bool_]
     coverage: float
     heights_A: Array
     centre_A: float
@@ -84,7 +85,7 @@ def lying(atoms: Atoms, metal: str, n_metal: int) -> Lying:
     base_A = standing.mean() - layer_A(metal) / 2 if len(standing) else np.nan
     radius_A = float(np.sqrt(area_A2(metal) / np.pi))
     coverage = _covered(atoms, np.flatnonzero(touching) + n_host, radius_A)
-    away = int((~np.isin(labels, labels[touching])).sum())
+    away = ~np.isin(labels, labels[touching])
     centre_A = float(heights[largest].mean() - base_A)
     return Lying(tuple(sorted(map(int, sizes), reverse=True)), touching, away, coverage, heights, centre_A)
 

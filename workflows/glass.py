@@ -10,7 +10,7 @@ import numpy as np
 from ase import Atoms, units
 from numpy.typing import NDArray
 
-from ..structures.rdf import RadialDistribution, first_shell, radial_distribution
+from ..structures.rdf import Pair, RadialDistribution, first_shell, radial_distribution
 from ..structures.scattering import sharpest_peak
 from .ledger import check_one_potential
 from .result import Outcome, Result, Status
@@ -45,7 +45,8 @@ def glass(parents: Mapping[str, Result], *, folders: Mapping[str, Path]) -> Outc
         ``state`` (amorphous, partly ordered, crystalline), by the ``order``: the sharpest Bragg peak over the crystal's;
         whether it ``melted``: the atoms of the slowest element (``melt_slowest``) went farther than the mean spacing of
         atoms; ``density_g_cm3``, ``energy_vs_crystal_eV`` per atom; for each pair, peak and neighbours of the first shell at
-        the end temperature (``peak_Li_O_A``, ``neighbours_Li_O``), and those of the crystal (``crystal_peak_Li_O_A`` …).
+        the end temperature (``peak_Li_O_A``, ``neighbours_Li_O``), and those of the crystal, its neighbours counted at least
+        as far as the glass's (``crystal_peak_Li_O_A`` …).
         Arrays: g of each pair, and mean energy per atom of each stage. Unconverged, with a sentence, where it did not melt,
         is not amorphous, or a relaxation was given up.
     """
@@ -60,7 +61,7 @@ def glass(parents: Mapping[str, Result], *, folders: Mapping[str, Path]) -> Outc
     state = "amorphous" if peak < AMORPHOUS * sharp else "crystalline" if peak > CRYSTALLINE * sharp else "partly ordered"
     slowest, went_A, spacing_A = _slowest(melt)
     melted = went_A > spacing_A
-    around = radial_distribution(_spread(hold), reach_A=REACH_A)
+    around, before = (radial_distribution(frames, reach_A=REACH_A) for frames in (_spread(hold), [reference]))
     scalars: dict[str, Any] = {
         "state": state,
         "melted": melted,
@@ -74,8 +75,7 @@ def glass(parents: Mapping[str, Result], *, folders: Mapping[str, Path]) -> Outc
         "melt_K": parents["melt"].scalars["temperature_K"],
         "hold_K": parents["hold"].scalars["temperature_K"],
         "n_atoms": len(final),
-        **_shells(around, ""),
-        **_shells(radial_distribution([reference], reach_A=REACH_A), "crystal_"),
+        **_shells(around, before),
     }
     sentences = [
         _say_melted(melted, slowest, went_A, spacing_A, parents["melt"].scalars["time_ps"]),
@@ -115,12 +115,16 @@ def _spread(trajectory: Trajectory) -> Sequence[Atoms]:
     return [trajectory.atoms(int(frame)) for frame in np.unique(np.linspace(first, last, FRAMES).astype(int))]
 
 
-def _shells(around: Mapping[tuple[str, str], RadialDistribution], prefix: str) -> dict[str, float]:
-    scalars = {}
-    for (first, second), distribution in around.items():
-        if shell := first_shell(distribution):
-            scalars[f"{prefix}peak_{first}_{second}_A"] = shell.peak_A
-            scalars[f"{prefix}neighbours_{first}_{second}"] = shell.neighbours
+def _shells(glass: Mapping[Pair, RadialDistribution], crystal: Mapping[Pair, RadialDistribution]) -> dict[str, float]:
+    """Give each pair's first shell, and the crystal's at least as far: at rest, one shell of it may be split in several."""
+    scalars: dict[str, float] = {}
+    for pair, distribution in glass.items():
+        name, shell, other = "_".join(pair), first_shell(distribution), first_shell(crystal[pair])
+        if shell:
+            scalars |= {f"peak_{name}_A": shell.peak_A, f"neighbours_{name}": shell.neighbours}
+        if other:
+            end_A = max(other.end_A, shell.end_A if shell else 0.0)
+            scalars |= {f"crystal_peak_{name}_A": other.peak_A, f"crystal_neighbours_{name}": crystal[pair].within(end_A)}
     return scalars
 
 

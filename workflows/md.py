@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ..potentials.base import Potential, Prediction
 from .integrators import BAROSTAT_fs, Ensemble, Motion, after_forces, before_forces, begin_motion, take_forces
 from .md_conditions import check, default_timestep_fs, stride, thin_cell
-from .relax import misplaced, overlapping
+from .relax import isolated, misplaced, overlapping
 from .result import Outcome, Status
 from .trajectory import Frames, append, begin, claimed, drop_after, read, write_atomically
 from .transport import equilibrated, mobile_ions
@@ -95,7 +95,8 @@ def md(
         As each run ends: ``temperature_K``, ``potential_eV``, ``drift_meV_per_atom_ps`` … in the scalars, averaged after
         ``equilibrated_ps``; ``initial`` and ``final`` structures; ``times_ps``, ``temperatures_K``, ``potentials_eV``
         (n_frames,). Under a pressure also how much the cell grew, ``expansion_percent`` (volume) and those of its vectors.
-        An explosion, an overlap, a lost framework or an evaporated cell is a failed outcome with a sentence.
+        An explosion, an overlap, a lost framework, an evaporated cell, or (where the potential knows no free atoms) an atom
+        that left is a failed outcome with a sentence.
 
     Raises
     ------
@@ -210,8 +211,7 @@ def _advance(run: _Run, prediction: Prediction, cutoff_A: float, steps: int) -> 
     after_forces(motion, run.ensemble, prediction)
     temperature_K, asked_K = motion.temperature_K, run.ensemble.temperature_K
     if not (np.isfinite(motion.potential_eV) and temperature_K < max(EXPLODED * asked_K, EXPLODED_K)):
-        why = prediction.reason or f"{temperature_K:.3g} K where {asked_K:g} K were asked"
-        return _failed(run, f"it exploded at step {motion.step}: {why}; relax the start, or take a shorter timestep")
+        return _failed(run, _say_broken(run, prediction, cutoff_A))
     if motion.step % run.stride:
         return None
     _record(run)
@@ -223,6 +223,18 @@ def _advance(run: _Run, prediction: Prediction, cutoff_A: float, steps: int) -> 
         return _failed(run, f"it went wrong before step {motion.step}: {problem}")
     _save(run)
     return _summary(run, cutoff_A, steps) if ended else None
+
+
+def _say_broken(run: _Run, prediction: Prediction, cutoff_A: float) -> str:
+    """Say that an atom left, where the potential refused for that, or that the run exploded."""
+    step, time_ps = run.motion.step, run.motion.step * run.ensemble.timestep / fs / 1e3
+    left = prediction.reason and np.isfinite(run.atoms.positions).all() and isolated(run.atoms, cutoff_A)
+    if left:
+        mend = "take a lower temperature, a start that binds it better, or a potential that knows free atoms"
+        return f"an atom left at step {step} ({time_ps:.3g} ps): {left}: {mend}"
+    temperature_K, asked_K = run.motion.temperature_K, run.ensemble.temperature_K
+    why = prediction.reason or f"{temperature_K:.3g} K where {asked_K:g} K were asked"
+    return f"it exploded at step {step}: {why}; relax the start, or take a shorter timestep"
 
 
 def _trouble(run: _Run) -> str:

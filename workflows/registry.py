@@ -86,8 +86,8 @@ STEPS = {
     "transport": Registered(transport_of_run, 2, needs=frozenset({"folders"})),
     "sites": Registered(sites_of_run, 1, needs=frozenset({"folders"})),
     "arrhenius": Registered(arrhenius_of_runs, 2),
-    "glass": Registered(glass, 1, needs=frozenset({"folders"})),
-    "wetting": Registered(wetting, 1, needs=frozenset({"folders"})),
+    "glass": Registered(glass, 2, needs=frozenset({"folders"})),
+    "wetting": Registered(wetting, 2, needs=frozenset({"folders"})),
     "vibrations": Registered(vibrations, 2, expected_force_calls=121, needs=frozenset({"memories"})),
 }
 

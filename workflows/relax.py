@@ -148,11 +148,16 @@ def _outcome(initial: Atoms, atoms: Atoms, status: Status, message: str, largest
 
 def misplaced(atoms: Atoms, cutoff_A: float) -> str:
     """Say which atoms overlap or which atom no other can feel; nothing for a sound geometry."""
+    return isolated(atoms, cutoff_A) or overlapping(atoms)
+
+
+def isolated(atoms: Atoms, cutoff_A: float) -> str:
+    """Say which atom no other can feel; nothing where there is none."""
     alone = set(range(len(atoms))) - set(neighbor_list("i", atoms, cutoff_A).tolist())
-    if alone:
-        i = min(alone)
-        return f"atom {i} ({atoms.symbols[i]}) has no neighbour within the potential's cutoff of {cutoff_A:g} Å"
-    return overlapping(atoms)
+    if not alone:
+        return ""
+    i = min(alone)
+    return f"atom {i} ({atoms.symbols[i]}) has no neighbour within the potential's cutoff of {cutoff_A:g} Å"
 
 
 def overlapping(atoms: Atoms) -> str:

@@ -86,6 +86,11 @@ def test_every_mistake_is_told_at_once(recipe):
     assert [sentence.split(":")[0] for sentence in sentences] == ["mine.yaml, line 7", "mine.yaml, line 8"]
 
 
+def test_a_wrong_item_is_one_mistake_and_does_not_make_its_list_too_short():
+    assert refusal("melt-quench", seeds="-1") == "--set seeds: `seeds` is -1: input should be greater than or equal to 0"
+    assert "`seeds` is []" in refusal("melt-quench", seeds="[]")
+
+
 def test_a_wrong_override_is_named_by_its_option(recipe):
     assert refusal(recipe(GOOD), metal="Xx") == "--set metal: `metal` is 'Xx' but must be one of: Li, Na, K"
     assert refusal(recipe(GOOD), colour="red").startswith("--set colour: `colour` is not a key of this recipe")

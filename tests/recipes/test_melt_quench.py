@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import pytest
 from ase.build import bulk, graphene
+from ase.constraints import FixAtoms
 
 from philic.recipes.files import read
 from philic.recipes.glasses import draw_glasses
@@ -54,7 +55,9 @@ def test_a_crystal_may_be_the_start_and_one_without_the_metal_is_run_once():
         ({"melt_K": 300}, "`melt_K` is 300 but must be above `end_K`, 300: melt hotter"),
         ({"melt_K": -1}, "`melt_K` is -1: input should be greater than 0"),
         ({"quench_K_per_ps": 0}, "`quench_K_per_ps` is 0: input should be greater than 0"),
-        ({"density": 3}, "`density` of 3 leaves no room for Li40O20"),
+        ({"density": 3}, "`density` is 3: input should be less than or equal to 1.5"),
+        ({"density": 0}, "`density` is 0: input should be greater than or equal to 0.3"),
+        ({"density": 1.5, "metal": "K"}, "`density` of 1.5 leaves no room for K40O20"),
         ({"hosts": "Ti3C2O2"}, "which is no crystal: there is vacuum in its cell"),
         ({"hosts": "nothing"}, "`name` is 'nothing' but must be one of the catalogue's"),
         ({"timestep_fs": 5}, "`timestep_fs` is 5 but must be above 0 and at most 2.63 for Li, the lightest atom"),
@@ -71,6 +74,34 @@ def test_a_file_that_holds_a_sheet_is_refused(tmp_path):
     graphene(vacuum=8.0).write(tmp_path / "sheet.vasp")
     with pytest.raises(ValueError, match="which is no crystal"):
         planned(hosts=tmp_path / "sheet.vasp")
+
+
+def test_a_file_that_is_not_periodic_is_refused_before_it_is_melted(tmp_path):
+    crystal = bulk("Cu", cubic=True)
+    crystal.pbc = (True, True, False)
+    crystal.write(tmp_path / "cu.traj")
+    with pytest.raises(ValueError, match="which is no crystal: it is not periodic in three directions"):
+        planned(hosts=tmp_path / "cu.traj", potential="emt")
+
+
+def test_a_crystal_is_relaxed_free_of_the_constraints_of_its_file(tmp_path):
+    crystal = bulk("Cu", cubic=True)
+    crystal.set_constraint(FixAtoms([0, 1]))
+    crystal.write(tmp_path / "cu.traj")
+    (steps,) = planned(hosts=tmp_path / "cu.traj", potential="emt").glasses.values()
+    assert not steps[0].parents["crystal"].structure.constraints
+
+
+def test_a_fast_quench_has_fewer_steps_and_not_a_slower_rate():
+    (steps,) = planned(quench_K_per_ps=10000, hold_ps=1).glasses.values()
+    runs = runs_of(steps[0])
+    assert len(runs) == 4  # melt, two on the way down, hold
+    cooling_ps = sum(run.parameters["steps"] * run.parameters["timestep_fs"] for run in runs.values()) / 1e3 - 2 - 1
+    assert cooling_ps == pytest.approx(0.32, rel=0.15)
+
+
+def test_a_seed_given_twice_is_one_glass():
+    assert [len(steps) for steps in planned(seeds="0,0").glasses.values()] == [1]
 
 
 @pytest.fixture(scope="module")

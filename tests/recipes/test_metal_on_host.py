@@ -7,9 +7,8 @@ import pytest
 
 from philic.recipes.files import read
 from philic.recipes.islands import draw_wetting, tables, together
-from philic.recipes.metal_on_host import Plan, plan
+from philic.recipes.metal_on_host import plan
 from philic.workflows.fireworks import run_here
-from philic.workflows.flow import Flow
 from philic.workflows.store import Store
 
 
@@ -29,6 +28,17 @@ def test_every_metal_starts_both_ways_on_a_host_that_is_relaxed_once():
     assert (run.structure.builder, run.structure.parameters) == ("place_island", {"metal": "K", "n": 8})
     assert run.parameters["mobile"] == "K"
     assert list(made.gates) == ["Na", "K"]
+
+
+def test_the_atoms_of_the_file_fit_on_a_face_too():
+    made = planned(hosts="Cu(111)", metal="Li,Na,K")
+    assert len(made.runs) == 3
+    assert not made.warnings
+
+
+def test_a_start_or_a_seed_given_twice_is_run_once():
+    (steps,) = planned(start="island,island", seeds="1,1").runs.values()
+    assert [step.about["site"] for step in steps] == ["island, seed 1"]
 
 
 def test_what_does_not_fit_on_one_host_does_not_stop_the_others():
@@ -57,17 +67,21 @@ def test_bad_input_is_a_sentence_before_a_step_is_run(overrides, sentence):
 
 def test_starts_that_disagree_decide_nothing():
     assert together(["wets", "wets"]) == "wets"
-    assert together(["wets", "islands"]) == "undecided: depends on the start"
+    assert together(["wets", "islands"]) == "undecided: depends on the run"
+
+
+def test_a_start_that_failed_does_not_contradict_the_others():
+    assert together(["wets", "failed", "wets"]) == "wets, 1 failed"
+    assert together(["failed", "failed"]) == "2 failed"
 
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
-    """Two atoms of lithium on a small sheet for some femtoseconds, through the default potential; without the gate."""
+    """Two atoms of lithium on a small sheet for some femtoseconds, through the default potential."""
     made = planned(metal="Li", size="[3, 3]", atoms=2, start="scattered", length_ps=0.04, equilibration_ps=0)
     store = Store(tmp_path_factory.mktemp("wetting") / "philic.db")
-    flow = Flow([step for steps in made.runs.values() for step in steps])
-    run_here(flow, store, "metal on host")
-    return Plan(flow, made.runs, {}, made.warnings), store.get(flow.steps)
+    run_here(made.flow, store, "metal on host")
+    return made, store.get(made.flow.steps)
 
 
 def test_a_run_ends_in_tables_with_the_rule_of_the_verdict(tiny):
@@ -77,7 +91,11 @@ def test_a_run_ends_in_tables_with_the_rule_of_the_verdict(tiny):
     for table in tables(*tiny):
         console.print(table)
     text = console.file.getvalue()
-    for said in ("undecided: half a ball of so few atoms", "spread: 1 is as flat as can be", "does the metal wet?"):
+    for said in (
+        "no verdict, because the potential is doubtful for Li: half a ball of so few atoms",
+        "spread: 1 is as flat as can be",
+        "does the metal wet?",
+    ):
         assert said in text
     (result,) = (result for result in tiny[1].values() if result.function == "wetting")
     assert result.scalars["touching"] > 0.5

@@ -10,6 +10,7 @@ from philic.structures.scattering import sharpest_peak
 @pytest.mark.parametrize(
     "crystal",
     [
+        bulk("Cu"),
         bulk("Cu", cubic=True),
         bulk("Fe", cubic=True),
         bulk("Si", cubic=True),
@@ -28,6 +29,10 @@ def test_planes_that_hold_every_atom_scatter_with_full_height_in_any_cell(crysta
     assert height > 0.7
 
 
+def test_the_cell_of_one_atom_scatters_like_the_crystal_it_repeats():
+    assert sharpest_peak(bulk("Cu")) == pytest.approx(1.0)
+
+
 def test_a_shaken_crystal_loses_height_by_the_debye_waller_factor():
     crystal, shake_A = bulk("Cu", a=3.6, cubic=True) * (4, 4, 4), 0.15
     crystal.rattle(shake_A, seed=1)
@@ -41,5 +46,5 @@ def test_a_random_packing_is_far_from_a_crystal():
 
 
 def test_a_molecule_is_refused():
-    with pytest.raises(ValueError, match="but must be periodic in three directions and hold at least 2 atoms"):
+    with pytest.raises(ValueError, match="`atoms` is K2 but must be periodic in three directions"):
         sharpest_peak(Atoms("K2"))

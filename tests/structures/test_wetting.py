@@ -67,7 +67,7 @@ def test_clusters_reach_across_the_cell_and_what_flies_is_alone():
     found = lying(atoms, "K", 3)
     assert found.sizes == (2, 1)
     assert found.touching.tolist() == [True, True, False]
-    assert found.away == 1
+    assert found.away.tolist() == [False, False, True]
     np.testing.assert_allclose(found.heights_A, [3.0, 3.0, 9.0])
     moved = atoms.copy()
     moved.positions += (3.0, 1.0, -5.0)

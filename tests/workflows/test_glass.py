@@ -76,6 +76,15 @@ def test_what_crystallised_is_told(tmp_path):
     assert "it is crystalline: its sharpest Bragg peak has 1.00 of the crystal's height" in outcome.message
 
 
+def test_neighbours_of_a_crystal_are_counted_as_far_as_those_of_the_glass(tmp_path):
+    sodium = bulk("Na", cubic=True) * (3, 3, 3)  # 8 neighbours at 3.66 Å and 6 at 4.23: one shell when shaken
+    shaken = sodium.copy()
+    shaken.rattle(0.3, seed=0)
+    outcome = judged(tmp_path, shaken, crystal=relaxation(sodium, -1.0))
+    assert outcome.scalars["crystal_neighbours_Na_Na"] == pytest.approx(14)
+    assert outcome.scalars["neighbours_Na_Na"] == pytest.approx(14, abs=1)
+
+
 def test_what_did_not_melt_is_told(packing, tmp_path):
     outcome = judged(tmp_path, packing, melt_A=0.05)
     assert outcome.status is Status.UNCONVERGED

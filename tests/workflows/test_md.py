@@ -261,6 +261,18 @@ def test_an_explosion_stops_the_run(emt, tmp_path):
     assert outcomes[1].status is not Status.FAILED
 
 
+def test_an_atom_that_leaves_is_no_explosion(tmp_path):
+    pair = Atoms("Li2", positions=[(0, 0, 0), (5.8, 0, 0)], cell=[30, 30, 30], pbc=True)
+    asked = {"temperature_K": 2000.0, "timestep_fs": 2.0, "thermostat": "none"}
+    (outcome,) = run([pair], load("chgnet"), tmp_path, 200, **asked).values()
+    assert outcome.status is Status.FAILED
+    assert outcome.message.startswith("an atom left at step ")
+    assert outcome.message.endswith(
+        " ps): atom 0 (Li) has no neighbour within the potential's cutoff of 6 Å: "
+        "take a lower temperature, a start that binds it better, or a potential that knows free atoms"
+    )
+
+
 def test_a_start_with_overlapping_atoms_is_not_run(emt, tmp_path):
     atoms = copper()
     atoms.positions[1] = atoms.positions[0] + [0.3, 0, 0]

@@ -30,7 +30,7 @@ def layer():
     return atoms[: 288 + N]
 
 
-def judged(folder, paths, n_metal=N, equilibration_ps=0.0):
+def judged(folder, paths, n_metal=N, equilibration_ps=0.0, worth="fit", **others):
     """Judge a run through these structures, four frames of each, in which atoms tremble."""
     rng = np.random.default_rng(0)
     start = paths[0]
@@ -42,8 +42,9 @@ def judged(folder, paths, n_metal=N, equilibration_ps=0.0):
     run = Result(Status.CONVERGED, "", {"steps": n - 1, "temperature_K": 400.0}, {"final": start})
     parents = {"run": run, "relaxed": relaxation(paths[-1], -340.0), "host": relaxation(sheet(), -300.0)}
     parents["bulk"] = relaxation(bulk("K", cubic=True), -1.8)
+    parents["gate"] = Result(Status.CONVERGED, "", {"verdict": worth})
     settings = {"metal": "K", "n_metal": n_metal, "equilibration_ps": equilibration_ps}
-    return wetting(parents, folders={"run": folder}, **settings)
+    return wetting(parents | others, folders={"run": folder}, **settings)
 
 
 def test_a_flat_layer_wets_and_has_no_angle(tmp_path):
@@ -82,11 +83,12 @@ def test_what_still_changes_is_undecided_and_the_start_is_left_out_when_asked(tm
     assert judged(tmp_path / "b", [layer(), *[island()] * 4], equilibration_ps=0.08).scalars["verdict"] == "islands"
 
 
-def test_few_atoms_decide_nothing(tmp_path):
-    small = place_island(sheet(), "K", 5)
-    outcome = judged(tmp_path, [small] * 2, n_metal=5)
+@pytest.mark.parametrize(("n", "flat"), [(5, "100%"), (9, "78%")])
+def test_few_atoms_decide_nothing(n, flat, tmp_path):
+    small = place_island(sheet(), "K", n)
+    outcome = judged(tmp_path, [small] * 2, n_metal=n)
     assert (outcome.scalars["verdict"], outcome.scalars["spread"]) == ("undecided", None)
-    assert "half a ball of so few atoms has 100% on its flat side, and a layer 100%: put on more atoms" in outcome.message
+    assert f"half a ball of so few atoms has {flat} on its flat side, and a layer 100%: put on more atoms" in outcome.message
 
 
 def test_atoms_that_leave_are_counted(tmp_path):
@@ -94,8 +96,43 @@ def test_atoms_that_leave_are_counted(tmp_path):
     flown.positions[-2:, 2] += 7.0
     flown.positions[-1, :2] += (10.0, 10.0)
     message = judged(tmp_path, [flown] * 2).message
-    assert "2 of them left the host" in message
+    assert "2 of them left the host, so there is no energy against the bulk metal" in message
     assert "other face" not in message
+
+
+def test_what_left_is_no_island(tmp_path):
+    flown = layer()
+    flown.positions[-N // 2 :, 2] += 9.0
+    scalars = judged(tmp_path, [flown]).scalars
+    assert scalars["left"] == N // 2
+    assert (scalars["verdict"], scalars["touching"], scalars["layers"]) == ("wets", 1.0, 1)
+    assert scalars["height_A"] < 4.0
+    assert scalars["vs_bulk_eV"] is None
+
+
+def test_when_all_have_left_nothing_is_decided(tmp_path):
+    gone = layer()
+    gone.positions[-N:, 2] += 9.0
+    outcome = judged(tmp_path, [gone])
+    assert (outcome.scalars["verdict"], outcome.scalars["left"], outcome.scalars["height_A"]) == ("undecided", N, None)
+    assert outcome.scalars["contact_angle_deg"] is None
+    assert f"{N} of them left the host" in outcome.message
+
+
+def test_a_potential_that_did_not_pass_its_gate_gives_numbers_and_no_verdict(tmp_path):
+    outcome = judged(tmp_path, [layer()], worth="doubtful")
+    assert outcome.scalars["verdict"] == "doubtful"
+    assert outcome.scalars["spread"] == pytest.approx(1.0)
+    assert outcome.scalars["vs_bulk_eV"] is not None
+    assert outcome.message.startswith("no verdict, because the potential is doubtful for K: 100% of the metal's atoms touch")
+    assert "wets" not in outcome.message
+
+
+def test_what_a_run_says_against_itself_is_passed_on(tmp_path):
+    hot = Result(Status.UNCONVERGED, "asked were 400 K", {"steps": 3, "temperature_K": 900.0}, function="md", about={})
+    outcome = judged(tmp_path, [layer()], run=hot)
+    assert outcome.status is Status.UNCONVERGED
+    assert "asked were 400 K" in outcome.message
 
 
 def test_a_run_that_failed_is_told(tmp_path):
