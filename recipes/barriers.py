@@ -172,10 +172,10 @@ def _notes(result: Result) -> list[str]:
     """What a reader must know of a jump that its cells do not say."""
     if result.status is Status.FAILED or "doubts" not in result.scalars:
         return [result.message]
-    said = [result.scalars["doubts"]] if result.scalars["doubts"] else []
-    if (result.scalars["n_parts"] > 1 or result.scalars["collision"]) and result.message not in result.scalars["doubts"]:
-        said.append(result.message)
-    return said
+    said = result.scalars["doubts"].split("; ") if result.scalars["doubts"] else []
+    if result.scalars["n_parts"] > 1 or result.scalars["collision"]:
+        said += result.message.split("; ")
+    return ["; ".join(dict.fromkeys(said))] if said else []
 
 
 def _scientific(value: float | None) -> str:

@@ -128,7 +128,7 @@ def _doubts(band: Result, scalars: Mapping[str, Any]) -> list[str]:
         f"the path dips below its start, and from there {scalars['climb_forward_eV']:.3f} eV have to be climbed": (
             scalars["climb_forward_eV"] > scalars["barrier_forward_eV"] + CLOSED_eV
         ),
-        "there is no saddle between the end points: the highest point of the path is an end": not band.scalars["climbing"],
+        "no saddle between: the highest point is an end": not band.scalars["climbing"],
     }
     return [sentence for sentence, so in said.items() if so]
 

@@ -95,7 +95,7 @@ def test_two_potentials_agree_within_a_tenth_of_an_electronvolt():
         ({"apart_A": 7.0}, "the defect is 7.0 Å from its image: enlarge the cell"),
         ({"closure_eV": 0.004}, "forward minus reverse misses the end points' difference by 4 meV"),
         ({"climb_forward_eV": 0.7}, "the path dips below its start, and from there 0.700 eV have to be climbed"),
-        ({"climbing": False}, "there is no saddle between the end points: the highest point of the path is an end"),
+        ({"climbing": False}, "no saddle between: the highest point is an end"),
         ({"status": Status.UNCONVERGED, "message": "not converged: why"}, "not converged: why"),
         ({"check": second(0.5, status=Status.FAILED)}, "chgnet:r2scan gave no barrier"),
         ({"check": second(0.5, status=Status.UNCONVERGED)}, "the band of chgnet:r2scan is not converged"),
