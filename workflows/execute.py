@@ -8,12 +8,14 @@ import platform
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from ase import Atoms
+from threadpoolctl import ThreadpoolController
 
 from .. import __version__
 from ..potentials import load
@@ -43,12 +45,21 @@ def execute(store: Store, keys: Sequence[str]) -> None:
     done = store.finished(keys)
     definitions = {key: store.definition(key) for key in keys if key not in done}
     computing = {key: d for key, d in definitions.items() if d["structure"]}
-    for key, definition in definitions.items():
-        if key not in computing:
-            _say("start", key, definition)
-            _commit(store, key, definition, _analyse(store, definition))
-    if computing:
-        _compute(store, computing)
+    with _one_thread_for_matrices():
+        for key, definition in definitions.items():
+            if key not in computing:
+                _say("start", key, definition)
+                _commit(store, key, definition, _analyse(store, definition))
+        if computing:
+            _compute(store, computing)
+
+
+def _one_thread_for_matrices() -> AbstractContextManager[Any]:
+    """Keep numpy and scipy to one thread: theirs wait for work by spinning, and take the cores from the potential.
+
+    A relaxation with its cell takes up to seven times as long beside other work without this. Torch has threads of its own.
+    """
+    return ThreadpoolController().select(internal_api="openblas").limit(limits=1)  # type: ignore[no-any-return]
 
 
 def _parents(store: Store, definition: Definition) -> dict[str, Result]:
