@@ -139,6 +139,7 @@ class Band:
         """Put the images, and what is known of each, where they were."""
         earlier = other.copy()
         self.path_A, self.energies_eV, self.forces_eV_per_A = earlier.path_A, earlier.energies_eV, earlier.forces_eV_per_A
+        self.climbing = earlier.climbing
 
     @property
     def directions(self) -> Floats:
@@ -239,6 +240,7 @@ def _descend(
     """Move the images until their projected forces are small; give the minimum on the way where it is to be split."""
     descent = Descent([band.image(index) for index in band.computed], ~fixed_atoms(band.atoms))
     best, retreats, tried = band, 0, False
+    calmest: list[Band] = []
     while True:
         band.take((yield [band.image(index) for index in band.computed]))
         if band.problem:
@@ -255,7 +257,7 @@ def _descend(
             tried = True
             if (yield from _leaves_ridge(band)):
                 descent = Descent([band.image(index) for index in band.computed], ~fixed_atoms(band.atoms))
-                best = band
+                best, calmest = band, []
                 continue
         band.converged = band.near and band.within(course.fmax_eV_per_A)
         if band.converged:
@@ -267,8 +269,9 @@ def _descend(
             retreats += 1
             band.go_back_to(best)
             descent.forget()
+        calmest = [max([*calmest, band.copy()], key=lambda one: (one.climbing is not None, -one.residues_eV_per_A.max()))]
         if band.iterations > course.max_iterations:
-            band.go_back_to(best)
+            band.go_back_to(calmest[0])
             return None
         directions = band.directions
         forces = projected(band.forces_eV_per_A, directions, band.climbing) + springs(band.path_A, directions, band.climbing)

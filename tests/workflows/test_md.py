@@ -286,7 +286,7 @@ def test_a_lost_framework_stops_the_run(emt, tmp_path, monkeypatch):
     atoms.symbols[0] = "Au"
     outcome = run([atoms], emt, tmp_path, 40, temperature_K=900.0, mobile="Au")[0]
     assert outcome.status is Status.FAILED
-    assert "the framework is lost: its atoms are 0." in outcome.message
+    assert "the framework is lost: every element of it is 0." in outcome.message
 
 
 def test_another_run_in_the_folder_is_refused(emt, tmp_path):
@@ -365,3 +365,16 @@ def test_a_thin_cell_is_told():
 
 def test_a_thin_cell_is_in_the_message(emt, tmp_path):
     assert "; the cell is 3.6 Å thin, less than twice the potential's cutoff" in run([copper()], emt, tmp_path)[0].message
+
+
+def test_groups_that_turn_are_no_lost_framework(emt, tmp_path):
+    """Sb at rest and each S anywhere on a sphere of 2.4 Å around its place, and then Sb gone as far too."""
+    start = Atoms("KSbS", scaled_positions=[[0.5] * 3, [0, 0, 0], [0.25] * 3], cell=[20.0] * 3, pbc=True) * (2, 2, 2)
+    about = {"timestep_fs": 2.0, "thermostat": "none", "temperature_K": 300.0, "pressure_GPa": None, "isotropic": True}
+    opened = module._open(0, start, tmp_path / "0", about | {"mobile": "K", "seed": 0, "potential": {}})
+    away = np.random.default_rng(1).normal(size=(len(start), 3))
+    away *= 4.0 / np.linalg.norm(away, axis=1, keepdims=True)
+    opened.atoms.positions[start.symbols == "S"] += away[start.symbols == "S"]
+    assert module._trouble(opened) == ""
+    opened.atoms.positions[start.symbols == "Sb"] += away[start.symbols == "Sb"]
+    assert module._trouble(opened).startswith("the framework is lost: every element of it is 3.")
