@@ -154,7 +154,8 @@ def arrhenius_of_runs(parents: Mapping[str, Result]) -> Outcome:
         Median and ends of the 68 % interval of ``activation_energy_eV``, ``diffusivity_300K_cm2_per_s`` and
         ``conductivity_300K_mS_per_cm`` (of ions that move alone: Nernst-Einstein); the points and the line as arrays.
         ``seeds_agree`` where a temperature has several runs, and a sentence for each such.
-        Unconverged, with a sentence, where fewer than two temperatures have a diffusivity or a run was too short.
+        Unconverged, with a sentence, where fewer than two temperatures have a diffusivity, or a run was too short or
+        its framework not solid.
     """
     usable = {role: result for role, result in parents.items() if "diffusivity_cm2_per_s" in result.scalars}
     refused = [role for role in parents if role not in usable]
@@ -176,9 +177,9 @@ def arrhenius_of_runs(parents: Mapping[str, Result]) -> Outcome:
         **seeds,
     }
     short = [role for role, result in usable.items() if not result.scalars["settled"]]
-    if short:
-        told.append(f"too short: {', '.join(short)}")
-    status = Status.CONVERGED if line.straight and not short else Status.UNCONVERGED
+    melted = [role for role, result in usable.items() if result.scalars.get("lindemann", 0.0) >= MELTED]
+    told += [f"{what}: {', '.join(roles)}" for what, roles in (("too short", short), ("not solid", melted)) if roles]
+    status = Status.CONVERGED if line.straight and not short + melted else Status.UNCONVERGED
     grid_K = 1 / np.linspace(1 / ROOM_K, 1 / max(temperatures_K), 60)
     arrays = {
         "temperatures_K": np.array(temperatures_K),

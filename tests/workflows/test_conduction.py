@@ -13,11 +13,11 @@ VOLUME_A3 = BOX_A**3
 GRID = np.stack(np.meshgrid(*[[0.0, 6.0]] * 3), axis=-1).reshape(-1, 3)
 
 
-def walked(folder, D_cm2_per_s, temperature_K=600.0, n_frames=1000, seed=0, steps=None, about=None):
+def walked(folder, D_cm2_per_s, temperature_K=600.0, n_frames=1000, seed=0, steps=None, about=None, rattle_A=0.05):
     """Store eight K that walk (a frame a picosecond) among eight S that rattle, and the result of such a run."""
     rng = np.random.default_rng(seed)
     ions = np.cumsum(rng.normal(size=(n_frames, 8, 3)) * np.sqrt(2 * D_cm2_per_s * 1e4), axis=0)
-    rest = GRID + rng.normal(size=(n_frames, 8, 3)) * 0.05
+    rest = GRID + rng.normal(size=(n_frames, 8, 3)) * rattle_A
     start = Atoms("K8S8", positions=np.concatenate([GRID + 3.0, GRID]), cell=[BOX_A] * 3, pbc=True)
     begin(folder, start, {"timestep_fs": 1000.0, **(about or {})})
     nothing = np.zeros(n_frames)
@@ -57,6 +57,17 @@ def test_a_known_walk_is_found_in_the_folder_of_the_run(tmp_path):
     assert "long enough" in outcome.message
     assert "the framework is solid" in outcome.message
     assert outcome.arrays["diffusivity_by_length_cm2_per_s"].shape == (8, 3)
+
+
+def test_a_line_through_a_melt_says_so(tmp_path):
+    kelvins = {"600 K": (600.0, 1e-5, 0.05), "800 K": (800.0, 3e-5, 0.8)}
+    runs = {
+        name: told(tmp_path / name, walked(tmp_path / name, D, kelvin, rattle_A=rattle_A))
+        for name, (kelvin, D, rattle_A) in kelvins.items()
+    }
+    outcome = arrhenius_of_runs({name: Result(**vars(run)) for name, run in runs.items()})
+    assert outcome.status is Status.UNCONVERGED
+    assert outcome.message.endswith("; not solid: 800 K")
 
 
 def test_ions_at_rest_are_refused_with_a_sentence(tmp_path):
