@@ -16,6 +16,7 @@ from ..workflows.conduction import ROOM_K
 from ..workflows.order import MELTED
 from ..workflows.result import Result, Status
 from . import expansion
+from .kinds import words_and_numbers
 from .molecular_dynamics import MolecularDynamics, Plan
 
 CAUTION = (
@@ -54,7 +55,7 @@ def tables(plan: Plan, results: Mapping[str, Result]) -> Iterator[RenderableType
 def runs(plan: Plan, results: Mapping[str, Result]) -> RenderableType:
     """Table of the runs: diffusivity, conductivity, and whether the run was long enough."""
     numbers = ("ps", "hops", "D 1e-6 cm²/s", "σ mS/cm", "solid", "settled")
-    table = _table("what each run shows: is the framework solid, and has D settled?", ("ions", "run"), numbers)
+    table = words_and_numbers("what each run shows: is the framework solid, and has D settled?", ("ions", "run"), numbers)
     notes = []
     for (metal, host), steps in plan.runs.items():
         for step in steps:
@@ -67,7 +68,7 @@ def runs(plan: Plan, results: Mapping[str, Result]) -> RenderableType:
 def sites(plan: Plan, results: Mapping[str, Result]) -> RenderableType:
     """Table of the runs: where ions sat, how often they jumped, and how long they stayed."""
     numbers = ("sites", "not in start", "jumps", "back", "length Å", "residence ps", "directions")
-    table = _table("where ions sit, and how they jump", ("ions", "run"), numbers)
+    table = words_and_numbers("where ions sit, and how they jump", ("ions", "run"), numbers)
     doubts = []
     for (metal, host), steps in plan.sites.items():
         for step in steps:
@@ -81,7 +82,9 @@ def sites(plan: Plan, results: Mapping[str, Result]) -> RenderableType:
 def lines(plan: Plan, results: Mapping[str, Result]) -> RenderableType:
     """Table of the hosts: activation energy, and what it means at room temperature."""
     room = f"{ROOM_K:g} K"
-    table = _table("the line through the runs of a host", ("ions",), ("Ea eV", f"D {room} cm²/s", f"σ {room} mS/cm"))
+    table = words_and_numbers(
+        "the line through the runs of a host", ("ions",), ("Ea eV", f"D {room} cm²/s", f"σ {room} mS/cm")
+    )
     notes = []
     for (metal, host), step in plan.lines.items():
         if result := results.get(step.key):
@@ -94,15 +97,6 @@ def lines(plan: Plan, results: Mapping[str, Result]) -> RenderableType:
     )
     cells = [f"{sentence}." for sentence in _cells(plan, results)]
     return Group(table, Text("\n".join([*notes, *cells, told, CAUTION])))
-
-
-def _table(title: str, words: tuple[str, ...], numbers: tuple[str, ...]) -> Table:
-    table = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for word in words:
-        table.add_column(word, no_wrap=word != "ions")
-    for number in numbers:
-        table.add_column(number, justify="right", no_wrap=True)
-    return table
 
 
 def _numbers(scalars: Mapping[str, Any]) -> list[str]:

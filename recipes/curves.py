@@ -76,19 +76,8 @@ def draw_arrhenius(results: Sequence[Result], path: Path) -> None:
 def draw_density(results: Sequence[Result], path: Path) -> None:
     """Draw where the ions of each run were: their density averaged along each cell vector.
 
-    Rings are sites of the start, crosses sites that were found besides, dots the other atoms of the start.
-
-    Parameters
-    ----------
-    results
-        Results of `sites` steps.
-    path
-        The picture to write; its ending says the format.
-
-    Raises
-    ------
-    ValueError
-        If the file is there already, or no run was analysed.
+    Rings are sites of the start, crosses sites that were found besides, dots the other atoms of the start. Takes results of
+    `sites` steps, and else what `draw_transport` takes.
     """
     hosts = _by_host(results, "density_counts")
     check_new(path)

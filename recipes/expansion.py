@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from ..workflows.result import Result
+from .kinds import words_and_numbers
 from .molecular_dynamics import Plan
 
 NOTE = "Expansion is of the mean cell, from the cell relaxed at 0 K; the error is of the run's length alone."
@@ -17,11 +16,8 @@ NOTE = "Expansion is of the mean cell, from the cell relaxed at 0 K; the error i
 
 def tables(plan: Plan, results: Mapping[str, Result]) -> Iterator[RenderableType]:
     """Yield the table where a run had a pressure, and nothing where the cells were kept."""
-    table = Table(title="how much the cells grew", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for word in ("ions", "run"):
-        table.add_column(word)
-    for number in ("GPa", "volume Å³", "volume %", "a %", "b %", "c %"):
-        table.add_column(number, justify="right", no_wrap=True)
+    numbers = ("GPa", "volume Å³", "volume %", "a %", "b %", "c %")
+    table = words_and_numbers("how much the cells grew", ("ions", "run"), numbers)
     for (metal, host), steps in plan.runs.items():
         for step in steps:
             run = step.parents["run"]

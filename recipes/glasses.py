@@ -14,6 +14,7 @@ from rich.text import Text
 from ..workflows.result import Result
 from .curves import COLOURS, SIZE_IN, panels
 from .hosts import check_new
+from .kinds import words_and_numbers
 from .melt_quench import MeltQuench, Plan
 
 CAUTION = (
@@ -41,11 +42,8 @@ def overview(parameters: MeltQuench, plan: Plan) -> RenderableType:
 def tables(plan: Plan, results: Mapping[str, Result]) -> Iterator[RenderableType]:
     """Every glass with its verdict; then the neighbours in it."""
     found = [(label, results[step.key]) for label, steps in plan.glasses.items() for step in steps if step.key in results]
-    glasses = Table(title="what came out", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for word in ("compound", "glass", "state", "melted"):
-        glasses.add_column(word, no_wrap=True)
-    for number in ("order", "g/cm³", "crystal", "above crystal eV/atom"):
-        glasses.add_column(number, justify="right", no_wrap=True)
+    numbers = ("order", "g/cm³", "crystal", "above crystal eV/atom")
+    glasses = words_and_numbers("what came out", ("compound", "glass", "state", "melted"), numbers)
     for label, result in found:
         glasses.add_row(label, str(result.about["site"]), *_cells(result.scalars))
     notes = [f"{label}, {result.about['site']}: {result.message}." for label, result in found]
@@ -55,11 +53,8 @@ def tables(plan: Plan, results: Mapping[str, Result]) -> Iterator[RenderableType
 
 def neighbours(found: Sequence[tuple[str, Result]]) -> RenderableType:
     """Table of the first shells: where its peak is, and how many neighbours it holds, beside the crystal's."""
-    table = Table(title="neighbours up to the first minimum of g(r)", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for word in ("compound", "glass", "around", "of"):
-        table.add_column(word, no_wrap=True)
-    for number in ("peak Å", "neighbours", "crystal: Å", "neighbours"):
-        table.add_column(number, justify="right", no_wrap=True)
+    title, numbers = "neighbours up to the first minimum of g(r)", ("peak Å", "neighbours", "crystal: Å", "neighbours")
+    table = words_and_numbers(title, ("compound", "glass", "around", "of"), numbers)
     for label, result in found:
         for name in result.scalars:
             if name.startswith("neighbours_"):

@@ -18,6 +18,7 @@ from ..workflows.result import Result
 from ..workflows.wetting import ISLANDS, WETS
 from .curves import panels
 from .hosts import check_new
+from .kinds import words_and_numbers
 from .metal_on_host import MetalOnHost, Plan
 from .profiles import COLOURS
 from .ranking import worth
@@ -54,11 +55,9 @@ def overview(_: MetalOnHost, plan: Plan) -> RenderableType:
 
 def tables(plan: Plan, results: Mapping[str, Result]) -> Iterator[RenderableType]:
     """Every run with its verdict; then the metals side by side."""
-    table = Table(title="how the metal lies in the later part of each run", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for word in ("host", "metal", "start", "verdict"):
-        table.add_column(word, no_wrap=True)
-    for number in ("spread", "touch", "area", "clusters", "largest", "layers", "Å high", "θ °", "vs bulk"):
-        table.add_column(number, justify="right", no_wrap=True)
+    title, words = "how the metal lies in the later part of each run", ("host", "metal", "start", "verdict")
+    numbers = ("spread", "touch", "area", "clusters", "largest", "layers", "Å high", "θ °", "vs bulk")
+    table = words_and_numbers(title, words, numbers)
     notes = []
     for (host, metal), steps in plan.runs.items():
         for result in (results[step.key] for step in steps if step.key in results):

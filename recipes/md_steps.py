@@ -2,12 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Protocol, TypeVar
 
 from ase import Atoms
+from pydantic import Field, NonNegativeFloat, PositiveFloat
 
 from ..potentials import card
 from ..workflows.md_conditions import check, default_timestep_fs, stride
+
+Length = Annotated[PositiveFloat, Field(description="length of each run; a longer one goes on from a shorter")]
+Equilibration = Annotated[NonNegativeFloat, Field(description="left out of the analysis at the least")]
+Timestep = Annotated[PositiveFloat | None, Field(description="2 where none is given, 1 with B or C, 0.5 with H")]
+
+
+class _Runs(Protocol):
+    @property
+    def length_ps(self) -> float: ...
+
+    @property
+    def equilibration_ps(self) -> float: ...
+
+
+R = TypeVar("R", bound=_Runs)
+
+
+def long_enough(parameters: R) -> R:
+    """Refuse runs of which more than half would be left out: a validator for a recipe's parameters."""
+    if parameters.equilibration_ps > parameters.length_ps / 2:
+        raise ValueError(
+            f"`equilibration_ps` is {parameters.equilibration_ps:g} but must be at most half of `length_ps`, "
+            f"{parameters.length_ps / 2:g}: run longer"
+        )
+    return parameters
 
 
 def md_parameters(

@@ -18,7 +18,7 @@ from ..workflows.md_conditions import thin_cell
 from .draw import VACUUM_A, gaps_A
 from .hosts import host_atoms
 from .kinds import Known, OneOrMore, Parameters, Seeds, no_results
-from .md_steps import md_parameters
+from .md_steps import Timestep, md_parameters
 
 RELAXED = {"fmax_eV_per_A": 0.05, "max_steps": 500, "relax_cell": True}
 UNPACKED = {"fmax_eV_per_A": 1.0, "max_steps": 100}
@@ -41,7 +41,7 @@ class MeltQuench(Parameters):
     end_K: PositiveFloat = Field(300.0, description="where it is held, and distances are counted")
     hold_ps: PositiveFloat = Field(1.0, description="how long it is held there")
     seeds: Seeds = Field((0,), description="of packing, momenta and thermostat: a glass with each")
-    timestep_fs: PositiveFloat | None = Field(None, description="2 where none is given, 1 with B or C, 0.5 with H")
+    timestep_fs: Timestep = None
 
     @model_validator(mode="after")
     def _cooled(self) -> MeltQuench:

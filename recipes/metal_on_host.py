@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from ase import Atoms
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, field_validator, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from ..structures.adatoms import place_adatoms
 from ..structures.islands import place_island, scattered_anchors
 from ..workflows.flow import Derived, Flow, Step
 from .gate import MetalSteps, metal_steps
 from .kinds import Known, OneOrMore, Seeds, no_results
-from .md_steps import md_parameters
+from .md_steps import Equilibration, Length, Timestep, long_enough, md_parameters
 from .substrates import Substrates
 
 STARTS = ("scattered", "island")
@@ -32,10 +32,10 @@ class MetalOnHost(Substrates):
     )
     atoms: PositiveInt = Field(12, description="how many metal atoms")
     temperature_K: PositiveFloat = Field(400.0, description="the temperature")
-    length_ps: PositiveFloat = Field(4.0, description="length of each run; a longer one goes on from a shorter")
-    equilibration_ps: NonNegativeFloat = Field(1.0, description="left out of the analysis at the least")
+    length_ps: Length = 4.0
+    equilibration_ps: Equilibration = 1.0
     seeds: Seeds = Field((0,), description="of scattering, momenta and thermostat: a run with each")
-    timestep_fs: PositiveFloat | None = Field(None, description="2 where none is given, 1 with B or C, 0.5 with H")
+    timestep_fs: Timestep = None
     size: tuple[PositiveInt, PositiveInt] = Field((8, 8), description="cells of a carbon sheet along each axis")
     vacuum_A: float = Field(25.0, ge=8.0, description="empty height over a sheet or slab: what leaves must not come round")
     min_image_A: PositiveFloat = Field(18.0, description="a slab is repeated until it is so wide")
@@ -48,14 +48,7 @@ class MetalOnHost(Substrates):
                 raise ValueError(f"`start` names {start!r} but must be one or both of: {', '.join(STARTS)}")
         return tuple(dict.fromkeys(starts))
 
-    @model_validator(mode="after")
-    def _long_enough(self) -> MetalOnHost:
-        if self.equilibration_ps > self.length_ps / 2:
-            raise ValueError(
-                f"`equilibration_ps` is {self.equilibration_ps:g} but must be at most half of `length_ps`, "
-                f"{self.length_ps / 2:g}: run longer"
-            )
-        return self
+    _long_enough = model_validator(mode="after")(long_enough)
 
 
 @dataclass(frozen=True)

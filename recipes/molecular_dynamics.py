@@ -18,7 +18,7 @@ from ..workflows.flow import Derived, Flow, Step
 from ..workflows.md_conditions import thin_cell
 from .hosts import host_atoms
 from .kinds import Known, OneOrMore, Parameters, Seeds, no_results, number_as_list
-from .md_steps import md_parameters
+from .md_steps import Equilibration, Length, Timestep, long_enough, md_parameters
 
 RELAXED = {"fmax_eV_per_A": 0.05, "max_steps": 300, "relax_cell": True}
 """Without a pressure thermal expansion is left out: a run keeps the cell that is relaxed at 0 K."""
@@ -37,23 +37,16 @@ class MolecularDynamics(Parameters):
         (600.0, 800.0, 1000.0), description="a run at each"
     )
     seeds: Seeds = Field((0,), description="of start momenta and thermostat: a run with each at every temperature")
-    length_ps: PositiveFloat = Field(20.0, description="length of each run; a longer one goes on from a shorter")
-    equilibration_ps: NonNegativeFloat = Field(2.0, description="left out of the analysis at the least")
-    timestep_fs: PositiveFloat | None = Field(None, description="2 where none is given, 1 with B or C, 0.5 with H")
+    length_ps: Length = 20.0
+    equilibration_ps: Equilibration = 2.0
+    timestep_fs: Timestep = None
     thermostat: str = Field("bussi", description="bussi, nose-hoover, langevin or none (constant energy)")
     pressure_GPa: float | None = Field(None, description="lets the cell change; none keeps it as it is relaxed at 0 K")
     min_image_A: Annotated[tuple[PositiveFloat, ...], Field(min_length=1), BeforeValidator(number_as_list)] = Field(
         (9.0,), description="least distance between an atom and its images; several to compare cells"
     )
 
-    @model_validator(mode="after")
-    def _long_enough(self) -> MolecularDynamics:
-        if self.equilibration_ps > self.length_ps / 2:
-            raise ValueError(
-                f"`equilibration_ps` is {self.equilibration_ps:g} but must be at most half of `length_ps`, "
-                f"{self.length_ps / 2:g}: run longer"
-            )
-        return self
+    _long_enough = model_validator(mode="after")(long_enough)
 
 
 @dataclass(frozen=True)

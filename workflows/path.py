@@ -154,6 +154,11 @@ class Band:
         largest[[0, -1]] = 0.0
         return largest
 
+    @property
+    def calmness(self) -> tuple[bool, float]:
+        """Greater for a band that is nearer to its end: one that climbs, and then one with smaller forces."""
+        return self.climbing is not None, -float(self.residues_eV_per_A.max())
+
     def within(self, fmax_eV_per_A: float) -> bool:
         """Whether no force is larger, and the last move changed the highest energy little."""
         small = self.residues_eV_per_A.max() < fmax_eV_per_A
@@ -239,8 +244,7 @@ def _descend(
 ) -> Generator[Sequence[Atoms], Sequence[Prediction], tuple[int, End] | None]:
     """Move the images until their projected forces are small; give the minimum on the way where it is to be split."""
     descent = Descent([band.image(index) for index in band.computed], ~fixed_atoms(band.atoms))
-    best, retreats, tried = band, 0, False
-    calmest: list[Band] = []
+    best, calmest, retreats, tried = band, band, 0, False
     while True:
         band.take((yield [band.image(index) for index in band.computed]))
         if band.problem:
@@ -257,7 +261,7 @@ def _descend(
             tried = True
             if (yield from _leaves_ridge(band)):
                 descent = Descent([band.image(index) for index in band.computed], ~fixed_atoms(band.atoms))
-                best, calmest = band, []
+                best, calmest = band, band
                 continue
         band.converged = band.near and band.within(course.fmax_eV_per_A)
         if band.converged:
@@ -269,9 +273,10 @@ def _descend(
             retreats += 1
             band.go_back_to(best)
             descent.forget()
-        calmest = [max([*calmest, band.copy()], key=lambda one: (one.climbing is not None, -one.residues_eV_per_A.max()))]
+        if calmest is band or band.calmness > calmest.calmness:
+            calmest = band.copy()
         if band.iterations > course.max_iterations:
-            band.go_back_to(calmest[0])
+            band.go_back_to(calmest)
             return None
         directions = band.directions
         forces = projected(band.forces_eV_per_A, directions, band.climbing) + springs(band.path_A, directions, band.climbing)
