@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 
-from .base import Potential
+
+class _Evaluates(Protocol):
+    def evaluate(self, structures: Sequence[Atoms], stress: bool = False) -> list[Any]: ...
 
 
 class PotentialCalculator(Calculator):
@@ -21,7 +24,7 @@ class PotentialCalculator(Calculator):
 
     implemented_properties = ["energy", "free_energy", "forces", "stress"]  # noqa: RUF012  # ASE wants a list
 
-    def __init__(self, potential: Potential) -> None:
+    def __init__(self, potential: _Evaluates) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.potential = potential
 

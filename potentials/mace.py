@@ -5,11 +5,7 @@ Batatia et al., arXiv:2401.00096. The weights are downloaded once by mace-torch 
 
 from __future__ import annotations
 
-import contextlib
-import io
-import os
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
@@ -17,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from .base import Card, Fingerprint, Kind, Predict, Prediction, sha256_of_file
 from .mace_files import PREFIX, file_dtype, foundation_urls, parse, resolve, weights_file
+from .mace_import import _old_torchscript, import_mace
 from .torch_threads import import_torch, map_in_threads
 
 if TYPE_CHECKING:
     from ase import Atoms
 
-_LOAD_SWITCH = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
 _DEFAULT_HEADS = {"mh-0": "omat_pbe", "mh-1": "omat_pbe"}  # not verified: the release notes could not be read
 
 # Functional, cohesive energies to use with it and training set, by the part of the name that says so; first
@@ -37,31 +33,6 @@ _FACTS = (
 )
 _UNKNOWN_FACTS = ("", "unknown: a file of your own", None, "unknown: a file of your own")
 _SECONDS_PER_ATOM_CALL = {"small": 4e-3, "medium": 1.1e-2}  # 51 atoms on two cores: 200 and 550 ms
-
-
-def import_mace() -> None:
-    """Import mace and put back the switch it leaves on.
-
-    mace sets TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD for the whole process, because e3nn 0.4.4 needs it while it is
-    imported; left on, every later ``torch.load`` would run code from any file.
-    """
-    import_torch()
-    before = os.environ.get(_LOAD_SWITCH)
-    with _old_torchscript(), contextlib.redirect_stdout(io.StringIO()):  # it prints which extras are missing
-        import mace.calculators  # noqa: F401
-    if before is None:
-        os.environ.pop(_LOAD_SWITCH, None)
-    else:
-        os.environ[_LOAD_SWITCH] = before
-
-
-@contextlib.contextmanager
-def _old_torchscript() -> Iterator[None]:
-    """Silence what e3nn 0.4.4 and mace make torch say of TorchScript, which they are built on."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", r"`torch\.jit\.\w+` is deprecated", DeprecationWarning)
-        warnings.filterwarnings("ignore", f"Environment variable {_LOAD_SWITCH} detected", UserWarning)
-        yield
 
 
 def _descriptions() -> dict[str, str]:

@@ -180,7 +180,7 @@ def _cached_or_downloaded(model: str) -> Path:
 
 def _download(model: str) -> Path:
     """Let mace-torch download a model; what it prints, licence included, goes to stderr."""
-    from .mace import import_mace
+    from .mace_import import import_mace
 
     import_mace()
     from mace.calculators.foundations_models import download_mace_mp_checkpoint

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from .console import RESULTS_WIDTH, refusals, terminal
 from .structures import app as structures_app
 
 app = typer.Typer(
@@ -31,31 +30,9 @@ MetalsOption = Annotated[str | None, typer.Option("--metals", help="Compare meta
 DEFAULT_STORE = Path("philic.db")
 
 
-TABLE_WIDTH, RESULTS_WIDTH = 112, 160
-"""Characters that tables need: a narrower terminal wraps its lines, which is better than losing digits."""
-
-
 def main() -> None:
     """Run the command line."""
     app()
-
-
-@contextmanager
-def _refusals() -> Iterator[None]:
-    """Bad input is a sentence on stderr and exit code 2; nothing has been computed by then."""
-    try:
-        yield
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise typer.Exit(2) from error
-
-
-def _console(width: int = TABLE_WIDTH) -> Any:
-    from rich.console import Console
-
-    console = Console()
-    console.width = max(console.width, width)
-    return console
 
 
 @app.command("list")
@@ -70,7 +47,7 @@ def list_() -> None:
         table = Table(title, "", box=None, padding=(0, 2, 0, 0))
         for name, words in entries.items():
             table.add_row(name, words)
-        _console().print(table)
+        terminal().print(table)
 
 
 @app.command()
@@ -84,7 +61,7 @@ def show(
     """Show a recipe: its question, every parameter, every host with its sites, and what a run would do."""
     from .report import recipe_tables
 
-    _console().print(recipe_tables(_prepare(recipe, set_, potential, metals, store)))
+    terminal().print(recipe_tables(_prepare(recipe, set_, potential, metals, store)))
 
 
 @app.command()
@@ -100,7 +77,7 @@ def run(
     from ..workflows.store import StoreError
     from . import report
 
-    console = _console()
+    console = terminal()
     prepared = _prepare(recipe, set_, potential, metals, store)
     console.print("\n".join(report.plan_lines(prepared)), highlight=False)
     if dry_run:
@@ -145,7 +122,7 @@ def results(
     from .profiles import PICTURES, draw_profiles
     from .report import results_table
 
-    with _refusals():
+    with refusals():
         if not store.exists():
             raise ValueError(f"`{store}` does not exist: run a recipe first, or name the store with --store")
         found = select(_open(store), function, where or [], sort)
@@ -158,14 +135,14 @@ def results(
     if to:
         print(f"{len(found)} results written to {to}")
     else:
-        _console(RESULTS_WIDTH).print(results_table(found))
+        terminal(RESULTS_WIDTH).print(results_table(found))
 
 
 def _prepare(recipe: str, set_: list[str] | None, potential: str | None, metals: str | None, store: Path) -> Any:
     from .files import read
     from .run import prepare
 
-    with _refusals():
+    with refusals():
         overrides = dict(_pair(text) for text in set_ or [])
         overrides |= {key: value for key, value in (("potential", potential), ("metal", metals)) if value}
         return prepare(read(recipe, overrides), store)
@@ -189,7 +166,7 @@ def _pair(text: str) -> tuple[str, str]:
 def _open(path: Path) -> Any:
     from ..workflows.store import Store
 
-    with _refusals():
+    with refusals():
         return Store(path)
 
 

@@ -10,10 +10,7 @@ import numpy as np
 
 from ..workflows.result import Result
 from .hosts import check_new
-
-COLOURS = ("#332288", "#117733", "#882255", "#ddaa33", "#44aa99", "#cc6677", "#88ccee", "#999933")
-"""That colour-blind people tell apart (P. Tol, 2021)."""
-SIZE_IN = (4.8, 3.8)
+from .pictures import COLOURS, SIZE_IN, panels
 
 
 def draw_transport(results: Sequence[Result], path: Path) -> None:
@@ -140,16 +137,6 @@ def _title(about: Mapping[str, Any]) -> str:
     numbers = [f"{about[name]:g} {unit}" for name, unit in (("atoms", "atoms"), ("length_ps", "ps")) if name in about]
     details = ", ".join([*numbers, *filter(None, [about.get("potential")])])
     return f"{about['metal']} in {about['host']}\n{details}"
-
-
-def panels(rows: int, columns: int, width_in: float, height_in: float) -> tuple[Any, Any]:
-    """Make a figure for a file, and its axes, shape ``(rows, columns)``, each of a size in inches."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width_in * columns, height_in * rows), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure, figure.subplots(rows, columns, squeeze=False)
 
 
 def _colours(things: Any) -> list[str]:

@@ -13,14 +13,14 @@ from ase.data.colors import jmol_colors
 from ase.neighborlist import natural_cutoffs, neighbor_list
 from numpy.typing import NDArray
 
+from ..structures.periodic import VACUUM_A, gaps_A
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Floats = NDArray[np.float64]
 
-VACUUM_A = 6.0
-"""A height this empty belongs to a sheet, a slab, a tube or a molecule, not to a crystal."""
 
 _FEW_ATOMS = 16
 _DISC_A, _DISC_SHARE, _METAL_SHARE = (
@@ -111,16 +111,6 @@ def _scene(atoms: Atoms) -> _Scene:
         return _Scene(_with_faces(atoms), corners)
     repeats = [1 if gap else 3 for gap in empty] if len(atoms) <= _FEW_ATOMS else [1, 1, 1]
     return _Scene(atoms.repeat(repeats), corners)
-
-
-def gaps_A(atoms: Atoms) -> list[float]:
-    """Give the largest height along each cell vector that holds no atom."""
-    heights = atoms.cell.volume / np.linalg.norm(
-        [np.cross(atoms.cell[(i + 1) % 3], atoms.cell[(i + 2) % 3]) for i in range(3)], axis=1
-    )
-    scaled = np.sort(atoms.get_scaled_positions() % 1, axis=0)
-    steps = np.diff(np.vstack([scaled, scaled[:1] + 1]), axis=0)
-    return [float(gap) for gap in steps.max(axis=0) * heights]
 
 
 def _with_faces(atoms: Atoms) -> Atoms:

@@ -12,10 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from ..workflows.result import Result
-from .curves import COLOURS, SIZE_IN, panels
 from .hosts import check_new
 from .kinds import words_and_numbers
 from .melt_quench import MeltQuench, Plan
+from .pictures import COLOURS, SIZE_IN, panels
 
 CAUTION = (
     "A computed quench is many orders of magnitude faster than a real one, so a real glass lies lower than `above crystal` "

@@ -107,7 +107,7 @@ def miller_indices(text: str) -> tuple[int, int, int]:
 
 
 def _sheet(name: str, metal: str | None, min_image_A: float) -> Atoms:
-    from .draw import gaps_A
+    from ..structures.periodic import gaps_A
 
     atoms = host_atoms(name, metal)
     flat = atoms.cell.rank == 3 and np.abs(atoms.cell.array[:2, 2]).max() < 1e-3

@@ -16,10 +16,10 @@ from rich.text import Text
 
 from ..workflows.result import Result
 from ..workflows.wetting import ISLANDS, WETS
-from .curves import panels
 from .hosts import check_new
 from .kinds import words_and_numbers
 from .metal_on_host import MetalOnHost, Plan
+from .pictures import panels
 from .profiles import COLOURS
 from .ranking import worth
 

@@ -11,11 +11,11 @@ from ase import Atoms, units
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from ..potentials import card
-from ..structures.defects import supercell_for
 from ..structures.packing import random_packing
+from ..structures.periodic import VACUUM_A, gaps_A
+from ..structures.supercells import supercell_for
 from ..workflows.flow import Derived, Flow, Step
 from ..workflows.md_conditions import thin_cell
-from .draw import VACUUM_A, gaps_A
 from .hosts import host_atoms
 from .kinds import Known, OneOrMore, Parameters, Seeds, no_results
 from .md_steps import Timestep, md_parameters

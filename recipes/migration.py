@@ -11,10 +11,13 @@ from ase import Atoms
 from pydantic import BeforeValidator, Field, PositiveFloat, field_validator, model_validator
 
 from ..potentials import card
-from ..structures.defects import DefectSite, Position, interstitial_sites, supercell_for
+from ..structures.defects import DefectSite, interstitial_sites
 from ..structures.hops import Hop, Mechanism, end_points, hops
 from ..structures.network import jump_network, percolation
-from ..structures.voids import fill_void, second_void, void_near
+from ..structures.orbits import Position
+from ..structures.second_void import second_void
+from ..structures.supercells import supercell_for
+from ..structures.voids import fill_void, void_near
 from ..workflows.flow import Derived, Flow, Step
 from .hosts import host_atoms
 from .jumps import Jumping, Plan, Planned, judged, merged, verdicts

@@ -12,8 +12,9 @@ from ase import Atoms
 from pydantic import BeforeValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, model_validator
 
 from ..potentials import card
-from ..structures.defects import check_holds, formal_charge, supercell_for
+from ..structures.charges import formal_charge
 from ..structures.orderings import halogenated, thinned
+from ..structures.supercells import check_holds, supercell_for
 from ..workflows.flow import Derived, Flow, Step
 from ..workflows.md_conditions import thin_cell
 from .hosts import host_atoms

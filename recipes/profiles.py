@@ -8,8 +8,8 @@ from typing import Any
 
 from ..workflows.band import profile
 from ..workflows.result import Result
-from .curves import panels
 from .hosts import check_new
+from .pictures import panels
 
 PICTURES = (".png", ".pdf", ".svg")
 COLOURS = {"Li": "#0072b2", "Na": "#e69f00", "K": "#882255"}

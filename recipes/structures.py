@@ -36,9 +36,9 @@ def list_(
 
     from ..structures.catalogue import entries, facts, families
     from ..structures.metals import check_metal
-    from .cli import _console, _refusals
+    from .console import refusals, terminal
 
-    with _refusals():
+    with refusals():
         if family is not None and family not in families():
             raise ValueError(f"`--family` is {family!r} but must be one of: {', '.join(families())}")
         if metal is not None:
@@ -68,7 +68,7 @@ def list_(
                 found.geometry,
                 found.source,
             )
-    console = _console(WIDE)
+    console = terminal(WIDE)
     console.print(table)
     console.print(f"{len(chosen)} hosts; M in a name stands for the alkali metal", highlight=False)
 
@@ -84,15 +84,15 @@ def show(
     """Show one host: what it is, its cell, its shortest distances, and where it comes from."""
     from rich.table import Table
 
-    from .cli import _console, _refusals
+    from .console import refusals, terminal
 
-    with _refusals():
+    with refusals():
         atoms = _atoms(name, metal, miller, layers, vacuum)
         rows = {"name": name, **_described(atoms, name, metal)}
     table = Table.grid(padding=(0, 2))
     for key, value in rows.items():
         table.add_row(key, value)
-    _console().print(table, highlight=False)
+    terminal().print(table, highlight=False)
 
 
 @app.command()
@@ -105,10 +105,10 @@ def build(
     vacuum: VacuumOption = 15.0,
 ) -> None:
     """Write a host, or a slab cut from it, to a file. Nothing is overwritten."""
-    from .cli import _refusals
+    from .console import refusals
     from .hosts import check_new, write_structure
 
-    with _refusals():
+    with refusals():
         check_new(to)
         atoms = _atoms(name, metal, miller, layers, vacuum)
         write_structure(atoms, to)
@@ -125,11 +125,11 @@ def draw(
     vacuum: VacuumOption = 15.0,
 ) -> None:
     """Draw a host, or a slab cut from it, from above and from the side."""
-    from .cli import _refusals
+    from .console import refusals
     from .draw import draw as paint
     from .hosts import check_new
 
-    with _refusals():
+    with refusals():
         check_new(to)
         atoms = _atoms(name, metal, miller, layers, vacuum)
         paint(atoms, to, _title(atoms, name))
@@ -163,7 +163,7 @@ def _described(atoms: Atoms, name: str, metal: str | None) -> dict[str, Any]:
     from ase.data import atomic_masses
 
     from ..structures.catalogue import facts, find, space_group
-    from .draw import VACUUM_A, gaps_A
+    from ..structures.periodic import VACUUM_A, gaps_A
     from .hosts import is_path
 
     about = atoms.info.get("philic", {})

@@ -9,7 +9,8 @@ import numpy as np
 from ase import Atoms
 from ase.geometry import find_mic
 
-from ..structures.defects import DefectSite, Position, interstitial_sites
+from ..structures.defects import DefectSite, interstitial_sites
+from ..structures.orbits import Position
 from ..structures.voids import void_near
 from ..workflows.flow import Derived, Step
 from ..workflows.result import Result, Status

@@ -5,11 +5,12 @@ from typing import NamedTuple
 
 import numpy as np
 from ase import Atoms
-from ase.constraints import FixAtoms
 from ase.data import covalent_radii
 from ase.geometry import find_mic
 from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
+
+from .fixed import fixed_atoms
 
 Floats = NDArray[np.float64]
 
@@ -42,15 +43,6 @@ class Approach(NamedTuple):
     def collides(self) -> bool:
         """Whether the atoms run into each other."""
         return self.closeness < TOO_CLOSE
-
-
-def fixed_atoms(atoms: Atoms) -> NDArray[np.bool_]:
-    """Tell which atoms `ase.constraints.FixAtoms` holds, shape (n_atoms,)."""
-    fixed = np.zeros(len(atoms), dtype=bool)
-    for constraint in atoms.constraints:
-        if isinstance(constraint, FixAtoms):
-            fixed[constraint.get_indices()] = True
-    return fixed
 
 
 def matched(start: Atoms, end: Atoms) -> tuple[Atoms, NDArray[np.intp]]:

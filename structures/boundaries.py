@@ -11,10 +11,10 @@ from ase.build import make_supercell
 from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
 
-from .defects import crystal_name
 from .interfaces import Miller, stacked, touching_gap_A
 from .orbits import SYMMETRY_TOLERANCE_A, symmetry
 from .sites import Floats
+from .supercells import crystal_name
 
 _CLOSEST = 0.8  # across a boundary, no pair is nearer than this many times its shortest distance in the crystal
 _LARGEST_SIGMA = 49

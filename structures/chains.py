@@ -9,8 +9,9 @@ from ase import Atoms
 from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
 
-from .defects import crystal_name, interstitial_sites
+from .defects import interstitial_sites
 from .orbits import Floats, Operations, all_images, primitive
+from .supercells import crystal_name
 
 Spot = tuple[int, int, int, int]
 """A site of the primitive cell and the cell it is taken from, in steps along a, b and c."""

@@ -2,31 +2,32 @@
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from itertools import product
 from typing import Any, Literal
 
 import numpy as np
 from ase import Atoms
-from ase.build import make_supercell
-from ase.data import atomic_numbers
-from ase.geometry import find_mic, minkowski_reduce
-from numpy.typing import ArrayLike, NDArray
+from ase.geometry import find_mic
 
-from .metals import METALS, check_metal
+from .charges import formal_charge
+from .metals import check_metal
 from .orbits import (
     Floats,
     Operations,
+    Position,
     all_images,
-    conventional_rows,
+    as_position,
     distances_to_atoms,
     primitive,
     shifts_within,
     voids,
 )
+from .supercells import (
+    _SAME_ATOM_A,
+    atom_at,
+    check_holds,
+    supercell_for,
+)
 
-Position = tuple[float, float, float]
-
-_SAME_ATOM_A = 0.5
 _SUBTRACTED = {"vacancy": -1, "interstitial": 1, "dumbbell": 1}
 
 
@@ -122,62 +123,6 @@ def interstitial_sites(crystal: Atoms, metal: str) -> list[DefectSite]:
     sites = _distinct(crystal, cell, operations, spots, [None] * len(spots))
     sites.sort(key=lambda site: (-round(site.distance_A, 3), site.multiplicity))
     return _labelled(sites)
-
-
-def supercell_for(crystal: Atoms, min_image_A: float) -> Atoms:
-    """
-    Repeat a crystal until no atom is nearer to its own image than asked for.
-
-    The supercell with the fewest atoms is taken among the repeats of the given cell and, where that is a
-    whole multiple of the given one, of the conventional cell: a primitive fcc cell grows into a cube.
-
-    Parameters
-    ----------
-    crystal
-        Periodic in three directions.
-    min_image_A
-        Least length of a lattice vector.
-
-    Returns
-    -------
-    Atoms
-        In the crystal's frame; ``info["philic"]`` holds the integer matrix and the shortest lattice vector.
-
-    Raises
-    ------
-    ValueError
-        When the distance is not positive, or the crystal is not periodic or overlaps.
-
-    Examples
-    --------
-    >>> from ase.build import bulk
-    >>> supercell_for(bulk("KF", "rocksalt", a=5.34), 10.0).info["philic"]["formula"]
-    'F27K27'
-    """
-    if min_image_A <= 0:
-        raise ValueError(f"`min_image_A` is {min_image_A} but must be above 0")
-    fits = [_repeats(base, crystal, min_image_A) for base in _bases(crystal)]
-    _, _, matrix = min(fits, key=lambda fit: fit[:2])
-    return repeated(crystal, matrix)
-
-
-def repeated(crystal: Atoms, matrix: ArrayLike) -> Atoms:
-    """
-    Repeat a crystal as `supercell_for` does, by an integer matrix whose rows are the new cell's vectors.
-
-    The order of atoms does not change when the crystal is relaxed, even across its cell's edge.
-    """
-    plain = Atoms(crystal.numbers, crystal.positions, cell=crystal.cell, pbc=True)
-    supercell: Atoms = make_supercell(plain, matrix)
-    supercell.info["philic"] = {
-        "family": "crystal",
-        "host": crystal_name(crystal),
-        **crystal.info.get("philic", {}),
-        "supercell": np.asarray(matrix).tolist(),
-        "image_distance_A": shortest_vector_A(supercell),
-        "formula": supercell.symbols.formula.format("hill"),
-    }
-    return supercell
 
 
 def vacancy(crystal: Atoms, site: DefectSite, *, min_image_A: float = 10.0) -> Atoms:
@@ -299,70 +244,6 @@ def frenkel_pair(
     return atoms
 
 
-def atom_at(atoms: Atoms, position: Position | Floats, element: str, *, within_A: float = _SAME_ATOM_A) -> int:
-    """
-    Give the index of the atom of one element at a position, in any cell.
-
-    Raises
-    ------
-    ValueError
-        When none is so near.
-    """
-    apart = find_mic(atoms.positions - np.asarray(position), atoms.cell)[1]
-    apart[atoms.numbers != atomic_numbers[element]] = np.inf
-    index = int(np.argmin(apart))
-    if apart[index] > within_A:
-        shown = ", ".join(f"{x:.2f}" for x in position)
-        raise ValueError(
-            f"`crystal` is {crystal_name(atoms)} with no {element} at ({shown}) but must be the one the site was found in"
-        )
-    return index
-
-
-def check_holds(crystal: Atoms, element: str, name: str = "metal") -> None:
-    """Refuse an element the crystal lacks; `name` is what the error calls it."""
-    if element not in crystal.symbols:
-        held = ", ".join(sorted(set(crystal.symbols)))
-        raise ValueError(f"`{name}` is {element!r} but {crystal_name(crystal)} holds only: {held}")
-
-
-def crystal_name(crystal: Atoms) -> str:
-    """Name a crystal as its builder did, else by its formula."""
-    name = crystal.info.get("philic", {}).get("host")
-    return str(name or crystal.symbols.formula.reduce()[0].format("metal")).removesuffix(" bulk")
-
-
-def shortest_vector_A(atoms: Atoms) -> float:
-    """Give the length of the shortest lattice vector."""
-    return float(np.linalg.norm(minkowski_reduce(atoms.cell.array)[0], axis=1).min())
-
-
-def formal_charge(crystal: Atoms, element: str) -> int | None:
-    """
-    Give an element's oxidation state in a crystal.
-
-    An alkali metal is +1 in any crystal with another kind of element, foreign to it or not (IUPAC's rule: the
-    most electropositive takes its valence); others are pymatgen's guess for the formula, None where it has none.
-
-    Examples
-    --------
-    >>> formal_charge(Atoms("K2O"), "O")
-    -2
-    """
-    together = {*crystal.symbols, element}
-    if len(together) == 1:
-        return 0
-    if element in METALS:
-        return 1 if together - set(METALS) else None
-    from pymatgen.core.composition import Composition
-
-    formula = crystal.symbols.formula.reduce()[0].count()
-    guesses = Composition(formula).oxi_state_guesses(max_sites=-1)
-    if not guesses or not float(guesses[0].get(element, 0.5)).is_integer():
-        return None
-    return int(guesses[0][element])
-
-
 def described(atoms: Atoms, crystal: Atoms, defect: str, element: str, sites: list[DefectSite]) -> Atoms:
     """Write what was made, where, and its formal charge into a supercell's info, and give the supercell."""
     charge = formal_charge(crystal, element)
@@ -377,12 +258,6 @@ def described(atoms: Atoms, crystal: Atoms, defect: str, element: str, sites: li
         "formal_charge": 0 if sign == 0 else None if charge is None else sign * charge,
     }
     return atoms
-
-
-def as_position(vector: Floats) -> Position:
-    """Give a vector as three plain numbers."""
-    x, y, z = (float(number) for number in vector)
-    return x, y, z
 
 
 def _distinct(crystal: Atoms, cell: Atoms, operations: Operations, spots: Floats, elements: list[Any]) -> list[DefectSite]:
@@ -413,35 +288,6 @@ def _labelled(sites: list[DefectSite]) -> list[DefectSite]:
         number = f" #{seen[site.label]}" if shared[site.label] > 1 or site.kind == "void" else ""
         labelled.append(replace(site, label=site.label + number))
     return labelled
-
-
-def _bases(crystal: Atoms) -> list[NDArray[np.int64]]:
-    """Give the given cell and, where it is a whole multiple, the conventional one, as integer matrices."""
-    matrix = conventional_rows(crystal)
-    bases = [np.eye(3, dtype=np.int64)]
-    if np.allclose(matrix, matrix.round(), atol=1e-3):
-        bases.append(matrix.round().astype(np.int64) * int(np.sign(np.linalg.det(matrix))))
-    return bases
-
-
-def _repeats(base: NDArray[np.int64], crystal: Atoms, least_A: float) -> tuple[int, float, NDArray[np.int64]]:
-    """Give the smallest diagonal repeat that is long enough: volume, minus the shortest vector, matrix."""
-    rows = base @ crystal.cell.array
-    heights = 1 / np.linalg.norm(np.linalg.inv(rows), axis=0)
-    limits = np.ceil(least_A / heights - 1e-9).astype(int)
-    ordered = sorted(product(*(range(1, n + 1) for n in limits)), key=lambda n: (int(np.prod(n)), max(n)))
-    fitting: list[tuple[int, float, NDArray[np.int64]]] = []
-    for counts in ordered:
-        volume = int(np.prod(counts) * abs(round(np.linalg.det(base))))
-        if fitting and volume > fitting[0][0]:
-            break
-        matrix = np.diag(counts) @ base
-        if np.linalg.norm(matrix @ crystal.cell.array, axis=1).min() < least_A - 1e-9:
-            continue
-        shortest = shortest_vector_A(Atoms(cell=matrix @ crystal.cell.array))
-        if shortest >= least_A - 1e-9:
-            fitting.append((volume, -round(shortest, 6), matrix))
-    return min(fitting, key=lambda fit: fit[:2])
 
 
 def _check_void(atoms: Atoms, site: DefectSite) -> None:

@@ -3,8 +3,9 @@
 import numpy as np
 from ase import Atoms
 
-from .defects import DefectSite, atom_at, described, supercell_for
+from .defects import DefectSite, described
 from .orbits import conventional_rows
+from .supercells import atom_at, supercell_for
 
 _LENGTH = 0.8  # in nearest distances: EMT relaxes those of Cu, Ni and Al to 0.82 or 0.83
 

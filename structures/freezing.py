@@ -7,7 +7,7 @@ from ase import Atoms
 from ase.constraints import FixAtoms
 from ase.geometry import get_distances
 
-from .bands import fixed_atoms
+from .fixed import fixed_atoms
 
 
 def atoms_near(atoms: Atoms, around: Sequence[int], radius_A: float) -> list[int]:

@@ -7,10 +7,10 @@ from ase import Atoms
 from ase.geometry import find_mic
 from numpy.typing import ArrayLike
 
-from .defects import Position, as_position, atom_at, repeated
 from .hops import MECHANISMS, Hop, Mechanism, ends_in
 from .metals import check_metal
-from .orbits import Floats
+from .orbits import Floats, Position, as_position
+from .supercells import atom_at, repeated
 
 _RELAXED_A = 1.0  # how far from its place on the path a relaxed atom may be
 _ENDS = ("start", "end")

@@ -9,17 +9,10 @@ from ase.geometry import find_mic
 from numpy.typing import NDArray
 
 from .chains import Lattice, Spot, chains, homed, images_of_spots, lattice_of, moved, positions_A
-from .defects import (
-    Position,
-    as_position,
-    atom_at,
-    check_holds,
-    crystal_name,
-    formal_charge,
-    supercell_for,
-)
+from .charges import formal_charge
 from .metals import check_metal
-from .orbits import Floats
+from .orbits import Floats, Position, as_position
+from .supercells import atom_at, check_holds, crystal_name, supercell_for
 
 Mechanism = Literal["vacancy", "interstitial", "knock-off", "exchange"]
 MECHANISMS: tuple[Mechanism, ...] = get_args(Mechanism)

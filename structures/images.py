@@ -7,8 +7,7 @@ from ase import Atoms
 from ase.constraints import FixAtoms
 from numpy.typing import ArrayLike, NDArray
 
-from .defects import Position, as_position
-from .orbits import SYMMETRY_TOLERANCE_A, Floats
+from .orbits import SYMMETRY_TOLERANCE_A, Floats, Position, as_position
 from .symmetry import symmetry_of
 
 _SAME_DEFECT_A = 0.3  # what spglib's shifts may be off for a defect that an operation does take to the other

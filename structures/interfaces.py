@@ -12,10 +12,10 @@ from ase.formula import Formula
 from ase.geometry import minkowski_reduce
 from numpy.typing import NDArray
 
-from .defects import crystal_name
 from .matching import FAR_STRAIN, Match, all_matches, best_matches, biot_strain, smallest_area_A2
 from .sites import Floats, lateral_distances_A
 from .slabs import check_miller, shown_miller
+from .supercells import crystal_name
 
 Miller = tuple[int, int, int]
 

@@ -7,7 +7,7 @@ from ase import Atoms
 from ase.geometry import complete_cell, find_mic
 from numpy.typing import NDArray
 
-from .bands import fixed_atoms
+from .fixed import fixed_atoms
 from .symmetry import symmetry_of
 
 Floats = NDArray[np.float64]

@@ -10,9 +10,9 @@ import numpy as np
 from ase import Atoms
 
 from .chains import SAME_SPOT_A, Lattice, Spot, homed, images_of_spots, lattice_of, moved, nearest
-from .defects import Position, as_position, crystal_name
 from .hops import Hop, Mechanism
-from .orbits import Floats
+from .orbits import Floats, Position, as_position
+from .supercells import crystal_name
 
 Steps = tuple[int, ...]
 """A lattice translation, in steps along the cell's vectors."""

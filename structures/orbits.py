@@ -10,9 +10,11 @@ from ase.data import atomic_numbers, covalent_radii
 from ase.geometry import minkowski_reduce
 from numpy.typing import NDArray
 
+from .periodic import check_periodic
 from .symmetry import symmetry_of
 
 Floats = NDArray[np.float64]
+Position = tuple[float, float, float]
 
 SYMMETRY_TOLERANCE_A = 0.05
 """How far an atom may be from where its symmetric image is."""
@@ -79,21 +81,6 @@ def symmetry(atoms: Atoms) -> spglib.SpglibDataset:
     """
     check_periodic(atoms)
     return symmetry_of(atoms, SYMMETRY_TOLERANCE_A, "crystal")
-
-
-def check_periodic(crystal: Atoms) -> None:
-    """
-    Refuse what is no crystal.
-
-    Raises
-    ------
-    ValueError
-        When it is not periodic in three directions.
-    """
-    if not crystal.pbc.all():
-        raise ValueError(
-            f"`crystal` is {crystal.symbols} with pbc {crystal.pbc.tolist()} but must be periodic in all three directions"
-        )
 
 
 def conventional_rows(crystal: Atoms) -> Floats:
@@ -174,3 +161,9 @@ def _voronoi_vertices(cell: Atoms) -> Floats:
     spots = np.asarray(Voronoi(points).vertices) @ np.linalg.inv(cell.cell.array)
     inside = spots[((spots > -1e-6) & (spots < 1 - 1e-6)).all(axis=1)]
     return np.asarray(inside[np.unique(inside.round(4), axis=0, return_index=True)[1]])
+
+
+def as_position(vector: Floats) -> Position:
+    """Give a vector as three plain numbers."""
+    x, y, z = (float(number) for number in vector)
+    return x, y, z

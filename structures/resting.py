@@ -10,7 +10,6 @@ from ase import Atoms
 from ase.geometry import find_mic
 
 from .adatoms import adatom_geometry
-from .defects import crystal_name
 from .sites import (
     Anchors,
     Floats,
@@ -22,6 +21,7 @@ from .sites import (
     lateral_position,
 )
 from .slab_sites import Kind, heights_A
+from .supercells import crystal_name
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 ASIDE_A = (0.25, 0.15)

@@ -8,7 +8,7 @@ from ase.constraints import FixAtoms
 from ase.data import covalent_radii
 from ase.neighborlist import natural_cutoffs, neighbor_list
 
-from .orbits import check_periodic
+from .periodic import check_periodic
 from .stacks import Floats, Integers, Stack, stack_planes
 
 _OVERLAP = 0.5  # of the sum of covalent radii: H2, the shortest bond there is, has 1.19 times its sum

@@ -11,20 +11,12 @@ from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
 
 from .bonds import Edge
-from .defects import Position, as_position, crystal_name
 from .network import Jump, Network
+from .orbits import Position, as_position
 from .resting import Rest, rest_position
-from .sites import (
-    SAME_SITE_A,
-    Anchors,
-    Floats,
-    LateralOperations,
-    Place,
-    all_anchors,
-    lateral_operations,
-    lateral_position,
-)
+from .sites import SAME_SITE_A, Anchors, Floats, LateralOperations, Place, all_anchors, lateral_operations, lateral_position
 from .slab_sites import heights_A
+from .supercells import crystal_name
 
 _ALIKE = 0.98  # cosine of two polygons of one terrace
 _RIVAL = 0.95  # part of the largest area that is a rival to it

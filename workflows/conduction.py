@@ -14,9 +14,10 @@ from .arrhenius import agreement, arrhenius
 from .diffusivity import Diffusivity, interval
 from .order import MELTED, lindemann
 from .result import Outcome, Result, Status
+from .runs import equilibrated, mobile_ions
 from .sites import density_counts, find_sites, follow
 from .trajectory import Trajectory, read
-from .transport import convergence, displacements, equilibrated, mobile_ions, nernst_einstein_mS_per_cm, placed, transport
+from .transport import convergence, displacements, nernst_einstein_mS_per_cm, placed, transport
 
 Array = NDArray[np.float64]
 

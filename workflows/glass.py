@@ -14,9 +14,9 @@ from ..structures.rdf import Pair, RadialDistribution, first_shell, radial_distr
 from ..structures.scattering import sharpest_peak
 from .ledger import check_one_potential
 from .result import Outcome, Result, Status
-from .runs import run_of
+from .runs import equilibrated, run_of
 from .trajectory import Trajectory
-from .transport import displacements, equilibrated
+from .transport import displacements
 
 Array = NDArray[np.float64]
 

@@ -21,8 +21,8 @@ from .integrators import BAROSTAT_fs, Ensemble, Motion, after_forces, before_for
 from .md_conditions import check, default_timestep_fs, stride, thin_cell
 from .relax import isolated, misplaced, overlapping
 from .result import Outcome, Status
+from .runs import equilibrated, mobile_ions
 from .trajectory import Frames, append, begin, claimed, drop_after, read, write_atomically
-from .transport import equilibrated, mobile_ions
 
 _SAVED = ("step", "positions", "momenta", "cell", "forces", "stress", "potential_eV", "heat_eV", "chain_rate")
 Watch = Callable[[int], None]

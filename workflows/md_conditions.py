@@ -11,8 +11,8 @@ from ase.constraints import FixAtoms
 
 from ..potentials.base import Card
 from .integrators import DAMPING_fs
+from .runs import mobile_ions
 from .trajectory import estimated_bytes
-from .transport import mobile_ions
 
 HEAVY_u = 6.0
 """Where the lightest mass is below, there is hydrogen."""

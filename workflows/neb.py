@@ -12,8 +12,8 @@ from ..potentials.base import Potential
 from ..structures.bands import Approach, closest_approach, farthest_A, interpolated, matched, path_lengths_A, straight
 from .band import along
 from .path import Band, Course, End, mirror_between, parted
-from .result import Outcome, Result, Status
-from .together import Asking, Memory, Watch, together
+from .result import Memory, Outcome, Result, Status
+from .together import Asking, Watch, together
 
 CLOSED_eV = 0.001
 """Forward minus reverse barrier and the end points' difference agree when they are nearer than this."""

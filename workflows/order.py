@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..structures.defects import shortest_vector_A
+from ..structures.supercells import shortest_vector_A
 from .trajectory import Trajectory
 from .transport import displacements
 

@@ -10,7 +10,8 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from ..potentials.base import Prediction
-from ..structures.bands import fixed_atoms, respaced
+from ..structures.bands import respaced
+from ..structures.fixed import fixed_atoms
 from ..structures.mirrors import Mirror, mirror_of
 from .band import projected, springs, tangents
 from .descent import Descent

@@ -14,7 +14,7 @@ from ..structures.freezing import freeze_except
 from ..structures.hop_ends import hop_end
 from ..structures.images import imaged
 from ..structures.islands import place_island
-from ..structures.metals import slab_from_bulk
+from ..structures.metal_slabs import slab_from_bulk
 from ..structures.voids import fill_void
 from .bulk import bulk_modulus
 from .conduction import arrhenius_of_runs, sites_of_run, transport_of_run

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from ase import Atoms
+
+from ..potentials.base import Prediction
 
 
 class Status(StrEnum):
@@ -104,3 +106,16 @@ def title(function: str, about: Mapping[str, Any]) -> str:
     place = " on ".join(str(about[name]) for name in ("metal", "host") if about.get(name))
     where = f", {about['site']}" if about.get("site") else ""
     return f"{function} {place}{where}".rstrip()
+
+
+class Memory(Protocol):
+    """Energies and forces (no stresses) of a calculation by the structure's digest, kept across kills.
+
+    A dict will do where no kill is feared.
+    """
+
+    def get(self, digest: str, /) -> Prediction | None:
+        """Return what was predicted for a structure."""
+
+    def update(self, new: Mapping[str, Prediction], /) -> None:
+        """Keep predictions."""

@@ -9,7 +9,8 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from ..potentials.base import Prediction
-from ..structures.bands import SIDES, around, fixed_atoms
+from ..structures.bands import SIDES, around
+from ..structures.fixed import fixed_atoms
 from .descent import Descent
 
 Floats = NDArray[np.float64]

@@ -18,8 +18,7 @@ from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from ..potentials.base import Prediction
-from .result import Result, Status
-from .together import Memory
+from .result import Memory, Result, Status
 
 SCHEMA = 2
 WAIT_FOR_LOCK_S = 60

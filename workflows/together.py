@@ -7,13 +7,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 from ase import Atoms
 
 from ..potentials.base import Potential, Prediction
-from .result import Outcome
+from .result import Memory, Outcome
 
 Asking = Generator[Sequence[Atoms], Sequence[Prediction], Outcome]
 """A calculation: it yields structures, is sent a prediction of each, and returns its outcome in the end. It draws no random
@@ -21,19 +20,6 @@ numbers and looks at no clock, so the same predictions always lead it along the 
 Watch = Callable[[int], None]
 WINDOW = 8
 """How many calculations go on at the same time; more gain nothing on a few cores."""
-
-
-class Memory(Protocol):
-    """Energies and forces (no stresses) of a calculation by the structure's digest, kept across kills.
-
-    A dict will do where no kill is feared.
-    """
-
-    def get(self, digest: str, /) -> Prediction | None:
-        """Return what was predicted for a structure."""
-
-    def update(self, new: Mapping[str, Prediction], /) -> None:
-        """Keep predictions."""
 
 
 @dataclass

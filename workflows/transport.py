@@ -10,6 +10,7 @@ from ase import units
 from numpy.typing import NDArray
 
 from .diffusivity import Diffusivity, charge_diffusivity, diffusivity, interval, mean_squared
+from .runs import mobile_ions
 from .trajectory import Trajectory
 
 Array = NDArray[np.float64]
@@ -105,26 +106,6 @@ def transport(trajectory: Trajectory, mobile: str, temperature_K: float, charge_
     return Transport(tracer, charge, haven, per_D * tracer.samples_cm2_per_s, per_D * collective, sentences)
 
 
-def mobile_ions(symbols: list[str], mobile: str) -> NDArray[np.bool_]:
-    """Return which atoms are the mobile ones, shape ``(n_atoms,)``.
-
-    Raises
-    ------
-    ValueError
-        There are none.
-
-    Examples
-    --------
-    >>> mobile_ions(["K", "S", "K"], "K").tolist()
-    [True, False, True]
-    """
-    if mobile not in symbols:
-        known = ", ".join(sorted(set(symbols)))
-        raise ValueError(f"`mobile` is {mobile!r} but the structure holds {known}: choose one of these")
-    is_mobile: NDArray[np.bool_] = np.array(symbols) == mobile
-    return is_mobile
-
-
 def displacements(trajectory: Trajectory, framework: NDArray[np.bool_]) -> Array:
     """Return unwrapped displacements since the first frame, seen from the framework (`placed`), in the mean cell.
 
@@ -194,23 +175,6 @@ def nernst_einstein_mS_per_cm(
     thermal_J = temperature_K * units.kB * units._e
     siemens_per_m = concentration_per_m3 * (charge_e * units._e) ** 2 * diffusivity_cm2_per_s * 1e-4 / thermal_J
     return float(siemens_per_m * 10)
-
-
-def equilibrated(series: Array) -> int:
-    """Return from which entry on a series fluctuates about a mean.
-
-    Leaves out the start without which the standard error of the mean is least (MSER: K. P. White, Simulation 69, 323
-    (1997)), at most half of the series.
-
-    Examples
-    --------
-    >>> equilibrated(np.array([9.0, 5.0, 2.0, 1.0, 1.1, 0.9, 1.0, 1.1, 0.9, 1.0]))
-    3
-    """
-    n = np.arange(len(series), 0, -1)
-    centred = (series - series.mean())[::-1]
-    mean, square = np.cumsum(centred)[::-1] / n, np.cumsum(centred**2)[::-1] / n
-    return int(np.argmin(((square - mean**2) / n)[: max(1, len(series) // 2)]))
 
 
 def convergence(displacements_A: Array, frame_ps: float, species: str = "ions") -> Convergence:

@@ -10,9 +10,9 @@ from ase.units import _amu, _e
 from numpy.typing import NDArray
 
 from ..potentials.base import Potential, Prediction
-from ..structures.bands import fixed_atoms
-from .result import Outcome, Status
-from .together import Asking, Memory, Watch, together
+from ..structures.fixed import fixed_atoms
+from .result import Memory, Outcome, Status
+from .together import Asking, Watch, together
 
 DISPLACEMENT_A = 0.04
 """So large since a learnt potential may have a kink in the middle of a symmetric saddle: with 0.015 Å the jump of sodium in

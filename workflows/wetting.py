@@ -15,9 +15,8 @@ from ..structures.islands import area_A2, half_ball
 from ..structures.wetting import Lying, contact_angle_deg, layers, lying, surface_area_A2
 from .ledger import adsorption_from
 from .result import Outcome, Result, Status
-from .runs import run_of
+from .runs import equilibrated, run_of
 from .trajectory import Trajectory
-from .transport import equilibrated
 
 Array = NDArray[np.float64]
 

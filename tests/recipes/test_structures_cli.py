@@ -9,9 +9,10 @@ from ase.io import read, write
 from typer.testing import CliRunner
 
 from philic.recipes.cli import app
-from philic.recipes.draw import draw, gaps_A
+from philic.recipes.draw import draw
 from philic.recipes.hosts import host_atoms, read_host
 from philic.structures.catalogue import entries
+from philic.structures.periodic import gaps_A
 
 
 def run(*arguments: object) -> tuple[int, str, str]:

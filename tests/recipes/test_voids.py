@@ -5,7 +5,8 @@ import pytest
 from ase.build import bulk
 
 from philic.recipes.voids import ASIDE_A, void_trials, voids_that_hold
-from philic.structures.defects import interstitial_sites, supercell_for
+from philic.structures.defects import interstitial_sites
+from philic.structures.supercells import supercell_for
 from philic.structures.voids import fill_void
 from philic.workflows.flow import Step
 from philic.workflows.result import Result, Status

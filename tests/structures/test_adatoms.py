@@ -11,13 +11,7 @@ from ase.geometry import find_mic, get_distances
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from philic.structures.adatoms import (
-    adatom_geometry,
-    image_distance_A,
-    lateral_shift_A,
-    place_adatoms,
-    spread_sites,
-)
+from philic.structures.adatoms import adatom_geometry, image_distance_A, lateral_shift_A, place_adatoms, spread_sites
 from philic.structures.carbon import carbon_host, graphene
 from philic.structures.metals import METALS
 from philic.structures.sites import Site, adsorption_sites

@@ -5,15 +5,7 @@ from ase.build import add_adsorbate, bulk, fcc100
 from ase.constraints import FixAtoms
 from ase.geometry import find_mic
 
-from philic.structures.bands import (
-    closest_approach,
-    farthest_A,
-    interpolated,
-    matched,
-    path_lengths_A,
-    respaced,
-    straight,
-)
+from philic.structures.bands import closest_approach, farthest_A, interpolated, matched, path_lengths_A, respaced, straight
 from philic.structures.hops import end_points, hops
 from philic.structures.mirrors import mirror_of
 

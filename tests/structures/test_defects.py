@@ -12,17 +12,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.spatial import cKDTree  # type: ignore[import-untyped]
 
-from philic.structures.defects import (
-    formal_charge,
-    frenkel_pair,
-    interstitial,
-    interstitial_sites,
-    shortest_vector_A,
-    supercell_for,
-    vacancy,
-    vacancy_sites,
-)
+from philic.structures.charges import formal_charge
+from philic.structures.defects import frenkel_pair, interstitial, interstitial_sites, vacancy, vacancy_sites
 from philic.structures.dumbbells import dumbbell
+from philic.structures.supercells import shortest_vector_A, supercell_for
 from philic.structures.symmetry import symmetry_of
 
 KF = bulk("KF", "rocksalt", a=5.34)

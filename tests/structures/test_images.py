@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from philic.structures.adatoms import place_adatoms
 from philic.structures.carbon import carbon_host
-from philic.structures.defects import supercell_for
 from philic.structures.hops import end_points, hops
 from philic.structures.images import Image, image_of, imaged
 from philic.structures.sites import all_anchors, site_names
 from philic.structures.slabs import slab
+from philic.structures.supercells import supercell_for
 
 CU = bulk("Cu", cubic=True)
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from philic.structures.carbon import graphene
 from philic.structures.interfaces import coherent, film_gap_A, halves, interfaces, shift_film, terminations
 from philic.structures.matching import all_matches, best_matches, biot_strain
-from philic.structures.metals import bulk_metal, slab_from_bulk
+from philic.structures.metal_slabs import slab_from_bulk
+from philic.structures.metals import bulk_metal
 
 K = bulk_metal("K")
 KF = bulk("KF", "rocksalt", a=5.34, cubic=True)

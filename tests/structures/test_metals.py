@@ -7,7 +7,8 @@ from ase import Atoms
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from philic.structures.metals import METALS, bulk_metal, slab_from_bulk
+from philic.structures.metal_slabs import slab_from_bulk
+from philic.structures.metals import METALS, bulk_metal
 
 index = st.integers(-3, 3)
 millers = st.tuples(index, index, index).filter(any)

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from philic.structures.adatoms import sites_reached
 from philic.structures.carbon import carbon_host, graphene
 from philic.structures.crystals import crystal
-from philic.structures.metals import bulk_metal, slab_from_bulk
+from philic.structures.metal_slabs import slab_from_bulk
+from philic.structures.metals import bulk_metal
 from philic.structures.molecules import MOLECULES, metal_cluster, molecule
 from philic.structures.mxenes import mxene
 from philic.structures.placing import contact_A, monolayer, place

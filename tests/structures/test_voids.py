@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from ase.build import bulk
 
-from philic.structures.defects import interstitial_sites, supercell_for
+from philic.structures.defects import interstitial_sites
 from philic.structures.hops import hops
-from philic.structures.voids import fill_void, second_void, void_near
+from philic.structures.second_void import second_void
+from philic.structures.supercells import supercell_for
+from philic.structures.voids import fill_void, void_near
 
 A = 5.431
 SILICON = bulk("Si", a=A)

@@ -5,7 +5,8 @@ import pytest
 
 from philic.structures.adatoms import place_adatoms
 from philic.structures.carbon import graphene
-from philic.structures.metals import bulk_metal, slab_from_bulk
+from philic.structures.metal_slabs import slab_from_bulk
+from philic.structures.metals import bulk_metal
 from philic.workflows.gate import gate, surface_energy_J_per_m2
 from philic.workflows.result import Result, Status
 

@@ -6,11 +6,11 @@ from ase import Atoms
 
 from philic.workflows.arrhenius import arrhenius
 from philic.workflows.diffusivity import interval
+from philic.workflows.runs import mobile_ions
 from philic.workflows.trajectory import Frames, Trajectory
 from philic.workflows.transport import (
     convergence,
     displacements,
-    mobile_ions,
     nernst_einstein_mS_per_cm,
     placed,
     species_curves,
