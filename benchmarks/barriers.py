@@ -13,9 +13,9 @@ import numpy as np
 from ase import Atoms
 from scipy.stats import spearmanr
 
-from philic.workflows.fireworks import run_here
-from philic.workflows.flow import Derived, Flow, Step
-from philic.workflows.store import Store
+from philic.workflows.engine.fireworks import run_here
+from philic.workflows.engine.flow import Derived, Flow, Step
+from philic.workflows.stores.store import Store
 
 FMAX_eV_PER_A = 0.05
 

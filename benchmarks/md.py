@@ -22,8 +22,8 @@ from rich.console import Console
 from rich.table import Table
 
 from philic.potentials import load
-from philic.workflows.integrators import Ensemble, begin_motion
-from philic.workflows.md import md
+from philic.workflows.dynamics.integrators import Ensemble, begin_motion
+from philic.workflows.dynamics.md import md
 
 TIMESTEP_fs, TEMPERATURE_K, STEPS, STEPS_OF_SEVERAL, BLOCK = 2.0, 300.0, 500, 20, 10
 CELLS = {

@@ -1,4 +1,4 @@
-"""Force calls that bands need with EMT: what the way down in `philic.workflows.descent` rests on.
+"""Force calls that bands need with EMT: what the way down in `philic.workflows.neb.descent` rests on.
 
 Run ``python benchmarks/neb.py`` (a minute on two cores). All begin from the same images, end points relaxed to
 0.01 eV/Å, and stop at 0.05 eV/Å (ASE counts its springs' forces too) or after 100 moves (``!``). Behind the force calls
@@ -18,11 +18,11 @@ from rich.table import Table
 
 from philic.potentials import load
 from philic.potentials.calculator import PotentialCalculator
-from philic.structures.bands import farthest_A, interpolated, matched, straight
-from philic.workflows.neb import band
-from philic.workflows.path import Course, End
-from philic.workflows.relax import relax
-from philic.workflows.together import together
+from philic.structures.jumps.paths import farthest_A, interpolated, matched, straight
+from philic.workflows.neb.neb import band
+from philic.workflows.neb.path import Course, End
+from philic.workflows.steps.relax import relax
+from philic.workflows.steps.together import together
 
 FMAX_eV_PER_A, MOVES = 0.05, 100
 

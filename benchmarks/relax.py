@@ -1,4 +1,4 @@
-"""Force calls that optimisers need for potassium on doped graphene: what the choice in `philic.workflows.relax` rests on.
+"""Force calls that optimisers need for K on doped graphene: what the choice in `philic.workflows.steps.relax` rests on.
 
 Run ``python benchmarks/relax.py`` (some minutes on two cores). Each optimiser starts from the same geometry, a
 relaxed host with K placed over a hollow, and stops at 0.02 eV/Å or after 300 calls (``!``). Behind the calls: energy at the
@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.table import Table
 
 from philic.potentials import load
-from philic.structures.adatoms import place_adatoms
-from philic.structures.carbon import carbon_host
-from philic.structures.sites import adsorption_sites
-from philic.workflows.relax import relax
+from philic.structures.carbons.carbon import carbon_host
+from philic.structures.sites.adatoms import place_adatoms
+from philic.structures.sites.sites import adsorption_sites
+from philic.workflows.steps.relax import relax
 
 HOSTS = ("pristine", "N", "vacancy", "S", "O-P", "O-C-B")
 STEPS, FMAX_eV_PER_A = 300, 0.02

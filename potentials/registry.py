@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cache
 
-from . import analytic, chgnet, mace
+from . import analytic
 from .base import Card, Fingerprint, Kind, Potential
+from .chgnet import potential as chgnet
+from .mace import potential as mace
 
 KINDS: tuple[Kind, ...] = (chgnet.KIND, mace.KIND, analytic.EMT, analytic.LENNARD_JONES)
 

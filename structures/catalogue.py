@@ -11,9 +11,10 @@ from typing import Literal, NamedTuple
 import spglib
 from ase import Atoms
 
-from . import crystals, graphite, molecules, mxenes
-from .carbon import DOPANTS, TRANSITION_METALS, carbon_host
-from .metals import METALS, check_metal
+from .carbons import graphite, mxenes
+from .carbons.carbon import DOPANTS, TRANSITION_METALS, carbon_host
+from .crystals import crystals, molecules
+from .crystals.metals import METALS, check_metal
 
 NO_SPACE_GROUP = "-"
 SHEET_PREFIX = "graphene:"
@@ -347,7 +348,7 @@ def _crystal(name: str, metals: tuple[str, ...], disordered: Collection[str | No
         chosen = metal if metals else None
         if chosen not in disordered:
             return crystals.crystal(name, chosen)
-        from .orderings import ordered
+        from .crystals.orderings import ordered
 
         return ordered(name, chosen)
 

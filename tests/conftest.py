@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from philic.potentials import mace as philic_mace
+from philic.potentials.mace import potential as philic_mace
 
 settings.register_profile("steady", derandomize=True, deadline=None)  # the same examples every time: a red run is a change
 settings.load_profile("steady")

@@ -1,6 +1,7 @@
 """The house: folders are floors, and a floor imports only from below."""
 
 import ast
+import graphlib
 import subprocess
 import sys
 import tomllib
@@ -12,35 +13,69 @@ import pytest
 import philic
 
 HOUSE = Path(philic.__file__).parent
+REPOSITORY = Path(__file__).parents[1]
 FLOORS = {
     "structures": set(),
     "potentials": set(),
     "workflows": {"structures", "potentials"},
     "recipes": {"structures", "potentials", "workflows"},
 }
-FILES = sorted(path for floor in FLOORS for path in (HOUSE / floor).glob("*.py"))
+ROOMS = {  # rooms and single files of a floor, in the order in which they may import each other
+    "structures": "symmetry crystals carbons surfaces sites defects jumps contacts measures catalogue",
+    "potentials": "calculator base torch_threads references analytic chgnet mace registry __init__",
+    "workflows": "stores steps neb dynamics transport analyses engine fireworks",
+    "recipes": "parts adsorption dynamics barriers glasses wetting command_line",
+}
+FILES = sorted(path for floor in FLOORS for path in (HOUSE / floor).rglob("*.py"))
+MODULES = {path: ("philic", *path.relative_to(HOUSE).with_suffix("").parts) for path in FILES}
 HEAVY = ("torch", "mace", "chgnet", "pymatgen", "fireworks", "e3nn")
-REPOSITORY = Path(__file__).parents[1]
 
 
-def imports(path, top_only=False):
-    """Yield each imported module's parts, with ``philic`` for what is relative to the package."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    nodes = tree.body if top_only else ast.walk(tree)
-    for node in nodes:
+def imports(path):
+    """Yield what a file imports, names included, as parts of a dotted path that begins with ``philic`` where it is ours."""
+    package = MODULES[path][:-1]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            yield from (alias.name.split(".") for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.level:
-            base = ["philic", path.parent.name][: 3 - node.level]
-            yield base + (node.module.split(".") if node.module else [node.names[0].name])
+            yield from (tuple(alias.name.split(".")) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            yield node.module.split(".")
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            module = (*base, *(node.module.split(".") if node.module else ()))
+            yield from ((*module, alias.name) for alias in node.names)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.name}")
-def test_a_folder_imports_only_from_below(path):
-    allowed = FLOORS[path.parent.name] | {path.parent.name, "__version__"}
-    assert {parts[1] for parts in imports(path) if parts[0] == "philic"} <= allowed
+def ours(path):
+    """Give the files of the package that a file imports."""
+    known = {module: other for other, module in MODULES.items()}
+    found = {parts[:n] for parts in imports(path) for n in range(2, len(parts) + 1)}
+    return {known[module] for module in found & known.keys()}
+
+
+def test_no_room_is_forgotten():
+    for floor, rooms in ROOMS.items():
+        there = {module[2] for module in MODULES.values() if module[1] == floor}
+        assert there - {"__init__"} == set(rooms.split()) - {"__init__"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(HOUSE)))
+def test_a_floor_imports_from_below_and_a_room_from_rooms_before_it(path):
+    _, floor, room, *_ = MODULES[path]
+    rooms = ROOMS[floor].split()
+    for parts in imports(path):
+        if parts[0] != "philic" or parts[1] == "__version__":
+            continue
+        assert parts[1] in FLOORS[floor] | {floor}
+        if parts[1] == floor:
+            assert rooms.index(parts[2]) <= rooms.index(room), f"{room} imports {parts[2]}"
+
+
+def test_no_files_import_each_other_in_a_circle():
+    list(graphlib.TopologicalSorter({path: ours(path) - {path} for path in FILES}).static_order())
+
+
+@pytest.mark.parametrize("room", sorted({path.parent for path in FILES}), ids=lambda path: str(path.relative_to(HOUSE)))
+def test_a_room_says_what_belongs_there_and_is_not_too_full(room):
+    assert (room / "__init__.py").read_text(encoding="utf-8").startswith('"""')
+    assert len(list(room.glob("*.py"))) <= 11
 
 
 @pytest.mark.parametrize(
@@ -49,9 +84,9 @@ def test_a_folder_imports_only_from_below(path):
         ("torch", "potentials"),
         ("mace", "potentials"),
         ("chgnet", "potentials"),
-        ("fireworks", "workflows/fireworks.py"),
-        ("sqlalchemy", "workflows/store.py"),
-        ("typer", "recipes/"),
+        ("fireworks", "workflows/engine/fireworks.py"),
+        ("sqlalchemy", "workflows/stores/"),
+        ("typer", "recipes/command_line/"),
     ],
 )
 def test_a_package_is_known_in_one_place(package, only):
@@ -65,7 +100,7 @@ def test_the_command_line_is_quick():
     code = (
         "import sys, time\n"
         "import philic\n"
-        "from philic.recipes.cli import app\n"
+        "from philic.recipes.command_line.cli import app\n"
         "from typer.testing import CliRunner\n"
         "assert CliRunner().invoke(app, ['--help']).exit_code == 0\n"
         f"loaded = [name for name in {(*HEAVY, 'ase', 'numpy', 'sqlalchemy', 'pydantic')!r} if name in sys.modules]\n"
@@ -79,8 +114,8 @@ def test_planning_loads_no_model():
     code = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from philic.recipes.files import read\n"
-        "from philic.recipes.run import prepare\n"
+        "from philic.recipes.command_line.recipe_files import read\n"
+        "from philic.recipes.command_line.run import prepare\n"
         "prepare(read('k-philic-dopants'), Path('nowhere.db'))\n"
         f"loaded = [name for name in {HEAVY!r} if name in sys.modules]\n"
         "assert not loaded, loaded\n"

@@ -8,9 +8,9 @@ import pytest
 
 import philic
 
-ROOMS = ("structures", "potentials", "workflows", "recipes")
+FOREIGN = {"tests", "benchmarks", "docs", "build"}  # in a clone they lie beside the package's own folders
 MODULES = [
-    f"philic.{room}.{module.name}" for room in ROOMS for module in pkgutil.iter_modules([f"{philic.__path__[0]}/{room}"])
+    module.name for module in pkgutil.walk_packages(philic.__path__, "philic.") if FOREIGN.isdisjoint(module.name.split("."))
 ]
 
 

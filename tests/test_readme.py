@@ -17,7 +17,7 @@ def blocks(language):
 
 
 def philic(line, cwd):
-    command = [sys.executable, "-m", "philic.recipes.cli", *shlex.split(line)[1:]]
+    command = [sys.executable, "-m", "philic.recipes.command_line.cli", *shlex.split(line)[1:]]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
 
 

@@ -7,7 +7,7 @@ import pytest
 from ase.neighborlist import natural_cutoffs, neighbor_list
 
 from philic.structures.catalogue import Entry, entries, facts, families, find, host, space_group
-from philic.structures.metals import METALS
+from philic.structures.crystals.metals import METALS
 
 BUILT = [
     pytest.param(entry, metal, id=f"{entry.name}/{metal}")

@@ -1,0 +1,1 @@
+"""CHGNet, whose weights ship inside its wheel."""

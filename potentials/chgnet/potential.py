@@ -1,0 +1,144 @@
+"""CHGNet, a universal graph network whose weights ship inside its wheel.
+
+Deng et al., Nat. Mach. Intell. 5, 1031 (2023). The 0.3.0 weights were trained on energies with the Materials
+Project's MP2020 corrections (about -0.43 eV per F and -0.6 eV per O): never mix them with another model's or
+with raw DFT.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import warnings
+from collections.abc import Sequence
+from functools import cache, partial
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..base import Card, Fingerprint, Kind, Predict, Prediction, nothing_known, sha256_of_file
+from ..torch_threads import import_torch, map_in_threads
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+CUTOFF_A, ANGLE_CUTOFF_A = 6.0, 3.0  # atom graph and bond graph; README.md of the pretrained weights
+N_ELEMENTS = 94  # H to Pu: rows of the embedding, chgnet.model.encoders.AtomEmbedding
+
+_WEIGHTS = {"chgnet": "0.3.0", "chgnet:r2scan": "r2scan"}
+_DESCRIPTIONS = {
+    "chgnet": "CHGNet 0.3.0, PBE(+U) with MP2020 corrections, 94 elements; the default, weights included",
+    "chgnet:r2scan": "CHGNet fine-tuned to r2SCAN, 94 elements; weights included",
+}
+_FACTS = {  # functional, cohesive energies to use with it, training set: README.md of the pretrained weights
+    "chgnet": ("PBE and PBE+U, MP2020 corrections", "PBE_MatPES", "MPtrj"),
+    "chgnet:r2scan": (
+        "r2SCAN",
+        "r2SCAN_MatPES",
+        "MPtrj, then MP-r2SCAN (doi 10.6084/m9.figshare.28245650.v2)",
+    ),
+}
+
+
+def _card(name: str) -> Card:
+    from ase.data import chemical_symbols
+
+    functional, cohesive_reference, training_set = _FACTS[name]
+    return Card(
+        name=name,
+        description=_DESCRIPTIONS[name],
+        functional=functional,
+        cohesive_reference=cohesive_reference,
+        training_set=training_set,
+        elements=frozenset(chemical_symbols[1 : N_ELEMENTS + 1]),
+        cutoff_A=CUTOFF_A,
+        seconds_per_atom_call=1.7e-3,  # K on graphene, 33 atoms, lists of 8: 43 to 65 ms on two cores
+    )
+
+
+@cache
+def _fingerprint(name: str) -> Fingerprint:
+    return Fingerprint(name, sha256_of_file(_weights_file(name)), "float32", "none", "chgnet", version("chgnet"))
+
+
+def _weights_file(name: str) -> Path:
+    """Return the weights inside the installed package, found without importing it."""
+    spec = find_spec("chgnet")
+    assert spec is not None, "chgnet is a dependency of philic"
+    assert spec.origin is not None
+    (path,) = (Path(spec.origin).parent / "pretrained" / _WEIGHTS[name]).glob("*.pth.tar")
+    return path
+
+
+def _load(name: str) -> Any:
+    """Load the model on the CPU, silently."""
+    import_torch()
+    from chgnet.model.model import CHGNet
+
+    from .layers import rearrange
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        model = CHGNet.load(model_name=_WEIGHTS[name], use_device="cpu", verbose=False)
+    return rearrange(model)
+
+
+def _predict(model: Any, structures: Sequence[Atoms], stress: bool) -> list[Prediction]:
+    """Evaluate structures; one with an isolated atom gets NaN, for CHGNet never saw one."""
+    from .graphs import crystal_graph
+
+    for atoms in structures:
+        if atoms.cell.rank < 3:
+            raise ValueError(
+                f"the cell of {atoms.get_chemical_formula()} has no volume but CHGNet needs three cell "
+                "vectors; give it a box, for instance with atoms.center(vacuum=10)"
+            )
+    with warnings.catch_warnings():
+        # chgnet copies the volumes, which it does not use here, out of tensors with a gradient.
+        warnings.filterwarnings("ignore", message="Converting a tensor with requires_grad", category=UserWarning)
+        graphs = ((atoms, crystal_graph(atoms, CUTOFF_A, ANGLE_CUTOFF_A)) for atoms in structures)
+        return map_in_threads(partial(_predict_one, model, stress), graphs)
+
+
+def _predict_one(model: Any, stress: bool, pair: tuple[Atoms, Any]) -> Prediction:
+    """Call the model and differentiate once, by fractional coordinates and cell vectors together.
+
+    CHGNet's own prediction keeps the graph for training and differentiates twice. The site energies are summed in
+    float64, which rounds less than CHGNet's energy per atom times the number of atoms.
+    """
+    atoms, graph = pair
+    n_isolated = len(atoms) - len(graph.atom_graph.reshape(-1, 2)[:, 0].unique())
+    if n_isolated:
+        sentence = f"{n_isolated} atom(s) have no neighbour within {CUTOFF_A:g} angstrom; it knows no free atoms"
+        return nothing_known(atoms, stress, sentence)
+    torch = import_torch()
+    (site_energies,) = model.forward([graph], task="e", return_site_energies=True)["site_energies"]
+    inputs = [graph.atom_frac_coord] + [graph.lattice] * stress
+    by_frac, *by_lattice = (g.double().numpy() for g in torch.autograd.grad(site_energies.sum(), inputs))
+    return _prediction(atoms, float(site_energies.double().sum()), by_frac, by_lattice[0] if stress else None)
+
+
+def _prediction(atoms: Atoms, energy_eV: float, by_frac: Any, by_lattice: Any) -> Prediction:
+    """Turn derivatives by fractional coordinates and cell vectors (rows) into forces and stress."""
+    cell = atoms.cell.array
+    forces = -by_frac @ np.linalg.inv(cell).T
+    if by_lattice is None:
+        return Prediction(energy_eV, forces)
+    stress = cell.T @ by_lattice / abs(np.linalg.det(cell))
+    stress = (stress + stress.T) / 2
+    return Prediction(energy_eV, forces, stress[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]])
+
+
+def _loaded_predict(name: str) -> Predict:
+    return partial(_predict, _load(name))
+
+
+KIND = Kind(
+    prefix="chgnet",
+    variants=lambda: _DESCRIPTIONS,
+    fingerprint=_fingerprint,
+    card=_card,
+    predict=_loaded_predict,
+)

@@ -1,0 +1,1 @@
+"""MACE models: files of your own and the foundation models mace-torch knows."""

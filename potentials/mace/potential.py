@@ -1,0 +1,161 @@
+"""MACE models: the foundation models mace-torch knows, and files of your own.
+
+Batatia et al., arXiv:2401.00096. The weights are downloaded once by mace-torch into its own cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache, partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..base import Card, Fingerprint, Kind, Predict, Prediction, sha256_of_file
+from ..torch_threads import import_torch, map_in_threads
+from .files import PREFIX, file_dtype, foundation_urls, parse, resolve, weights_file
+from .importing import _old_torchscript, import_mace
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+_DEFAULT_HEADS = {"mh-0": "omat_pbe", "mh-1": "omat_pbe"}  # not verified: the release notes could not be read
+
+# Functional, cohesive energies to use with it and training set, by the part of the name that says so; first
+# match wins. Source: github.com/ACEsuit/mace-foundations, README.md; the mh models are not in the one read.
+_FACTS = (
+    ("matpes-r2scan", "r2SCAN", "r2SCAN_MatPES", "OMat24, then MatPES-r2SCAN"),
+    ("matpes-pbe", "PBE", "PBE_MatPES", "OMat24, then MatPES-PBE"),
+    ("mh-", "PBE and PBE+U (head omat_pbe)", "PBE_MatPES", "OMat24 and other heads"),
+    ("omat", "PBE and PBE+U", "PBE_MatPES", "OMat24"),
+    ("mpa", "PBE and PBE+U", "PBE_MatPES", "MPtrj and sAlex"),
+    ("", "PBE and PBE+U", "PBE_MatPES", "MPtrj"),
+)
+_UNKNOWN_FACTS = ("", "unknown: a file of your own", None, "unknown: a file of your own")
+_SECONDS_PER_ATOM_CALL = {"small": 4e-3, "medium": 1.1e-2}  # 51 atoms on two cores: 200 and 550 ms
+
+
+def _descriptions() -> dict[str, str]:
+    return {
+        f"{PREFIX}{model}": f"MACE foundation model, {functional}, trained on {training_set}; downloaded once"
+        for model in foundation_urls()
+        for _, functional, _, training_set in [_facts(model)]
+    }
+
+
+def _facts(model: str, head: str | None = None) -> tuple[str, str, str | None, str]:
+    """Return the facts of a foundation model by its name, or of a user's file or another head."""
+    if model not in foundation_urls():
+        return _UNKNOWN_FACTS
+    if head != _DEFAULT_HEADS.get(model) and head is not None:
+        return ("", f"that of the head {head}", None, f"that of the head {head}")
+    return next(facts for facts in _FACTS if facts[0] in model)
+
+
+def _card(name: str) -> Card:
+    """Return the facts; elements and cutoff are in the file, so this loads the model."""
+    from ase.data import chemical_symbols
+
+    model = parse(name).model
+    _, functional, cohesive_reference, training_set = _facts(model, parse(name).head)
+    calculator = _calculator(name)
+    return Card(
+        name=name,
+        description=_descriptions().get(f"{PREFIX}{model}", f"MACE model from the file {model}"),
+        functional=functional,
+        cohesive_reference=cohesive_reference,
+        training_set=training_set,
+        elements=frozenset(chemical_symbols[number] for number in calculator.z_table.zs),
+        cutoff_A=float(calculator.r_max),
+        seconds_per_atom_call=_SECONDS_PER_ATOM_CALL[_size(model)],
+    )
+
+
+def _size(model: str) -> str:
+    return "small" if "small" in model else "medium"
+
+
+def _fingerprint(name: str) -> Fingerprint:
+    """Return the fingerprint; a user's file counts by its name and content, wherever it lies."""
+    path, parts = weights_file(name), parse(name)
+    model = parts.model if parts.is_foundation else path.name
+    head = parts.head or _DEFAULT_HEADS.get(parts.model)
+    stat = path.stat()
+    sha256, dtype = _content(path, stat.st_mtime_ns, stat.st_size)
+    full_name = f"{PREFIX}{model}@{head}" if head else f"{PREFIX}{model}"
+    return Fingerprint(full_name, sha256, dtype, "none", "mace-torch", version("mace-torch"), head or "")
+
+
+@cache
+def _content(path: Path, mtime_ns: int, size: int) -> tuple[str, str]:
+    """Return checksum and dtype of a file; read again when its time or size changes."""
+    del mtime_ns, size
+    return sha256_of_file(path), file_dtype(path)
+
+
+@cache
+def _calculator(name: str) -> Any:
+    """Load the model in the dtype of its file; mace's calculator knows its elements and heads."""
+    path, parts = weights_file(name), parse(name)
+    import_mace()
+    torch = import_torch()
+    from mace.calculators.mace import MACECalculator, get_model_dtype
+
+    with _old_torchscript():
+        model = torch.load(path, map_location="cpu", weights_only=False)
+    head = _chosen_head(name, getattr(model, "heads", ["Default"]), parts.head or _DEFAULT_HEADS.get(parts.model))
+    # mace would convert a model silently to another dtype: give it the one the model has.
+    return MACECalculator(models=[model], device="cpu", default_dtype=get_model_dtype(model), head=head)
+
+
+def _chosen_head(name: str, heads: Sequence[str], head: str | None) -> str:
+    """Return the head to use; mace would fall back to the last one silently."""
+    if head is None and len(heads) == 1:
+        return heads[0]
+    if head is not None and head in heads:
+        return head
+    raise ValueError(f"{head!r} is not a head of {name!r}; choose one of {', '.join(heads)} and write mace:MODEL@HEAD")
+
+
+def _predict(calculator: Any, structures: Sequence[Atoms], stress: bool) -> list[Prediction]:
+    """Evaluate structures, one a call, with torch's default dtype, which mace reads, as the model's."""
+    from mace.tools import torch_tools
+
+    with torch_tools.default_dtype(calculator.default_dtype):
+        return map_in_threads(partial(_call, calculator, stress), (_graph(calculator, atoms) for atoms in structures))
+
+
+def _graph(calculator: Any, atoms: Atoms) -> Any:
+    from mace.data import AtomicData, KeySpecification, config_from_atoms
+    from mace.tools.torch_geometric import Batch
+
+    config = config_from_atoms(atoms, KeySpecification(), head_name=calculator.head)
+    data = AtomicData.from_config(
+        config, z_table=calculator.z_table, cutoff=calculator.r_max, heads=calculator.available_heads
+    )
+    return Batch.from_data_list([data])  # type: ignore[no-untyped-call]
+
+
+def _call(calculator: Any, stress: bool, graph: Any) -> Prediction:
+    """Call the model once."""
+    output = calculator.models[0](graph.to_dict(), compute_stress=stress)
+    energy = float(output["energy"].detach().double())
+    forces = output["forces"].detach().double().numpy()
+    if not stress:
+        return Prediction(energy, forces)
+    tensor = output["stress"].detach().double().numpy()[0]
+    return Prediction(energy, forces, tensor[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]])
+
+
+def _loaded_predict(name: str) -> Predict:
+    return partial(_predict, _calculator(name))
+
+
+KIND = Kind(
+    prefix="mace",
+    variants=_descriptions,
+    fingerprint=_fingerprint,
+    card=_card,
+    predict=_loaded_predict,
+    resolve=resolve,
+)

@@ -1,0 +1,1 @@
+"""Which host holds the metal best?"""

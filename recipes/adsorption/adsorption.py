@@ -1,0 +1,255 @@
+"""Where on which host does the metal hold best? Adsorption of Li, Na or K on carbons, slabs and sheets."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import Annotated, Any, Literal
+
+from ase import Atoms
+from pydantic import (
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+)
+
+from ...potentials import card
+from ...structures.sites.adatoms import adatom_spacing_A, place_adatoms, spread_sites
+from ...structures.sites.sites import Site, adsorption_sites
+from ...workflows.engine.flow import Derived, Flow, Step
+from ...workflows.stores.result import Result, Status
+from ..parts.gate import MetalSteps, metal_steps
+from ..parts.kinds import Known, OneOrMore, no_results
+from ..parts.substrates import KINDS, PRISTINE, Substrates, carbon_name, is_carbon
+
+SAME_MINIMUM_eV = 0.002
+"""Relaxations that end closer than this ended in the same minimum."""
+ADATOM_HEIGHT_A = 4.0
+"""No bound Li, Na or K stands higher over a sheet."""
+
+
+class Adsorption(Substrates):
+    """Parameters of the recipe."""
+
+    dopants: OneOrMore = Field((), description="what replaces carbon: N, O-B (bonded), O-C-B (one carbon between)")
+    hosts: OneOrMore = Field(
+        (), description="carbons (vacancy, pyridinic-3N, Co-N4 …), faces of crystals (Cu(111), MF(100)), sheets, files"
+    )
+    adatoms: PositiveInt = Field(1, description="metal atoms per sheet")
+    sites: Annotated[OneOrMore, Field(min_length=1)] = Field(KINDS, description="kinds of sites: top, bridge, hollow")
+    near_A: PositiveFloat | Literal["all"] = Field(2.0, description="sites up to this far from the defect, or `all`")
+    fmax_eV_per_A: PositiveFloat = Field(0.02, description="largest force at the end of a relaxation")
+    max_steps: PositiveInt = Field(300, description="optimiser steps after which a relaxation is given up")
+    stayed_A: PositiveFloat = Field(0.6, description="a metal atom that moved less along the sheet stayed at its site")
+    desorbed_A: PositiveFloat = Field(5.0, description="a metal atom farther than this from every host atom is desorbed")
+
+    @field_validator("dopants")
+    @classmethod
+    def _known_dopants(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            return tuple(dict.fromkeys(carbon_name(name) for name in names))
+        except ValueError as error:
+            raise ValueError(str(error).replace("`name`", "`dopants`")) from error
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every host by name; the pristine sheet first unless there is no carbon to be compared with it."""
+        carbons = self.dopants or not self.hosts or any(map(is_carbon, self.hosts))
+        return tuple(dict.fromkeys((*([PRISTINE] if carbons else []), *self.hosts, *self.dopants)))
+
+    @property
+    def relaxation(self) -> dict[str, Any]:
+        """Parameters of the `relax` steps."""
+        return {"fmax_eV_per_A": self.fmax_eV_per_A, "max_steps": self.max_steps}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The recipe's steps, and which of them answer the question.
+
+    Attributes
+    ----------
+    flow
+        Every step.
+    answers
+        For each metal and host, the adsorption step of each site.
+    gates
+        The gate step of each metal.
+    warnings
+        Sentences about what is doubtful before anything is computed.
+    complete
+        It is.
+    """
+
+    flow: Flow
+    answers: Mapping[tuple[str, str], Sequence[Step]]
+    gates: Mapping[str, Step]
+    warnings: Sequence[str]
+    complete: bool = True
+
+
+def plan(parameters: Adsorption, _: Known = no_results) -> Plan:
+    """Make every structure and step of the recipe; computes nothing.
+
+    Raises
+    ------
+    ValueError
+        If the potential does not know an element, or a sheet is too small for its defect or its adatoms.
+    """
+    potential = card(parameters.potential)
+    answers: dict[tuple[str, str], list[Step]] = {}
+    gates = {}
+    nearest: list[tuple[float, str]] = []
+    for metal in parameters.metal:
+        hosts = {name: parameters.substrate(name, metal) for name in parameters.names}
+        potential.check_elements({symbol for host in hosts.values() for symbol in host.symbols} | {metal})
+        nearest += [(_spacing_A(parameters, metal, host), name) for name, host in hosts.items()]
+        clean = {
+            name: Step("relax", parameters.relaxation, host, potential=parameters.potential, about={"host": name})
+            for name, host in hosts.items()
+        }
+        references = metal_steps(metal, parameters.potential)
+        gates[metal] = references.gate
+        pristine: list[Step] = []
+        if PRISTINE in hosts:
+            pristine = _adsorbed(parameters, metal, clean[PRISTINE], hosts[PRISTINE], {*parameters.sites, "hollow"})
+        for name, host in hosts.items():
+            here = {*parameters.sites}
+            adsorbed = pristine if name == PRISTINE else _adsorbed(parameters, metal, clean[name], host, here)
+            compared = pristine if is_carbon(name) else []
+            answers[metal, name] = [_adsorption(parameters, step, clean, compared, references) for step in adsorbed]
+    flow = Flow([*gates.values(), *(step for steps in answers.values() for step in steps)])
+    return Plan(flow, answers, gates, _warnings(parameters, *min(nearest), potential.cutoff_A))
+
+
+def _adsorbed(parameters: Adsorption, metal: str, clean: Step, host: Atoms, kinds: Collection[str]) -> list[Step]:
+    """Relax the metal on every distinct site of the relaxed host.
+
+    The pristine sheet's hollow is always among them: a metal atom put exactly over an atom or a bond of it stays there by
+    symmetry, and no host must be ranked against a saddle point.
+    """
+    near_A = None if parameters.near_A == "all" else parameters.near_A
+    faces = (1,) if host.constraints else (1, -1)  # a slab is held from below
+    sites = [site for site in adsorption_sites(host, near_A=near_A) if site.kind in kinds and site.face in faces]
+    if not sites:
+        words, name = " or ".join(parameters.sites), clean.about["host"]
+        raise ValueError(f"`near_A` is {near_A} but {name} has no {words} site that near: raise it, or give `all`")
+    return [_on_site(parameters, metal, clean, host, site) for site in sites]
+
+
+def _on_site(parameters: Adsorption, metal: str, clean: Step, host: Atoms, site: Site) -> Step:
+    anchors = spread_sites(host, site, parameters.adatoms)
+    place = {"metal": metal, "anchors": anchors, "face": site.face}
+    structure = Derived(clean, len(host) + parameters.adatoms, "place_adatoms", place)
+    about = {
+        "metal": metal,
+        **clean.about,
+        "site": site.label,
+        "kind": site.kind,
+        "adatoms": parameters.adatoms,
+        "size": "x".join(map(str, parameters.size)),
+    }
+    return Step("relax", parameters.relaxation, structure, potential=clean.potential, about=about)
+
+
+def _adsorption(
+    parameters: Adsorption,
+    adsorbed: Step,
+    clean: Mapping[str, Step],
+    pristine: Sequence[Step],
+    references: MetalSteps,
+) -> Step:
+    settings = {
+        "n_metal": parameters.adatoms,
+        "cohesive_energy_eV": references.cohesive_energy_eV,
+        "cohesive_source": references.cohesive_source,
+        "stayed_A": parameters.stayed_A,
+        "desorbed_A": parameters.desorbed_A,
+    }
+    parents = {
+        "adsorbed": adsorbed,
+        "host": clean[adsorbed.about["host"]],
+        "bulk": references.bulk,
+        "gate": references.gate,
+        **({"pristine_host": clean[PRISTINE]} if pristine else {}),
+        **{f"pristine.{i}": step for i, step in enumerate(pristine)},
+    }
+    return Step("adsorption", settings, parents=parents, about=adsorbed.about)
+
+
+def _spacing_A(parameters: Adsorption, metal: str, host: Atoms) -> float:
+    """Shortest distance between adatoms, their images included."""
+    site = next(iter(sorted(adsorption_sites(host), key=lambda site: site.kind != "hollow")))
+    anchors = spread_sites(host, site, parameters.adatoms)
+    return adatom_spacing_A(place_adatoms(host, metal, anchors, face=site.face), parameters.adatoms)
+
+
+def _warnings(parameters: Adsorption, spacing_A: float, host: str, cutoff_A: float) -> list[str]:
+    """Say when an adatom feels another or its own periodic image, beside it or through the vacuum."""
+    sentences = []
+    if spacing_A <= cutoff_A:
+        mend = "a larger `size`" if is_carbon(host) else "a larger `min_image_A`"
+        sentences.append(
+            f"adatoms or their images are {spacing_A:.2f} Å apart, within the potential's cutoff of {cutoff_A:g} Å, and "
+            f"feel each other; take {mend} if that is not meant"
+        )
+    if parameters.vacuum_A - ADATOM_HEIGHT_A <= cutoff_A:
+        sentences.append(
+            f"`vacuum_A` is {parameters.vacuum_A:g}, so an adatom is within the potential's cutoff of {cutoff_A:g} Å of "
+            f"the next sheet: take at least {cutoff_A + ADATOM_HEIGHT_A:g}"
+        )
+    return sentences
+
+
+@dataclass(frozen=True)
+class Row:
+    """One host in the ranked table: its best site and how that ended; no rank if unconverged or no longer the same host."""
+
+    rank: int | None
+    metal: str
+    host: str
+    best: Result
+
+
+def analyse(plan: Plan, results: Mapping[str, Result]) -> list[Row]:
+    """Pick each host's best site and rank the hosts of each metal, strongest adsorption first.
+
+    A host's best site is the lowest in energy among the converged ones where the host kept its bonds; a host with none is
+    listed last, unranked.
+
+    Parameters
+    ----------
+    plan
+        The recipe's steps.
+    results
+        What the store has of them, by key.
+    """
+    rows = []
+    for metal in plan.gates:
+        found = [
+            (host, _best([results[step.key] for step in steps if step.key in results]))
+            for (of_metal, host), steps in plan.answers.items()
+            if of_metal == metal and any(step.key in results for step in steps)
+        ]
+        found.sort(key=lambda pair: _order(pair[1]))
+        ranks = count(1)
+        rows += [Row(next(ranks) if _sound(best) else None, metal, host, best) for host, best in found]
+    return rows
+
+
+def _best(results: Sequence[Result]) -> Result:
+    """The lowest of a host's sites; of several starts that ended in its minimum, the one that moved least."""
+    unsound, lowest_eV = min(map(_order, results))
+    same = [r for r in results if _order(r) <= (unsound, lowest_eV + SAME_MINIMUM_eV)]
+    return min(same, key=lambda result: result.scalars.get("shift_A", 0.0))
+
+
+def _order(result: Result) -> tuple[bool, float]:
+    energy = result.scalars.get("vs_bulk_eV")
+    return not _sound(result), float("inf") if energy is None else energy
+
+
+def _sound(result: Result) -> bool:
+    return result.status is Status.CONVERGED and bool(result.scalars.get("host_kept_bonds", True))

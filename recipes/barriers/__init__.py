@@ -1,0 +1,1 @@
+"""How easily does the metal move, from site to site and through the crystal?"""

@@ -1,0 +1,182 @@
+"""The tables of migration barriers: every jump, and what limits the way through each host."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from ...workflows.engine.flow import Step
+from ...workflows.stores.result import Result, Status
+from .jumps import Jumping, Plan
+
+SOFTENING = (
+    "Universal machine-learned potentials are too soft away from equilibrium, so barriers tend to come out low "
+    "(B. Deng et al., npj Comput. Mater. 11, 9, 2025): compare hosts and metals rather than trust one number."
+)
+
+APART = 2.0
+"""Where D along the fastest direction is more than so many times that along the slowest, both are told."""
+
+
+def headline(parameters: Jumping, plan: Plan) -> str:
+    """Say in a few words what is asked: ``Li, K in 2 hosts, 5 jumps``."""
+    if not plan.complete:
+        words = f"{', '.join(parameters.metal)} with {len(parameters.hosts)} hosts, {len(_tried(plan))} sites to try"
+        return f"{words}; the jumps are those between sites that hold the metal"
+    hosts = len({(metal, host) for metal, host, _ in plan.jumps})
+    jumps = sum(len(steps) for steps in plan.jumps.values())
+    return f"{', '.join(parameters.metal)} in {hosts} hosts, {jumps} distinct jumps"
+
+
+def overview(_: Jumping, plan: Plan) -> RenderableType:
+    """Table of the hosts with their jumps."""
+    if not plan.complete:
+        return _sites(plan)
+    table = Table("metal", "host", "atoms", "jumps", title="hosts, and the distinct jumps of the metal", box=box.SIMPLE_HEAD)
+    for (metal, host, _mechanism), steps in plan.jumps.items():
+        atoms = str(steps[0].parents["band"].n_atoms)
+        table.add_row(metal, host, atoms, ", ".join(str(step.about["site"]) for step in steps))
+    return table
+
+
+def _sites(plan: Plan) -> RenderableType:
+    """Table of the sites that are tried."""
+    tried: dict[tuple[str, str], list[str]] = {}
+    for step in _tried(plan):
+        tried.setdefault((step.about["metal"], step.about["host"]), []).append(step.about["site"])
+    table = Table("metal", "host", "sites", title="hosts, and the sites that are tried", box=box.SIMPLE_HEAD)
+    for (metal, host), sites in tried.items():
+        table.add_row(metal, host, ", ".join(sites))
+    return table
+
+
+def _tried(plan: Plan) -> list[Step]:
+    """The steps that tell which sites hold the metal."""
+    return [step for step in plan.flow if "site" in step.about and "mechanism" not in step.about]
+
+
+def tables(plan: Plan, results: Mapping[str, Result]) -> Iterator[RenderableType]:
+    """Every jump with its barriers; then what limits the way through each host."""
+    yield jumps(plan, results)
+    yield ways(plan, results)
+
+
+def jumps(plan: Plan, results: Mapping[str, Result]) -> RenderableType:
+    """Table of the jumps of every host: forward and reverse barrier, and what they can be trusted for."""
+    table = Table(title="barriers of every distinct jump (eV)", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for column in ("metal", "host", "jump"):
+        table.add_column(column, overflow="fold")
+    for column in ("length Å", "forward", "reverse", "end - start"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("trust", no_wrap=True)
+    notes: list[str] = []
+    for (metal, host, _), steps in plan.jumps.items():
+        for step in steps:
+            if result := results.get(step.key):
+                table.add_row(metal, host, str(step.about["site"]), f"{step.about['length_A']:.2f}", *_numbers(result))
+                said = [*_other(step.about), *_notes(result)]
+                notes += [f"{metal} in {host}, {step.about['site']}: {sentence}." for sentence in said]
+    return Group(table, Text("\n".join([*notes, SOFTENING])))
+
+
+def ways(plan: Plan, results: Mapping[str, Result]) -> RenderableType:
+    """Table of the hosts: in how many directions the jumps lead through, what limits them, and the diffusivity."""
+    found = {key: results[step.key] for key, step in plan.networks.items() if step.key in results}
+    kelvins = next((_temperatures(result) for result in found.values() if _temperatures(result)), [])
+    table = Table(
+        title="in how many directions there is a way through, and what limits it (D in cm²/s)",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
+    for column in ("metal", "host", "by", "ways", "limiting eV"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("limiting jump")
+    for kelvin in kelvins:
+        table.add_column(f"D {kelvin} K", justify="right", no_wrap=True)
+    table.add_column("Ea eV", justify="right", no_wrap=True)
+    notes = []
+    for (metal, host, mechanism), result in found.items():
+        scalars = result.scalars
+        directions = scalars.get("percolates_in") or 0
+        none = "none" if "percolates_in" in scalars else result.status.value
+        limits = [str(directions), f"{scalars[f'limiting_barrier_{directions}d_eV']:.3f}"] if directions else [none, ""]
+        numbers = [_scientific(scalars.get(f"diffusivity_{kelvin}K_cm2_per_s")) for kelvin in kelvins]
+        energy = scalars.get("activation_energy_eV")
+        table.add_row(
+            metal,
+            host,
+            mechanism,
+            *limits,
+            scalars.get(f"limiting_hop_{directions}d", ""),
+            *numbers,
+            "" if energy is None else f"{energy:.3f}",
+        )
+        said = [result.message] if result.message != "converged" else []
+        said += [*_by_direction(scalars, kelvins), *_doubtful(plan.jumps[metal, host, mechanism], results)]
+        notes += [f"{metal} in {host} by {mechanism}: {sentence}." for sentence in said]
+    meanings = sorted({result.scalars["diffusivity_of"] for result in found.values() if "diffusivity_of" in result.scalars})
+    told = [f"D is the diffusivity of {meaning}." for meaning in meanings]
+    if any(key not in plan.networks for key in plan.jumps):
+        told.append("A jump beside another metal atom is no step of a random walk: no diffusivity follows from it.")
+    return Group(table, Text("\n".join([*told, *notes])))
+
+
+def _by_direction(scalars: Mapping[str, Any], kelvins: Iterable[str]) -> list[str]:
+    """Give D along the slowest and the fastest direction where they are far from each other."""
+    told = []
+    for kelvin in kelvins:
+        slow, fast = (scalars.get(f"{which}_{kelvin}K_cm2_per_s", 0.0) for which in ("slowest", "fastest"))
+        if fast > APART * slow:
+            told.append(f"{slow:.1e} to {fast:.1e} at {kelvin} K")
+    return [f"D is the mean of directions in which it differs, slowest to fastest {', '.join(told)}"] if told else []
+
+
+def _doubtful(jumps: Sequence[Step], results: Mapping[str, Result]) -> list[str]:
+    """Say how many of the jumps that a walk is made of are doubtful."""
+    n = sum(results[step.key].scalars.get("trust") == "doubtful" for step in jumps if step.key in results)
+    return [f"{n} of {len(jumps)} jumps {'is' if n == 1 else 'are'} doubtful, and so is what follows from them"] if n else []
+
+
+def _temperatures(result: Result) -> list[str]:
+    ends = ("diffusivity_", "K_cm2_per_s")
+    return [
+        name.removeprefix(ends[0]).removesuffix(ends[1])
+        for name in result.scalars
+        if name.startswith(ends[0]) and name.endswith(ends[1])
+    ]
+
+
+def _numbers(result: Result) -> list[str]:
+    names = ("barrier_forward_eV", "barrier_reverse_eV", "reaction_energy_eV")
+    if names[0] not in result.scalars:
+        return ["", "", "", result.status.value]
+    forward, reverse, reaction = (result.scalars[name] for name in names)
+    return [f"{forward:.3f}", f"{reverse:.3f}", f"{reaction:+.3f}", result.scalars["trust"]]
+
+
+def _other(about: Mapping[str, Any]) -> list[str]:
+    """Say where the other atom is that a jump is beside: it may lead away from it, or around it."""
+    if "beside_A" not in about:
+        return []
+    return [
+        f"the other {about['metal']} is {about['beside_A']:.2f} Å from the start, {about['beside_end_A']:.2f} Å from the end"
+    ]
+
+
+def _notes(result: Result) -> list[str]:
+    """What a reader must know of a jump that its cells do not say."""
+    if result.status is Status.FAILED or "doubts" not in result.scalars:
+        return [result.message]
+    said = result.scalars["doubts"].split("; ") if result.scalars["doubts"] else []
+    if result.scalars["n_parts"] > 1 or result.scalars["collision"]:
+        said += result.message.split("; ")
+    return ["; ".join(dict.fromkeys(said))] if said else []
+
+
+def _scientific(value: float | None) -> str:
+    return "" if value is None else f"{value:.1e}"

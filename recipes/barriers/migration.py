@@ -1,0 +1,217 @@
+"""How easily does the metal move through a crystal? Barriers of every distinct jump, and the diffusivity they add up to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import product
+from typing import Annotated, Literal, get_args
+
+import numpy as np
+from ase import Atoms
+from pydantic import BeforeValidator, Field, PositiveFloat, field_validator, model_validator
+
+from ...potentials import card
+from ...structures.crystals.supercells import supercell_for
+from ...structures.defects.defects import DefectSite, interstitial_sites
+from ...structures.defects.voids import fill_void, void_near
+from ...structures.jumps.hops import Hop, Mechanism, end_points, hops
+from ...structures.jumps.network import jump_network, percolation
+from ...structures.jumps.second_void import second_void
+from ...structures.symmetry.orbits import Position
+from ...workflows.engine.flow import Derived, Flow, Step
+from ..parts.hosts import host_atoms
+from ..parts.kinds import Known, OneOrMore, no_results, number_as_list
+from .jumps import Jumping, Plan, Planned, judged, merged, verdicts
+from .voids import filled, void_trials, voids_that_hold
+
+MECHANISMS = get_args(Mechanism)
+TIGHT = {"fmax_eV_per_A": 0.005, "max_steps": 300, "relax_cell": True}
+LONGEST_A = 6.5
+"""No jump longer than this is looked for."""
+
+
+class Migration(Jumping):
+    """Parameters of the recipe."""
+
+    mechanisms: Annotated[OneOrMore, Field(min_length=1)] = Field(
+        ("vacancy",), description=f"kinds of jumps: {', '.join(MECHANISMS)}"
+    )
+    metal_atoms: Annotated[tuple[Literal[1, 2], ...], Field(min_length=1), BeforeValidator(number_as_list)] = Field(
+        (1,), description="of an interstitial's jumps: 1 for a lone atom, 2 for one with another in a void beside its start"
+    )
+    max_length_A: PositiveFloat | Literal["percolating"] = Field(
+        "percolating", description="the longest jump, or as long as it takes to get through the crystal"
+    )
+    min_image_A: PositiveFloat = Field(9.0, description="least distance between a defect and its images")
+
+    @field_validator("mechanisms")
+    @classmethod
+    def _known_mechanism(cls, mechanisms: tuple[str, ...]) -> tuple[str, ...]:
+        for mechanism in mechanisms:
+            if mechanism not in MECHANISMS:
+                raise ValueError(f"`mechanisms` names {mechanism!r} but must be one or more of: {', '.join(MECHANISMS)}")
+        return tuple(dict.fromkeys(mechanisms))
+
+    @model_validator(mode="after")
+    def _two_are_interstitials(self) -> Migration:
+        if 2 in self.metal_atoms and "interstitial" not in self.mechanisms:
+            raise ValueError("`metal_atoms` is 2 but only an interstitial jumps beside another: add it to `mechanisms`")
+        return self
+
+
+def plan(parameters: Migration, known: Known = no_results) -> Plan:
+    """Make the steps of the recipe; computes nothing.
+
+    Which voids hold an interstitial is computed first; its jumps are those between them. What cannot be had of one host
+    (no site for a vacancy, no void, no such compound of a metal) is a warning, and the others go on.
+
+    Raises
+    ------
+    ValueError
+        If nothing is left.
+    """
+    plans = []
+    for name, metal, mechanism in product(parameters.hosts, parameters.metal, parameters.mechanisms):
+        try:
+            plans.append(_of_crystal(parameters, metal, name, mechanism, known))
+        except ValueError as error:
+            plans.append(Plan(Flow([]), {}, {}, [f"{metal} in {name} by {mechanism} is left out: {error}"]))
+    return merged(plans)
+
+
+def _of_crystal(parameters: Migration, metal: str, name: str, mechanism: str, known: Known) -> Plan:
+    crystal = host_atoms(name, metal)
+    for potential in parameters.potentials:
+        card(potential).check_elements({*crystal.symbols, metal})
+    if mechanism == "interstitial":
+        return _of_voids(parameters, metal, name, crystal, known)
+    found = _hops(crystal, metal, mechanism, parameters.max_length_A)
+    min_image_A = max(parameters.min_image_A, 2.05 * found[-1].length_A)
+    ends = [end_points(crystal, hop, min_image_A=min_image_A) for hop in found]
+
+    def planned(potential: str) -> list[Planned]:
+        bulk = _bulk(crystal, metal, name, potential)
+        return [_planned(crystal, bulk, hop, pair) for hop, pair in zip(found, ends, strict=True)]
+
+    steps, network = judged(parameters, supercell_for(crystal, min_image_A), planned, jump_network(crystal, found))
+    key = metal, name, mechanism
+    return Plan(Flow([network]), {key: steps}, {key: network}, [])
+
+
+def _of_voids(parameters: Migration, metal: str, name: str, crystal: Atoms, known: Known) -> Plan:
+    """Try the voids; then plan the jumps of a lone interstitial, of one beside another, or both."""
+    bulk = _bulk(crystal, metal, name, parameters.potential)
+    trials = void_trials(bulk, metal, parameters.relaxation, supercell_for(crystal, parameters.min_image_A))
+    results = known([step.key for step in trials.values()])
+    tried = {label: results[step.key] for label, step in trials.items() if step.key in results}
+    if len(tried) < len(trials) or not all(result.status.final for result in tried.values()):
+        return Plan(Flow([*trials.values()]), {}, {}, [], complete=False)
+    voids, said = voids_that_hold(crystal, metal, tried)
+    found = _hops(crystal, metal, "interstitial", parameters.max_length_A, voids)
+    supercell = supercell_for(crystal, max(parameters.min_image_A, 2.05 * found[-1].length_A))
+    steps = [*trials.values()]
+    jumps, networks = {}, {}
+    if 1 in parameters.metal_atoms:
+        key = metal, name, "interstitial"
+        alone = _in_voids(name, crystal, supercell, [(hop, None) for hop in found])
+        jumps[key], networks[key] = judged(parameters, supercell, alone, jump_network(crystal, found))
+        steps.append(networks[key])
+    pairs, alone_only = _pairs(crystal, found, voids) if 2 in parameters.metal_atoms else ([], [])
+    if pairs:
+        key = metal, name, "interstitial beside another"
+        jumps[key] = verdicts(parameters, supercell, _in_voids(name, crystal, supercell, pairs))
+        steps += jumps[key]
+    return Plan(Flow(steps), jumps, networks, [f"{metal} in {name}: {sentence}" for sentence in [*said, *alone_only]])
+
+
+def _pairs(
+    crystal: Atoms, found: Sequence[Hop], voids: Sequence[DefectSite]
+) -> tuple[list[tuple[Hop, Position]], list[str]]:
+    """Give each jump a place for another atom beside it; and say of which there is none."""
+    pairs, said = [], []
+    for hop in found:
+        try:
+            pairs.append((hop, second_void(crystal, hop, voids)))
+        except ValueError as error:
+            said.append(str(error))
+    return pairs, said
+
+
+def _bulk(crystal: Atoms, metal: str, name: str, potential: str) -> Step:
+    return Step("relax", TIGHT, crystal, potential=potential, about={"metal": metal, "host": name})
+
+
+def _hops(
+    crystal: Atoms, metal: str, mechanism: str, max_length_A: float | str, voids: Sequence[DefectSite] | None = None
+) -> list[Hop]:
+    """Find the jumps up to a length; or the shortest ones that lead through in as many directions as any do.
+
+    Where voids are given, only the jumps between those.
+    """
+    if not isinstance(max_length_A, str):
+        return _between(crystal, hops(crystal, metal, max_length_A, mechanism=mechanism), voids)
+    best: tuple[int, list[Hop]] = (-1, [])
+    for longest_A in np.arange(2.5, LONGEST_A + 0.1, 0.5):
+        try:
+            found = _between(crystal, hops(crystal, metal, float(longest_A), mechanism=mechanism), voids)
+        except ValueError:
+            if longest_A + 0.5 > LONGEST_A and not best[1]:
+                raise
+            continue
+        network = jump_network(crystal, found)
+        lengths = sorted({round(hop.length_A, 3) for hop in found})
+        for length in lengths:
+            shorter = [index for index, hop in enumerate(found) if hop.length_A <= length + 1e-3]
+            dimension = percolation(network, shorter)[0].dimension
+            if dimension > best[0]:
+                best = dimension, found[: len(shorter)]
+        if best[0] == 3:
+            break
+    return best[1]
+
+
+def _between(crystal: Atoms, found: list[Hop], voids: Sequence[DefectSite] | None) -> list[Hop]:
+    """Keep the jumps from one of some voids to another."""
+    if voids is None:
+        return found
+    metal, longest_A = found[0].metal, found[-1].length_A
+    every, held = interstitial_sites(crystal, metal), {void.label for void in voids}
+    kept = [hop for hop in found if held.issuperset(void_near(crystal, every, place)[0] for place in hop.path_A)]
+    if not kept:
+        raise ValueError(f"no jump up to {longest_A:.2f} Å is between voids that hold {metal}: raise `max_length_A`")
+    return kept
+
+
+def _planned(crystal: Atoms, bulk: Step, hop: Hop, ends: tuple[Atoms, Atoms]) -> Planned:
+    """Plan a jump of an atom of the crystal, or of one more that pushes it."""
+    built = ends[0].info["philic"]
+    way = {
+        "metal": hop.metal,
+        "mechanism": hop.mechanism,
+        "path_scaled": np.linalg.solve(crystal.cell.array.T, np.transpose(hop.path_A)).T.round(9).tolist(),
+        "supercell": built["supercell"],
+    }
+    start, end = (Derived(bulk, len(ends[0]), "hop_end", way | {"end": which}) for which in ("start", "end"))
+    return Planned(ends, (start, end), built["moving"], _about(bulk, hop, hop.label), built["image_distance_A"])
+
+
+def _in_voids(
+    name: str, crystal: Atoms, supercell: Atoms, found: Sequence[tuple[Hop, Position | None]]
+) -> Callable[[str], list[Planned]]:
+    """Plan an interstitial's jumps, each beside another metal atom where a place for that is given."""
+
+    def planned(hop: Hop, beside_A: Position | None, potential: str) -> Planned:
+        bulk = _bulk(crystal, hop.metal, name, potential)
+        about = _about(bulk, hop, hop.label if beside_A is None else f"{hop.label} beside {hop.metal}")
+        if beside_A is not None:
+            away_A = np.linalg.norm(np.subtract(beside_A, hop.path_A), axis=1).round(3).tolist()
+            about |= {"beside_A": away_A[0], "beside_end_A": away_A[-1]}
+        one, other = (filled(bulk, crystal, supercell, hop.metal, place, beside_A) for place in hop.path_A)
+        start, end = (fill_void(crystal, **{**derived.parameters, "aside_A": (0, 0, 0)}) for derived in (one, other))
+        return Planned((start, end), (one, other), [len(start) - 1], about, supercell.info["philic"]["image_distance_A"])
+
+    return lambda potential: [planned(hop, beside_A, potential) for hop, beside_A in found]
+
+
+def _about(bulk: Step, hop: Hop, site: str) -> dict[str, str | float]:
+    return {**bulk.about, "mechanism": hop.mechanism, "site": site, "length_A": round(hop.length_A, 3)}

@@ -1,0 +1,1 @@
+"""The commands, recipe files, runs, progress and tables."""

@@ -1,0 +1,174 @@
+"""The command line. Each command imports what it needs, so that ``philic --help`` is quick."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .console import RESULTS_WIDTH, refusals, terminal
+from .structures_cli import app as structures_app
+
+app = typer.Typer(
+    help="Which host does an alkali metal like, and how easily does it move there?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(structures_app, name="structures")
+
+StoreOption = Annotated[Path, typer.Option("--store", envvar="PHILIC_STORE", help="The results store, one SQLite file.")]
+RecipeArgument = Annotated[str, typer.Argument(help="Name of a recipe file (`philic list`), or path of one.")]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a parameter, e.g. metal=Na.")
+]
+PotentialOption = Annotated[str | None, typer.Option("--potential", help="Short for --set potential=…")]
+MetalsOption = Annotated[str | None, typer.Option("--metals", help="Compare metals, e.g. Li,Na,K.")]
+DEFAULT_STORE = Path("philic.db")
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+@app.command("list")
+def list_() -> None:
+    """List the recipes and the potentials."""
+    from rich.table import Table
+
+    from ...potentials import known
+    from .recipe_files import packaged
+
+    for title, entries in (("recipe", packaged()), ("potential", dict(known()))):
+        table = Table(title, "", box=None, padding=(0, 2, 0, 0))
+        for name, words in entries.items():
+            table.add_row(name, words)
+        terminal().print(table)
+
+
+@app.command()
+def show(
+    recipe: RecipeArgument,
+    set_: SetOption = None,
+    potential: PotentialOption = None,
+    metals: MetalsOption = None,
+    store: StoreOption = DEFAULT_STORE,
+) -> None:
+    """Show a recipe: its question, every parameter, every host with its sites, and what a run would do."""
+    from .report import recipe_tables
+
+    terminal().print(recipe_tables(_prepare(recipe, set_, potential, metals, store)))
+
+
+@app.command()
+def run(
+    recipe: RecipeArgument,
+    set_: SetOption = None,
+    potential: PotentialOption = None,
+    metals: MetalsOption = None,
+    store: StoreOption = DEFAULT_STORE,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan; compute and write nothing.")] = False,
+) -> None:
+    """Run a recipe. What the store has already is not computed again."""
+    from ...workflows.stores.store import StoreError
+    from . import report
+
+    console = terminal()
+    prepared = _prepare(recipe, set_, potential, metals, store)
+    console.print("\n".join(report.plan_lines(prepared)), highlight=False)
+    if dry_run:
+        return
+    start, computed = time.perf_counter(), [step.key for step in prepared.missing]
+    opened = _open(store)
+    try:
+        results = _run(prepared, opened)
+        while not prepared.plan.complete:
+            before = {step.key for step in prepared.missing}
+            prepared = _prepare(recipe, set_, potential, metals, store)
+            if {step.key for step in prepared.missing} == before:
+                break  # what is missing crashes: it would each time
+            console.print("\n".join(report.plan_lines(prepared)[1:]), highlight=False)
+            computed += [step.key for step in prepared.missing]
+            results |= _run(prepared, opened)
+    except typer.Exit:  # a RuntimeError too, and its sentence is said
+        raise
+    except (RuntimeError, StoreError) as error:
+        print(f"error: the run stopped: {error}; what is finished is stored: run it again to go on", file=sys.stderr)
+        raise typer.Exit(1) from error
+    for table in prepared.recipe.kind.tables(prepared.plan, results):
+        console.print(table)
+    if not prepared.plan.complete:
+        console.print("Some sites could not be tried, so the jumps of their hosts are missing: run it again.")
+    console.print(report.cost_line(results, computed, time.perf_counter() - start), highlight=False)
+
+
+@app.command()
+def results(
+    where: Annotated[list[str] | None, typer.Option("--where", help="Filter, e.g. metal=K or 'vs_bulk_eV<0'.")] = None,
+    sort: Annotated[str, typer.Option("--sort", help="Column to sort by.")] = "",
+    to: Annotated[Path | None, typer.Option("--to", help="Write .csv, .json, .parquet, .xyz, .db (ASE), or .png.")] = None,
+    function: Annotated[str, typer.Option("--function", help="Which steps: adsorption, migration …")] = "adsorption",
+    store: StoreOption = DEFAULT_STORE,
+) -> None:
+    """Print, filter, sort and export what is stored."""
+    from ...workflows.stores.export import select, write
+    from ..barriers.profiles import PICTURES, draw_profiles
+    from ..dynamics.curves import draw_arrhenius, draw_density, draw_transport
+    from ..glasses.glasses import draw_glasses
+    from ..wetting.islands import draw_wetting
+    from .report import results_table
+
+    with refusals():
+        if not store.exists():
+            raise ValueError(f"`{store}` does not exist: run a recipe first, or name the store with --store")
+        found = select(_open(store), function, where or [], sort)
+        if to and to.suffix in PICTURES:
+            pictures = {"transport": draw_transport, "sites": draw_density, "arrhenius": draw_arrhenius}
+            pictures |= {"glass": draw_glasses, "wetting": draw_wetting}
+            pictures.get(function, draw_profiles)(found, to)
+        elif to:
+            write(found, to)
+    if to:
+        print(f"{len(found)} results written to {to}")
+    else:
+        terminal(RESULTS_WIDTH).print(results_table(found))
+
+
+def _prepare(recipe: str, set_: list[str] | None, potential: str | None, metals: str | None, store: Path) -> Any:
+    from .recipe_files import read
+    from .run import prepare
+
+    with refusals():
+        overrides = dict(_pair(text) for text in set_ or [])
+        overrides |= {key: value for key, value in (("potential", potential), ("metal", metals)) if value}
+        return prepare(read(recipe, overrides), store)
+
+
+def _run(prepared: Any, store: Any) -> dict[str, Any]:
+    from .progress import progress
+    from .run import run as run_recipe
+
+    with progress(prepared):
+        return run_recipe(prepared, store)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError(f"--set {text}: give it as KEY=VALUE, such as --set metal=Na")
+    return key.strip(), value.strip()
+
+
+def _open(path: Path) -> Any:
+    from ...workflows.stores.store import Store
+
+    with refusals():
+        return Store(path)
+
+
+if __name__ == "__main__":
+    main()

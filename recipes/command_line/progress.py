@@ -1,0 +1,69 @@
+"""A progress bar fed by the log of `philic.workflows.engine.execute`: what is running, how far, how long still."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+from ...workflows.engine import execute
+from .run import Prepared
+
+
+@contextmanager
+def progress(prepared: Prepared) -> Iterator[None]:
+    """Show progress while the recipe runs inside the context: a bar on a terminal, a line per step elsewhere."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.fields[done]}/{task.fields[steps]} steps"),
+        BarColumn(),
+        TextColumn("left:"),
+        TimeRemainingColumn(),
+        TextColumn("{task.description}"),
+    )
+    level = execute.LOG.level
+    with Progress(*columns, console=Console(soft_wrap=True), transient=True, disable=not prepared.missing) as bar:
+        handler = _Bar(bar, prepared)
+        execute.LOG.addHandler(handler)
+        execute.LOG.setLevel(logging.DEBUG)
+        try:
+            yield
+        finally:
+            execute.LOG.removeHandler(handler)
+            execute.LOG.setLevel(level)
+
+
+class _Bar(logging.Handler):
+    """Turns log records into progress: seconds of work done out of those estimated, and what is running."""
+
+    def __init__(self, bar: Progress, prepared: Prepared) -> None:
+        super().__init__()
+        self.bar = bar
+        self.work = {step.key: prepared.seconds(step) for step in prepared.missing}
+        self.call = {step.key: step.n_atoms * prepared.potential.seconds_per_atom_call for step in prepared.missing}
+        self.spent = dict.fromkeys(self.work, 0.0)
+        self.done = 0
+        self.task = bar.add_task("starting", total=sum(self.work.values()), done=0, steps=len(self.work))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        event, key, words = (record.__dict__.get(name, "") for name in ("event", "key", "words"))
+        if key not in self.work:
+            return
+        if event == "force call":
+            self._spend(key, min(self.spent[key] + self.call[key], self.work[key]))
+            self.bar.update(self.task, description=words)
+        elif event == "end":
+            self._spend(key, self.work[key])
+            self.done += 1
+            self.bar.update(self.task, done=self.done)
+            if not self.bar.console.is_terminal:
+                self.bar.console.print(
+                    f"{self.done}/{len(self.work)} {words}: {record.__dict__['sentence']}", highlight=False
+                )
+
+    def _spend(self, key: str, until: float) -> None:
+        self.bar.advance(self.task, until - self.spent[key])
+        self.spent[key] = until

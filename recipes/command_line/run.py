@@ -1,0 +1,129 @@
+"""Plan a recipe file against a store, and run what is missing."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from ...potentials import Card, card, fingerprint
+from ...workflows.dynamics.conditions import check_disk, stride
+from ...workflows.dynamics.trajectory import estimated_bytes
+from ...workflows.engine.flow import Step
+from ...workflows.engine.registry import STEPS
+from ...workflows.stores.result import Result
+from ...workflows.stores.store import Store
+from ..parts.kinds import Plan, no_results
+from .recipe_files import RecipeFile
+
+LOCKED = (
+    "philic",
+    "ase",
+    "numpy",
+    "spglib",
+    "pymatgen",
+    "torch",
+    "chgnet",
+    "mace-torch",
+    "fireworks",
+    "mongomock",
+)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A recipe that is ready to run.
+
+    Attributes
+    ----------
+    recipe
+        The recipe file.
+    plan
+        Its steps.
+    potential
+        Facts about its potential.
+    finished
+        Keys of the steps that the store has already.
+    """
+
+    recipe: RecipeFile
+    plan: Plan
+    potential: Card
+    finished: frozenset[str]
+
+    @property
+    def missing(self) -> list[Step]:
+        """The steps that are still to be computed."""
+        return [step for step in self.plan.flow if step.key not in self.finished]
+
+    def seconds(self, step: Step) -> float:
+        """Estimate how long a step takes on two cores."""
+        calls = STEPS[step.function].expected_force_calls or step.parameters.get("steps", 0)
+        return float(step.n_atoms * calls * self.potential.seconds_per_atom_call)
+
+
+def prepare(recipe: RecipeFile, store_path: Path) -> Prepared:
+    """Plan a recipe and look up what is stored. Computes nothing and writes nothing.
+
+    Raises
+    ------
+    ValueError
+        If the recipe asks for what cannot be built or the potential does not know, the store cannot be used, or the disk
+        has no room for trajectories.
+    """
+    store = Store(store_path) if store_path.exists() else None
+    made = recipe.kind.plan(recipe.parameters, store.get if store else no_results)
+    finished = store.finished(made.flow.steps) if store else set()
+    prepared = Prepared(recipe, made, card(recipe.parameters.potential), frozenset(finished))
+    trajectories = sum(_trajectory_bytes(step) for step in prepared.missing)
+    if trajectories:
+        check_disk(store_path, trajectories)
+    return prepared
+
+
+def _trajectory_bytes(step: Step) -> int:
+    if step.function != "md":
+        return 0
+    return estimated_bytes(step.n_atoms, step.parameters["steps"] // stride(step.parameters["timestep_fs"]))
+
+
+def run(prepared: Prepared, store: Store) -> dict[str, Result]:
+    """Run what is missing, record the run, and return every result of the recipe by key."""
+    flow = prepared.plan.flow
+    parameters = prepared.recipe.parameters.model_dump(mode="json")
+    store.add_run(prepared.recipe.name, parameters, lock(*_potentials(parameters)), list(flow.steps))
+    if prepared.missing:
+        from ...workflows.engine.fireworks import run_here
+
+        run_here(flow, store, prepared.recipe.name)
+    return store.get(flow.steps)
+
+
+def _potentials(parameters: Mapping[str, Any]) -> list[str]:
+    """Name the potential, and the second one where a recipe is asked to check against it."""
+    return [name for key in ("potential", "cross_check") if (name := parameters.get(key))]
+
+
+def lock(potential: str, check: str | None = None) -> dict[str, Any]:
+    """Return what a rerun needs to be the same: package versions, platform, the fingerprints of the potentials.
+
+    There are no seeds in it: where a recipe has any, they are among its parameters.
+    """
+    versions: Mapping[str, str] = {name: found for name in LOCKED if (found := _version(name))}
+    return {
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}",
+        "versions": versions,
+        "potential": fingerprint(potential).asdict(),
+        **({"cross_check": fingerprint(check).asdict()} if check else {}),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,1 @@
+"""How fast do ions diffuse at a temperature, and what conductivity follows?"""

@@ -1,0 +1,35 @@
+"""The table of thermal expansion: how much the cell of each run under pressure grew from where it was relaxed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from ...workflows.stores.result import Result
+from ..parts.kinds import words_and_numbers
+from .molecular_dynamics import Plan
+
+NOTE = "Expansion is of the mean cell, from the cell relaxed at 0 K; the error is of the run's length alone."
+
+
+def tables(plan: Plan, results: Mapping[str, Result]) -> Iterator[RenderableType]:
+    """Yield the table where a run had a pressure, and nothing where the cells were kept."""
+    numbers = ("GPa", "volume Å³", "volume %", "a %", "b %", "c %")
+    table = words_and_numbers("how much the cells grew", ("ions", "run"), numbers)
+    for (metal, host), steps in plan.runs.items():
+        for step in steps:
+            run = step.parents["run"]
+            found = results.get(run.key)
+            if found and "expansion_percent" in found.scalars:
+                table.add_row(f"{metal} in {host}", str(step.about["site"]), *_cells(found))
+    if table.row_count:
+        yield Group(table, Text(NOTE))
+
+
+def _cells(run: Result) -> list[str]:
+    scalars = run.scalars
+    volume = f"{scalars['expansion_percent']:+.2f} ± {scalars['expansion_error_percent']:.2f}"
+    vectors = [f"{scalars[f'expansion_{name}_percent']:+.2f}" for name in "abc"]
+    return [f"{scalars['pressure_GPa']:.2f}", f"{scalars['volume_A3']:.1f}", volume, *vectors]

@@ -1,0 +1,162 @@
+"""How fast do ions move, and what does it cost them? Molecular dynamics of crystals at several temperatures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, product
+from typing import Annotated, Any
+
+import numpy as np
+from ase import Atoms
+from pydantic import BeforeValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, model_validator
+
+from ...potentials import card
+from ...structures.crystals.charges import formal_charge
+from ...structures.crystals.orderings import halogenated, thinned
+from ...structures.crystals.supercells import check_holds, supercell_for
+from ...workflows.dynamics.conditions import thin_cell
+from ...workflows.engine.flow import Derived, Flow, Step
+from ..parts.hosts import host_atoms
+from ..parts.kinds import Known, OneOrMore, Parameters, Seeds, no_results, number_as_list
+from .md_steps import Equilibration, Length, Timestep, long_enough, md_parameters
+
+RELAXED = {"fmax_eV_per_A": 0.05, "max_steps": 300, "relax_cell": True}
+"""Without a pressure thermal expansion is left out: a run keeps the cell that is relaxed at 0 K."""
+
+
+class MolecularDynamics(Parameters):
+    """Parameters of the recipe."""
+
+    hosts: Annotated[OneOrMore, Field(min_length=1, description="names of `philic structures list`, or structure files")]
+    x: Annotated[tuple[NonNegativeFloat, ...], Field(min_length=1), BeforeValidator(number_as_list)] = Field(
+        (0.0,), description="halogen atoms per formula unit for sulfur, a metal vacancy with each; several to compare"
+    )
+    halogen: str = Field("Cl", description="which halogen: F, Cl, Br or I")
+    vacancies: NonNegativeInt = Field(0, description="metal atoms taken out of each cell besides those")
+    temperatures_K: Annotated[tuple[float, ...], Field(min_length=1), BeforeValidator(number_as_list)] = Field(
+        (600.0, 800.0, 1000.0), description="a run at each"
+    )
+    seeds: Seeds = Field((0,), description="of start momenta and thermostat: a run with each at every temperature")
+    length_ps: Length = 20.0
+    equilibration_ps: Equilibration = 2.0
+    timestep_fs: Timestep = None
+    thermostat: str = Field("bussi", description="bussi, nose-hoover, langevin or none (constant energy)")
+    pressure_GPa: float | None = Field(None, description="lets the cell change; none keeps it as it is relaxed at 0 K")
+    min_image_A: Annotated[tuple[PositiveFloat, ...], Field(min_length=1), BeforeValidator(number_as_list)] = Field(
+        (9.0,), description="least distance between an atom and its images; several to compare cells"
+    )
+
+    _long_enough = model_validator(mode="after")(long_enough)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The steps of molecular dynamics of several hosts.
+
+    Attributes
+    ----------
+    flow
+        Every step.
+    runs
+        By metal and host (and atoms, where several cells are compared): the `transport` step of each temperature and seed.
+    sites
+        By the same, the `sites` step of each.
+    lines
+        By the same: the `arrhenius` step through them.
+    warnings
+        Sentences about what is left out or doubtful.
+    complete
+        Always: this is all.
+    """
+
+    flow: Flow
+    runs: Mapping[tuple[str, str], Sequence[Step]]
+    sites: Mapping[tuple[str, str], Sequence[Step]]
+    lines: Mapping[tuple[str, str], Step]
+    warnings: Sequence[str]
+    complete: bool = True
+
+
+def plan(parameters: MolecularDynamics, _: Known = no_results) -> Plan:
+    """Make every structure and step of the recipe; computes nothing.
+
+    What cannot be had of one host (the metal is not in it, x gives part of an atom) is a warning, and the others go on.
+
+    Raises
+    ------
+    ValueError
+        If nothing is left.
+    """
+    lines: dict[tuple[str, str], Step] = {}
+    warnings = []
+    for name, metal, x, size_A in product(parameters.hosts, parameters.metal, parameters.x, parameters.min_image_A):
+        host = f"{name} + {x:g} {parameters.halogen}" if x else name
+        label = host
+        try:
+            atoms = _cell(parameters, name, metal, x, size_A)
+            label = f"{host}, {len(atoms)} atoms" if len(parameters.min_image_A) > 1 else host
+            lines[metal, label] = _line(parameters, atoms, metal, host)
+        except ValueError as error:
+            warnings.append(f"{metal} in {label} is left out: {error}")
+        else:
+            warnings += [f"{metal} in {label}: {said}" for said in _doubts(parameters, atoms, metal)]
+    if not lines:
+        raise ValueError("there is nothing to run: " + "; ".join(warnings))
+    runs = {key: [*line.parents.values()] for key, line in lines.items()}
+    sites = {key: [_sites(step) for step in steps] for key, steps in runs.items()}
+    return Plan(Flow([*lines.values(), *chain(*sites.values())]), runs, sites, lines, warnings)
+
+
+def _sites(transport: Step) -> Step:
+    """Make the step that tells where the ions of a run sat."""
+    return Step("sites", transport.parameters, parents=transport.parents, about=transport.about)
+
+
+def _cell(parameters: MolecularDynamics, name: str, metal: str, x: float, size_A: float) -> Atoms:
+    """Build the supercell, doped and with vacancies where that is asked for."""
+    crystal = host_atoms(name, metal)
+    check_holds(crystal, metal)
+    atoms = supercell_for(crystal, size_A)
+    if x:
+        repeats = np.diag(atoms.info["philic"]["supercell"])
+        entry = crystal.info["philic"].get("entry", name)
+        atoms = halogenated(entry, metal, x, halogen=parameters.halogen, repeats=repeats.tolist())
+    return thinned(atoms, metal, parameters.vacancies)
+
+
+def _line(parameters: MolecularDynamics, atoms: Atoms, metal: str, host: str) -> Step:
+    """Make the steps of one host: relax it, run it at every temperature with every seed, and tell what follows."""
+    about: dict[str, Any] = {"metal": metal, "host": host}
+    relaxed = Step("relax", RELAXED, atoms, potential=parameters.potential, about=about)
+    about = about | {"atoms": len(atoms), "length_ps": parameters.length_ps, "potential": parameters.potential}
+    settings = {"mobile": metal, "equilibration_ps": parameters.equilibration_ps}
+    transports = {}
+    for kelvin in parameters.temperatures_K:
+        for seed in parameters.seeds:
+            site = f"{kelvin:g} K, seed {seed}"
+            run = md_parameters(atoms, parameters.potential, temperature_K=kelvin, mobile=metal, **_asked(parameters))
+            step = Step(
+                "md",
+                run | {"seed": seed},
+                Derived(relaxed, len(atoms)),
+                potential=parameters.potential,
+                about=about | {"site": site},
+            )
+            transports[site] = Step("transport", settings, parents={"run": step}, about=about | {"site": site})
+    return Step("arrhenius", {}, parents=transports, about=about)
+
+
+def _asked(parameters: MolecularDynamics) -> dict[str, Any]:
+    return {name: getattr(parameters, name) for name in ("length_ps", "timestep_fs", "thermostat", "pressure_GPa")}
+
+
+def _doubts(parameters: MolecularDynamics, atoms: Atoms, metal: str) -> list[str]:
+    """Say what is doubtful of a cell before it is run."""
+    doubts = [thin_cell(atoms, card(parameters.potential).cutoff_A)]
+    if parameters.vacancies and formal_charge(atoms, metal):
+        doubts.append(
+            f"`vacancies` is {parameters.vacancies}, which leaves a charge of {-parameters.vacancies:+d} in each cell that "
+            "the potential does not know of: balance it with a halogen (`x`), or read it as what a vacancy alone does"
+        )
+    return [doubt for doubt in doubts if doubt]

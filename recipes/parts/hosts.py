@@ -1,0 +1,240 @@
+"""Hosts by name or by file: a user's own structure is taken wherever a name of the catalogue is."""
+
+from __future__ import annotations
+
+import re
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+
+OVERLAP_SHARE = 0.6
+"""Two atoms overlap when they are nearer than this share of the sum of their covalent radii."""
+VACUUM_A = 6.0
+"""Least empty height over a file's slab or sheet."""
+_FACE = re.compile(r"(?P<crystal>.+?) *\((?P<miller>[-\d ]+)\)")
+
+
+def host_atoms(name: str, metal: str | None = None) -> Atoms:
+    """Build a host of the catalogue, or read it from a file.
+
+    Parameters
+    ----------
+    name
+        A name of the catalogue, or the path of a file ASE can read (CIF, POSCAR, extended XYZ …).
+    metal
+        An alkali metal, for names that leave it open.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown, or the file cannot be read or holds overlapping or partial atoms.
+    """
+    if is_path(name):
+        return read_host(Path(name))
+    from ...structures.catalogue import host
+
+    return host(name, metal)
+
+
+def surface(name: str, metal: str | None = None, *, thickness_A: float, vacuum_A: float, min_image_A: float) -> Atoms:
+    """Build a slab or sheet for adatoms: a face of a crystal, a sheet of the catalogue, or a file.
+
+    Parameters
+    ----------
+    name
+        ``"Cu(111)"``, ``"MF(100)"``, ``"my.cif(110)"`` (a crystal and its face), ``"Ti3C2O2"`` (a sheet), or a file that
+        holds a slab or sheet, which is taken as it is.
+    metal
+        An alkali metal, for names that leave it open.
+    thickness_A
+        Least thickness of a slab; the lower half of its planes is fixed.
+    vacuum_A
+        Empty height over a slab.
+    min_image_A
+        A slab or sheet that is no file's is repeated until the images of an atom are this far apart.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown, its face is no face, a crystal comes without a face, or a file holds no slab.
+    """
+    face = _FACE.fullmatch(name)
+    if face is None:
+        return _sheet(name, metal, min_image_A)
+    from ...structures.surfaces.slabs import slab
+
+    crystal, miller = host_atoms(face["crystal"], metal), miller_indices(face["miller"])
+    thin = slab(crystal, miller, thickness_A=thickness_A, vacuum_A=vacuum_A)
+    layers, size = thin.info["philic"]["layers"], _repeats(thin, min_image_A)
+    return slab(crystal, miller, thickness_A=thickness_A, vacuum_A=vacuum_A, fixed_layers=layers // 2, size=size)
+
+
+def is_surface(name: str) -> bool:
+    """Tell whether a name means a face, a sheet of the catalogue or a file, rightly written or not."""
+    from ...structures.catalogue import find
+
+    if _FACE.fullmatch(name) or is_path(name):
+        return True
+    try:
+        find(name)
+    except ValueError:
+        return False
+    return True
+
+
+def miller_indices(text: str) -> tuple[int, int, int]:
+    """Read Miller indices, three or (Miller-Bravais) four, in the short way where that is clear.
+
+    Raises
+    ------
+    ValueError
+        If there are not three or four, or four do not fit together.
+
+    Examples
+    --------
+    >>> miller_indices("111"), miller_indices("1 -1 0"), miller_indices("0001"), miller_indices("1-10")
+    ((1, 1, 1), (1, -1, 0), (0, 0, 1), (1, -1, 0))
+    """
+    numbers = [int(found) for found in re.findall(r"-?\d+" if " " in text.strip() else r"-?\d", text)]
+    if len(numbers) == 4 and sum(numbers[:3]) == 0:
+        del numbers[2]
+    if len(numbers) != 3:
+        raise ValueError(f"({text}) is no face: give three Miller indices, as in (111) or (1 -1 0), or four with h + k = -i")
+    h, k, l = numbers  # noqa: E741
+    return h, k, l
+
+
+def _sheet(name: str, metal: str | None, min_image_A: float) -> Atoms:
+    from ...structures.symmetry.periodic import gaps_A
+
+    atoms = host_atoms(name, metal)
+    flat = atoms.cell.rank == 3 and np.abs(atoms.cell.array[:2, 2]).max() < 1e-3
+    if not flat or gaps_A(atoms)[2] < VACUUM_A:
+        raise ValueError(
+            f"`{name}` is no slab with at least {VACUUM_A:g} Å of vacuum along c: give a face of it, such as {name}(110)"
+        )
+    return atoms if is_path(name) else _repeated(atoms, _repeats(atoms, min_image_A))
+
+
+def _repeated(atoms: Atoms, size: tuple[int, int]) -> Atoms:
+    """Repeat a sheet laterally."""
+    repeated: Atoms = atoms.repeat((*size, 1))
+    repeated.info["philic"] = {**atoms.info.get("philic", {}), "size": list(size)}
+    return repeated
+
+
+def _repeats(atoms: Atoms, min_image_A: float) -> tuple[int, int]:
+    """Give the fewest repeats along a and b that keep the images of an atom apart."""
+    from ase.geometry import minkowski_reduce
+
+    def apart_A(size: tuple[int, int]) -> float:
+        cell = atoms.cell.array * np.array([[size[0]], [size[1]], [1]])
+        return float(np.linalg.norm(minkowski_reduce(cell, pbc=(True, True, False))[0][:2], axis=1).min())
+
+    most = int(np.ceil(min_image_A / apart_A((1, 1)))) + 1
+    counts = range(1, most + 1)
+    enough = [size for size in product(counts, counts) if apart_A(size) >= min_image_A]
+    return min(enough, key=lambda size: (size[0] * size[1], abs(size[0] - size[1])))
+
+
+def is_path(name: str) -> bool:
+    """Tell a file from a name: it exists, or has a folder in it or the ending of a structure file."""
+    endings = (".cif", ".vasp", ".poscar", ".xyz", ".extxyz", ".json", ".traj", ".db", ".in", ".pdb", ".xsf")
+    return Path(name).is_file() or "/" in name or name.lower().endswith(endings)
+
+
+def read_host(path: Path) -> Atoms:
+    """Read one structure from a file.
+
+    The last one is taken when there are several. ``info["philic"]`` is kept, or says which file it was.
+
+    Raises
+    ------
+    ValueError
+        If there is no such file, ASE cannot read it, or its atoms are partial or overlap.
+    """
+    if not path.is_file():
+        raise ValueError(f"`{path}` does not exist: give a structure file, or a name from `philic structures list`")
+    from ase.io import read
+
+    try:
+        atoms = read(path)
+    except Exception as error:  # ASE's readers raise whatever they stumble on
+        raise ValueError(f"`{path}` cannot be read as a structure: {str(error) or type(error).__name__}") from error
+    if not isinstance(atoms, Atoms) or not len(atoms):
+        raise ValueError(f"`{path}` holds no atoms")
+    _check_whole(atoms, path)
+    check_apart(atoms, f"`{path}`")
+    for key in ("spacegroup", "unit_cell", "occupancy"):  # ASE's notes on a CIF
+        atoms.info.pop(key, None)
+    atoms.info.setdefault("philic", {"family": "file", "host": path.name})
+    return atoms
+
+
+def check_apart(atoms: Atoms, whose: str) -> None:
+    """Refuse overlapping atoms.
+
+    Raises
+    ------
+    ValueError
+        If two atoms, images included, are nearer than 0.6 times the sum of their covalent radii.
+    """
+    from ase.neighborlist import natural_cutoffs, neighbor_list
+
+    first, second, distance = neighbor_list("ijd", atoms, natural_cutoffs(atoms, mult=OVERLAP_SHARE))
+    if len(first):
+        at = int(distance.argmin())
+        i, j = int(first[at]), int(second[at])
+        pair = f"{i} ({atoms.symbols[i]}) and {j} ({atoms.symbols[j]})"
+        raise ValueError(
+            f"{whose} has atoms {pair} {distance[at]:.2f} Å apart "
+            f"but atoms must keep {OVERLAP_SHARE:g} times the sum of their covalent radii: remove one of them"
+        )
+
+
+def _check_whole(atoms: Atoms, path: Path) -> None:
+    """Refuse sites that are only partly filled: ASE would fill each with its first element."""
+    sites = atoms.info.get("occupancy", {})
+    for site, shares in sites.items():
+        if len(shares) > 1 or any(share < 0.999 for share in shares.values()):
+            shown = ", ".join(f"{element} {share:g}" for element, share in shares.items())
+            raise ValueError(f"`{path}` has a partly filled site ({site}: {shown}) but all must be full: order it first")
+
+
+def write_structure(atoms: Atoms, path: Path) -> None:
+    """Write a structure in the format its file's name says.
+
+    Raises
+    ------
+    ValueError
+        If the file is there already, its folder is not, or ASE knows no such format.
+    """
+    check_new(path)
+    from ase.io import write
+    from ase.io.formats import UnknownFileTypeError, filetype
+
+    mend = "take .cif, .vasp, .extxyz or another format of ASE"
+    try:
+        kind = filetype(str(path), read=False)
+        write(path, atoms, format=kind, **({"sort": True} if kind == "vasp" else {}))
+    except UnknownFileTypeError as error:
+        raise ValueError(f"`{path}` ends in no format that ASE can write: {mend}") from error
+    except (ValueError, NotImplementedError) as error:
+        path.unlink(missing_ok=True)
+        raise ValueError(f"`{path}` cannot be written: {error}: {mend}") from error
+
+
+def check_new(path: Path) -> None:
+    """Refuse to overwrite a file, or to write where there is no folder.
+
+    Raises
+    ------
+    ValueError
+        If the file is there already, or its folder is not.
+    """
+    if path.exists():
+        raise ValueError(f"`{path}` exists already: choose another name or remove it first")
+    if not path.parent.is_dir():
+        raise ValueError(f"`{path.parent}` is no folder: make it first")

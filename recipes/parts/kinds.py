@@ -1,0 +1,133 @@
+"""What every recipe has in common: parameters, a plan, and words and tables for people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Protocol
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeInt
+from pydantic.functional_validators import AfterValidator
+from rich import box
+from rich.console import RenderableType
+from rich.table import Table
+
+from ...potentials import resolve
+from ...workflows.engine.flow import Flow
+from ...workflows.stores.result import Result
+
+METALS = ("Li", "Na", "K")
+"""Metals of anodes, with reference values for the gate."""
+
+
+def _as_list(value: Any) -> Any:
+    return [] if value is None else [value] if isinstance(value, str) else value
+
+
+def number_as_list(value: Any) -> Any:
+    """Take one number where several may be given."""
+    return [value] if isinstance(value, (int, float)) else value
+
+
+def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(dict.fromkeys(values))
+
+
+def _known_metals(metals: tuple[str, ...]) -> tuple[str, ...]:
+    for metal in metals:
+        if metal not in METALS:
+            raise ValueError(f"`metal` is {metal!r} but must be one of: {', '.join(METALS)}")
+    return _distinct(metals)
+
+
+def known_potential(name: str) -> str:
+    """Write a potential's name the one way.
+
+    Raises
+    ------
+    ValueError
+        If it is unknown, its file does not exist, or its package is not installed.
+    """
+    try:
+        return resolve(name)
+    except (FileNotFoundError, ModuleNotFoundError) as error:
+        raise ValueError(str(error)) from error
+
+
+OneOrMore = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
+Seeds = Annotated[
+    tuple[NonNegativeInt, ...], Field(min_length=1), BeforeValidator(number_as_list), AfterValidator(_distinct)
+]
+Metals = Annotated[
+    OneOrMore,
+    Field(min_length=1, description="the alkali metal, or several to compare"),
+    AfterValidator(_known_metals),
+]
+PotentialName = Annotated[str, AfterValidator(known_potential)]
+
+
+class Parameters(BaseModel):
+    """What every recipe takes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    metal: Metals
+    potential: PotentialName = Field("chgnet", description="where energies and forces come from (`philic list`)")
+
+
+Known = Callable[[Iterable[str]], Mapping[str, Result]]
+"""From keys to the results that are stored already."""
+
+
+def no_results(_: Iterable[str]) -> Mapping[str, Result]:
+    """Know nothing."""
+    return {}
+
+
+class Plan(Protocol):
+    """What a recipe makes of its parameters: a flow, and sentences about what is doubtful before anything is computed."""
+
+    @property
+    def flow(self) -> Flow:
+        """Every step."""
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """Sentences for the user."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether this is all; else what comes next depends on these steps' results, and the recipe is planned again."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One recipe: what it takes, what it does, and how it is told.
+
+    Attributes
+    ----------
+    parameters
+        The model of its parameters; has ``metal`` and ``potential``.
+    plan
+        From the parameters, and what is stored already, to a plan; computes nothing.
+    headline, overview
+        From parameters and plan to a few words, and to a table of what is computed.
+    tables
+        From plan and results to what is printed in the end.
+    """
+
+    parameters: type[Parameters]
+    plan: Callable[[Any, Known], Plan]
+    headline: Callable[[Any, Any], str]
+    overview: Callable[[Any, Any], RenderableType]
+    tables: Callable[[Any, Mapping[str, Result]], Iterable[RenderableType]]
+
+
+def words_and_numbers(title: str, words: Sequence[str], numbers: Sequence[str]) -> Table:
+    """Make an empty table with columns of words, then of numbers; only the names of ions may take two lines."""
+    table = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for word in words:
+        table.add_column(word, no_wrap=word != "ions")
+    for number in numbers:
+        table.add_column(number, justify="right", no_wrap=True)
+    return table

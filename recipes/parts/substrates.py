@@ -1,0 +1,80 @@
+"""What recipes of adatoms share: carbons, slabs and sheets as hosts, by name or by file."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+from ase import Atoms
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator
+
+from ...structures.carbons.carbon import carbon_host
+from ...structures.sites.slab_sites import Kind
+from .hosts import is_surface, surface
+from .kinds import Parameters
+
+PRISTINE = "pristine"
+KINDS = get_args(Kind)
+
+
+class Substrates(Parameters):
+    """How hosts of adatoms are built."""
+
+    size: tuple[PositiveInt, PositiveInt] = Field((4, 4), description="cells of a carbon sheet along each axis")
+    lattice_constant_A: float = Field(2.46, ge=2.3, le=2.6, description="of graphene, fixed for every host")
+    vacuum_A: float = Field(15.0, ge=8.0, description="empty height over a sheet or slab")
+    thickness_A: PositiveFloat = Field(8.0, description="least thickness of a slab; its lower half is fixed")
+    min_image_A: PositiveFloat = Field(9.0, description="a slab is repeated until adatoms' images are this far apart")
+
+    @field_validator("sites", check_fields=False)
+    @classmethod
+    def _known_kind(cls, kinds: tuple[str, ...]) -> tuple[str, ...]:
+        for kind in kinds:
+            if kind not in KINDS:
+                raise ValueError(f"`sites` names {kind!r} but must be one or more of: {', '.join(KINDS)}")
+        return kinds
+
+    @field_validator("hosts", check_fields=False)
+    @classmethod
+    def _known_hosts(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(_host_name(name) for name in names))
+
+    def substrate(self, name: str, metal: str) -> Atoms:
+        """Build a host of adatoms, M in its name replaced by the metal."""
+        if is_carbon(name):
+            return carbon_host(name, self.size, lattice_constant_A=self.lattice_constant_A, vacuum_A=self.vacuum_A)
+        return surface(name, metal, thickness_A=self.thickness_A, vacuum_A=self.vacuum_A, min_image_A=self.min_image_A)
+
+
+def is_carbon(name: str) -> bool:
+    """Tell whether a host is a sheet of carbon, which is compared with the pristine one."""
+    try:
+        carbon_name(name)
+    except ValueError:
+        return False
+    return True
+
+
+def carbon_name(name: str) -> str:
+    """Write a carbon's name the one way.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
+    return str(carbon_host(name).info["philic"]["host"])
+
+
+def _host_name(name: str) -> str:
+    """Check a host's name; a carbon's is written the one way."""
+    try:
+        return carbon_name(name)
+    except ValueError as error:
+        carbons = str(error).replace("`name`", "`hosts`")
+    if not is_surface(name):
+        raise ValueError(f"{carbons}; a face, such as Cu(111); a sheet of `philic structures list`; or a file")
+    try:
+        surface(name, thickness_A=1.0, vacuum_A=10.0, min_image_A=1.0)
+    except ValueError as error:
+        raise ValueError(f"`hosts` names {name!r}: {error}") from error
+    return name

@@ -1,0 +1,1 @@
+"""Does the metal spread on a host or gather in islands?"""

@@ -1,0 +1,133 @@
+"""Does a metal wet a host, or ball up? Molecular dynamics of metal atoms on carbons, slabs and sheets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from ase import Atoms
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
+
+from ...structures.sites.adatoms import place_adatoms
+from ...structures.sites.islands import place_island, scattered_anchors
+from ...workflows.engine.flow import Derived, Flow, Step
+from ..dynamics.md_steps import Equilibration, Length, Timestep, long_enough, md_parameters
+from ..parts.gate import MetalSteps, metal_steps
+from ..parts.kinds import Known, OneOrMore, Seeds, no_results
+from ..parts.substrates import Substrates
+
+STARTS = ("scattered", "island")
+RELAXED = {"fmax_eV_per_A": 0.05, "max_steps": 300}
+
+
+class MetalOnHost(Substrates):
+    """Parameters of the recipe."""
+
+    hosts: Annotated[OneOrMore, Field(min_length=1)] = Field(
+        description="carbons (pristine, N, vacancy, Co-N4 …), faces of crystals (Cu(111), MF(100)), sheets, files"
+    )
+    start: Annotated[OneOrMore, Field(min_length=1)] = Field(
+        STARTS, description="scattered over sites in one layer, or an island, half a ball; both, to see whether it matters"
+    )
+    atoms: PositiveInt = Field(12, description="how many metal atoms")
+    temperature_K: PositiveFloat = Field(400.0, description="the temperature")
+    length_ps: Length = 4.0
+    equilibration_ps: Equilibration = 1.0
+    seeds: Seeds = Field((0,), description="of scattering, momenta and thermostat: a run with each")
+    timestep_fs: Timestep = None
+    size: tuple[PositiveInt, PositiveInt] = Field((8, 8), description="cells of a carbon sheet along each axis")
+    vacuum_A: float = Field(25.0, ge=8.0, description="empty height over a sheet or slab: what leaves must not come round")
+    min_image_A: PositiveFloat = Field(18.0, description="a slab is repeated until it is so wide")
+
+    @field_validator("start")
+    @classmethod
+    def _known_start(cls, starts: tuple[str, ...]) -> tuple[str, ...]:
+        for start in starts:
+            if start not in STARTS:
+                raise ValueError(f"`start` names {start!r} but must be one or both of: {', '.join(STARTS)}")
+        return tuple(dict.fromkeys(starts))
+
+    _long_enough = model_validator(mode="after")(long_enough)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The steps of metals on several hosts.
+
+    Attributes
+    ----------
+    flow
+        Every step.
+    runs
+        By host and metal: the `wetting` step of each start and seed.
+    gates
+        The gate step of each metal.
+    warnings
+        Sentences about what is left out or doubtful.
+    complete
+        Always: this is all.
+    """
+
+    flow: Flow
+    runs: Mapping[tuple[str, str], Sequence[Step]]
+    gates: Mapping[str, Step]
+    warnings: Sequence[str]
+    complete: bool = True
+
+
+def plan(parameters: MetalOnHost, _: Known = no_results) -> Plan:
+    """Make every structure and step of the recipe; computes nothing.
+
+    What cannot be had of one host is a warning, and the others go on.
+
+    Raises
+    ------
+    ValueError
+        If nothing is left.
+    """
+    references = {metal: metal_steps(metal, parameters.potential) for metal in parameters.metal}
+    runs: dict[tuple[str, str], list[Step]] = {}
+    warnings = []
+    for name in parameters.hosts:
+        for metal in parameters.metal:
+            try:
+                host = parameters.substrate(name, metal)
+                runs[name, metal] = _runs(parameters, name, host, metal, references[metal])
+            except ValueError as error:
+                warnings.append(f"{metal} on {name} is left out: {str(error).replace('`n`', '`atoms`')}")
+    if not runs:
+        raise ValueError("there is nothing to run: " + "; ".join(warnings))
+    gates = {metal: references[metal].gate for _, metal in runs}
+    return Plan(Flow([*gates.values(), *(step for steps in runs.values() for step in steps)]), runs, gates, warnings)
+
+
+def _runs(parameters: MetalOnHost, name: str, host: Atoms, metal: str, references: MetalSteps) -> list[Step]:
+    """Make the steps of a metal on a host: from each start, run it, relax where it ended, and judge."""
+    potential, n_atoms = parameters.potential, len(host) + parameters.atoms
+    clean = Step("relax", RELAXED, host, potential=potential, about={"host": name})
+    settings = {"metal": metal, "n_metal": parameters.atoms, "equilibration_ps": parameters.equilibration_ps}
+    found = []
+    for start in parameters.start:
+        for seed in parameters.seeds:
+            about = {"metal": metal, "host": name, "site": f"{start}, seed {seed}"}
+            builder, place, atoms = _start(parameters, host, metal, start, seed)
+            asked = md_parameters(atoms, potential, mobile=metal, **_length(parameters)) | {"seed": seed}
+            run = Step("md", asked, Derived(clean, n_atoms, builder, place), potential=potential, about=about)
+            ended = Step("relax", RELAXED, Derived(run, n_atoms), potential=potential, about=about)
+            parents = {"run": run, "relaxed": ended, "host": clean, "bulk": references.bulk, "gate": references.gate}
+            found.append(Step("wetting", settings, parents=parents, about=about | {"potential": potential}))
+    return found
+
+
+def _start(parameters: MetalOnHost, host: Atoms, metal: str, start: str, seed: int) -> tuple[str, dict[str, Any], Atoms]:
+    """Give the builder that puts the metal on the relaxed host, its parameters, and what it makes of the unrelaxed one."""
+    if start == "island":
+        place: dict[str, Any] = {"metal": metal, "n": parameters.atoms}
+        return "place_island", place, place_island(host, **place)
+    place = {"metal": metal, "anchors": scattered_anchors(host, metal, parameters.atoms, seed)}
+    return "place_adatoms", place, place_adatoms(host, **place)
+
+
+def _length(parameters: MetalOnHost) -> dict[str, Any]:
+    return {name: getattr(parameters, name) for name in ("temperature_K", "length_ps", "timestep_fs")}

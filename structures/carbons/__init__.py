@@ -1,0 +1,1 @@
+"""Carbon and other two-dimensional hosts: sheets, functional groups, graphite compounds, nanotubes, MXenes."""

@@ -1,0 +1,1 @@
+"""Two crystals in contact: lattice matching, interfaces, grain boundaries."""

@@ -1,0 +1,1 @@
+"""Crystals and molecules by name, their charges, orderings, mixtures and supercells."""

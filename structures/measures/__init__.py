@@ -1,0 +1,1 @@
+"""What is measured on a geometry: distances of pairs, diffraction, wetting."""

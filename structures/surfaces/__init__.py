@@ -1,0 +1,1 @@
+"""Slabs of crystals: cuts, terminations, steps and kinks."""

@@ -1,0 +1,1 @@
+"""Symmetry of cells and paths: space groups, orbits, equivalent positions, periodic directions, held atoms."""

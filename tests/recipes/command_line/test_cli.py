@@ -1,0 +1,181 @@
+"""The command line as a user meets it: real processes, a real potential, a store on disk."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import ase.db
+import ase.io
+import pytest
+
+from philic.workflows.stores.store import Store
+
+SMALL = """\
+recipe: adsorption
+question: Does nitrogen help graphene to hold potassium?
+metal: K
+dopants: N
+size: [3, 3]
+sites: hollow
+near_A: 1.5
+fmax_eV_per_A: 0.05
+"""
+
+
+def philic(*arguments, cwd, **options):
+    command = [sys.executable, "-m", "philic.recipes.command_line.cli", *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, **options)
+
+
+def start(*arguments, cwd):
+    command = [sys.executable, "-m", "philic.recipes.command_line.cli", *map(str, arguments)]
+    return subprocess.Popen(command, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with a recipe that has been run once, unbroken."""
+    folder = tmp_path_factory.mktemp("work")
+    (folder / "small.yaml").write_text(SMALL)
+    run = philic("run", "small.yaml", cwd=folder)
+    assert run.returncode == 0, run.stderr
+    (folder / "first.txt").write_text(run.stdout)
+    return folder
+
+
+def table(text):
+    """The cells of the ranked table, by host."""
+    rows = [line.split() for line in text.splitlines() if line.strip()[:1] in ("1", "2")]
+    return {row[1]: row for row in rows if row[1] in ("N", "pristine")}
+
+
+def test_a_run_prints_a_plan_a_ranked_table_and_what_the_potential_is_worth(folder):
+    text = (folder / "first.txt").read_text()
+    assert "K on 2 hosts, 2 sites; potential chgnet" in text
+    assert "0 already stored; about " in text
+    rows = table(text)
+    assert rows["pristine"][4] == "+0.000"
+    vs_pristine, vs_bulk, vs_atom = map(float, rows["N"][4:7])
+    assert vs_atom == pytest.approx(vs_bulk - 0.8718, abs=0.0011)  # MatPES PBE cohesive energy of K
+    assert vs_pristine == pytest.approx(vs_bulk - float(rows["pristine"][5]), abs=0.0011)
+    assert "chgnet is doubtful for K: bulk modulus" in text
+    assert "it cannot tell" in text
+    assert "philic\n" not in text
+    assert "phobic" not in text
+
+
+def test_a_second_run_computes_nothing_and_says_so(folder):
+    again = philic("run", "small.yaml", cwd=folder)
+    assert "nothing to compute" in again.stdout
+    assert "0 force calls, 0 steps computed" in again.stdout
+    assert table(again.stdout) == table((folder / "first.txt").read_text())
+    assert len(Store(folder / "philic.db").runs()) >= 2
+
+
+def test_a_dry_run_writes_nothing(folder, tmp_path):
+    dry = philic("run", folder / "small.yaml", "--dry-run", cwd=tmp_path)
+    assert dry.returncode == 0
+    assert "0 already stored; about" in dry.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_records_what_a_rerun_needs(folder):
+    run = Store(folder / "philic.db").runs()[0]
+    assert run.recipe == "small"
+    assert run.parameters["fmax_eV_per_A"] == 0.05
+    assert run.lock["potential"]["weights_sha256"]
+    assert {"philic", "ase", "torch", "chgnet", "fireworks"} <= run.lock["versions"].keys()
+    assert len(run.keys) == len(Store(folder / "philic.db").finished(run.keys))
+
+
+@pytest.mark.parametrize("enough", [0, 5])
+def test_killed_and_run_again_it_ends_with_the_same_digits(folder, tmp_path, enough):
+    store = tmp_path / "killed.db"
+    worker = start("run", folder / "small.yaml", "--store", store, cwd=tmp_path)
+    while worker.poll() is None and (not store.exists() or len(finished(store)) < enough):
+        time.sleep(0.05)
+    os.kill(worker.pid, signal.SIGKILL)
+    assert worker.wait() == -signal.SIGKILL
+    before = finished(store)
+    resumed = philic("run", folder / "small.yaml", "--store", store, cwd=tmp_path)
+    assert f"{len(before)} already stored" in resumed.stdout
+    unbroken = finished(folder / "philic.db")
+    after = finished(store)
+    assert {key: result.scalars for key, result in after.items()} == {k: r.scalars for k, r in unbroken.items()}
+    assert all(after[key].provenance == result.provenance for key, result in before.items())
+
+
+def finished(path):
+    if not path.exists():
+        return {}
+    try:
+        store = Store(path)
+    except ValueError:  # the other process is making the file
+        return {}
+    return {r.key: r for function in ("relax", "bulk_modulus", "gate", "adsorption") for r in store.results(function)}
+
+
+def test_two_users_run_one_recipe_on_one_store(folder, tmp_path):
+    store = tmp_path / "shared.db"
+    workers = [start("run", folder / "small.yaml", "--store", store, cwd=tmp_path) for _ in range(2)]
+    assert [worker.wait() for worker in workers] == [0, 0]
+    ours, theirs = finished(store), finished(folder / "philic.db")
+    assert {key: result.scalars for key, result in ours.items()} == {k: r.scalars for k, r in theirs.items()}
+
+
+def test_results_are_printed_filtered_and_exported(folder, tmp_path):
+    store = ("--store", folder / "philic.db")
+    printed = philic("results", "--where", "host=N", "--sort", "vs_bulk_eV", *store, cwd=tmp_path)
+    assert "hollow C5N" in printed.stdout
+    assert "pristine " not in printed.stdout
+    for ending in ("csv", "json", "parquet", "xyz", "db"):
+        written = philic("results", "--to", f"out.{ending}", *store, cwd=tmp_path)
+        assert written.stdout == f"2 results written to out.{ending}\n"
+    assert {row["host"] for row in json.loads((tmp_path / "out.json").read_text())} == {"N", "pristine"}
+    assert len(ase.io.read(tmp_path / "out.xyz", ":")) == 2
+    assert {row.host for row in ase.db.connect(str(tmp_path / "out.db")).select()} == {"N", "pristine"}
+    listed = subprocess.run(
+        [sys.executable, "-m", "ase", "db", "out.db"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert "KC18" in listed.stdout
+    gates = philic("results", "--function", "gate", *store, cwd=tmp_path)
+    assert "doubtful" in gates.stdout
+
+
+def test_show_and_list_tell_what_there_is(folder):
+    shown = philic("show", "k-philic-dopants", cwd=folder).stdout
+    for words in ("Which dopants and defects", "hollow C9N3", "pyridinic-3N", "largest force", "Co-N4"):
+        assert words in shown
+    listed = philic("list", cwd=folder).stdout
+    for words in ("k-philic-dopants", "chgnet", "mace:medium-mpa-0", "emt", "lj"):
+        assert words in listed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["run", "nope"], "error: `nope` is no recipe file"),
+        (["run", "small.yaml", "--set", "metal=Mg"], "error: --set metal: `metal` is 'Mg' but must be one of: Li, Na, K"),
+        (["run", "small.yaml", "--metals", "Li,Xx"], "error: --set metal: `metal` is 'Xx' but must be one of: Li, Na, K"),
+        (["run", "small.yaml", "--set", "dopants=Q"], "error: --set dopants: `dopants` is 'Q' but must be one of: pristine"),
+        (["run", "small.yaml", "--set", "colour=red"], "error: --set colour: `colour` is not a key of this recipe"),
+        (["run", "small.yaml", "--set", "metal"], "error: --set metal: give it as KEY=VALUE, such as --set metal=Na"),
+        (["run", "small.yaml", "--potential", "magic"], "error: --set potential: 'magic' is not a known potential"),
+        (["run", "small.yaml", "--potential", "emt"], "error: K is unknown to the potential 'emt'"),
+        (["run", "small.yaml", "--store", "small.yaml"], "cannot be read as a store: file is not a database"),
+        (["results", "--store", "none.db"], "error: `none.db` does not exist: run a recipe first"),
+        (["results", "--where", "colour=red"], "error: `colour` is no column of these results"),
+        (["results", "--to", "small.yaml"], "error: `small.yaml` ends in '.yaml' but must end in one of"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_exit_code_2(folder, arguments, sentence):
+    before = {path.name: path.stat().st_mtime_ns for path in folder.iterdir() if path.suffix != ".db-shm"}
+    refused = philic(*arguments, cwd=folder)
+    assert refused.returncode == 2
+    assert sentence in refused.stderr
+    assert refused.stdout == ""
+    assert len(refused.stderr.splitlines()) == 1
+    assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir() if path.suffix != ".db-shm"} == before

@@ -1,0 +1,142 @@
+import numpy as np
+import pytest
+from ase.build import bulk
+
+from philic.structures.carbons.carbon import graphene
+from philic.structures.sites.islands import half_ball, place_island
+from philic.structures.sites.placing import monolayer
+from philic.workflows.analyses.wetting import wetting
+from philic.workflows.dynamics.trajectory import Frames, append, begin
+from philic.workflows.stores.result import Result, Status
+
+N = 40
+
+
+def relaxation(atoms, energy_eV):
+    provenance = {"fingerprint": {"name": "emt", "weights": "none"}}
+    return Result(Status.CONVERGED, "", {"energy_eV": energy_eV}, {"final": atoms}, provenance=provenance)
+
+
+def sheet():
+    return graphene((12, 12))
+
+
+def island():
+    return place_island(sheet(), "K", N)
+
+
+def layer():
+    atoms = monolayer(sheet(), "K")
+    return atoms[: 288 + N]
+
+
+def judged(folder, paths, n_metal=N, equilibration_ps=0.0, worth="fit", **others):
+    """Judge a run through these structures, four frames of each, in which atoms tremble."""
+    rng = np.random.default_rng(0)
+    start = paths[0]
+    positions = np.concatenate([atoms.positions + rng.normal(0, 0.05, (4, len(atoms), 3)) for atoms in paths])
+    n = len(positions)
+    begin(folder, start, {"timestep_fs": 20.0})
+    cells = np.repeat(start.cell.array[None], n, axis=0)
+    append(folder, Frames(np.arange(n), positions, cells, rng.normal(size=n), *np.zeros((3, n))))
+    run = Result(Status.CONVERGED, "", {"steps": n - 1, "temperature_K": 400.0}, {"final": start})
+    parents = {"run": run, "relaxed": relaxation(paths[-1], -340.0), "host": relaxation(sheet(), -300.0)}
+    parents["bulk"] = relaxation(bulk("K", cubic=True), -1.8)
+    parents["gate"] = Result(Status.CONVERGED, "", {"verdict": worth})
+    settings = {"metal": "K", "n_metal": n_metal, "equilibration_ps": equilibration_ps}
+    return wetting(parents | others, folders={"run": folder}, **settings)
+
+
+def test_a_flat_layer_wets_and_has_no_angle(tmp_path):
+    outcome = judged(tmp_path, [layer()] * 4)
+    scalars = outcome.scalars
+    assert outcome.status is Status.CONVERGED
+    assert scalars["verdict"] == "wets"
+    assert scalars["spread"] == pytest.approx(1.0)
+    assert (scalars["touching"], scalars["layers"]) == (1.0, 1)
+    assert scalars["contact_angle_deg"] is None
+    assert "no contact angle: it lies flat" in outcome.message
+    assert scalars["vs_bulk_eV"] == pytest.approx((-340 + 300 + 0.9 * N) / N)
+
+
+def test_half_a_ball_is_an_island_of_ninety_degrees(tmp_path):
+    outcome = judged(tmp_path, [island()] * 4)
+    scalars = outcome.scalars
+    flat = (half_ball("K", N).positions[:, 2] < 0.1).mean()
+    assert scalars["verdict"] == "islands"
+    assert scalars["spread"] == pytest.approx(0.0, abs=0.02)
+    assert (scalars["clusters"], scalars["largest"], scalars["layers"]) == (1.0, N, 3)
+    assert scalars["contact_angle_deg"] == pytest.approx(90, abs=13)
+    assert outcome.message.startswith(
+        f"islands: {flat:.0%} of the metal's atoms touch the host (half a ball {flat:.0%}, flat 98%)"
+    )
+    counted = outcome.arrays["atoms_per_A"].sum() * np.diff(outcome.arrays["heights_A"])[0]
+    assert counted == pytest.approx(N)
+    assert outcome.arrays["layer_shares"].sum() == pytest.approx(1.0)
+
+
+def test_what_still_changes_is_undecided_and_the_start_is_left_out_when_asked(tmp_path):
+    outcome = judged(tmp_path / "a", [layer(), layer(), island(), island()])
+    assert outcome.status is Status.UNCONVERGED
+    assert outcome.scalars["verdict"] == "undecided"
+    assert "and that still changes: run longer" in outcome.message
+    assert judged(tmp_path / "b", [layer(), *[island()] * 4], equilibration_ps=0.08).scalars["verdict"] == "islands"
+
+
+@pytest.mark.parametrize(("n", "flat"), [(5, "100%"), (9, "78%")])
+def test_few_atoms_decide_nothing(n, flat, tmp_path):
+    small = place_island(sheet(), "K", n)
+    outcome = judged(tmp_path, [small] * 2, n_metal=n)
+    assert (outcome.scalars["verdict"], outcome.scalars["spread"]) == ("undecided", None)
+    assert f"half a ball of so few atoms has {flat} on its flat side, and a layer 100%: put on more atoms" in outcome.message
+
+
+def test_atoms_that_leave_are_counted(tmp_path):
+    flown = layer()
+    flown.positions[-2:, 2] += 7.0
+    flown.positions[-1, :2] += (10.0, 10.0)
+    message = judged(tmp_path, [flown] * 2).message
+    assert "2 of them left the host, so there is no energy against the bulk metal" in message
+    assert "other face" not in message
+
+
+def test_what_left_is_no_island(tmp_path):
+    flown = layer()
+    flown.positions[-N // 2 :, 2] += 9.0
+    scalars = judged(tmp_path, [flown]).scalars
+    assert scalars["left"] == N // 2
+    assert (scalars["verdict"], scalars["touching"], scalars["layers"]) == ("wets", 1.0, 1)
+    assert scalars["height_A"] < 4.0
+    assert scalars["vs_bulk_eV"] is None
+
+
+def test_when_all_have_left_nothing_is_decided(tmp_path):
+    gone = layer()
+    gone.positions[-N:, 2] += 9.0
+    outcome = judged(tmp_path, [gone])
+    assert (outcome.scalars["verdict"], outcome.scalars["left"], outcome.scalars["height_A"]) == ("undecided", N, None)
+    assert outcome.scalars["contact_angle_deg"] is None
+    assert f"{N} of them left the host" in outcome.message
+
+
+def test_a_potential_that_did_not_pass_its_gate_gives_numbers_and_no_verdict(tmp_path):
+    outcome = judged(tmp_path, [layer()], worth="doubtful")
+    assert outcome.scalars["verdict"] == "doubtful"
+    assert outcome.scalars["spread"] == pytest.approx(1.0)
+    assert outcome.scalars["vs_bulk_eV"] is not None
+    assert outcome.message.startswith("no verdict, because the potential is doubtful for K: 100% of the metal's atoms touch")
+    assert "wets" not in outcome.message
+
+
+def test_what_a_run_says_against_itself_is_passed_on(tmp_path):
+    hot = Result(Status.UNCONVERGED, "asked were 400 K", {"steps": 3, "temperature_K": 900.0}, function="md", about={})
+    outcome = judged(tmp_path, [layer()], run=hot)
+    assert outcome.status is Status.UNCONVERGED
+    assert "asked were 400 K" in outcome.message
+
+
+def test_a_run_that_failed_is_told(tmp_path):
+    failed = Result(Status.FAILED, "it exploded")
+    parents = {"run": failed, "relaxed": failed, "host": failed, "bulk": failed}
+    outcome = wetting(parents, folders={"run": tmp_path}, metal="K", n_metal=3, equilibration_ps=0.0)
+    assert (outcome.status, outcome.message) == (Status.FAILED, "it exploded")

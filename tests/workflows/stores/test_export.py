@@ -1,0 +1,112 @@
+import csv
+import json
+
+import ase.db
+import ase.io
+import numpy as np
+import pyarrow.parquet
+import pytest
+from ase.build import bulk
+
+from philic.workflows.engine.fireworks import run_here
+from philic.workflows.engine.flow import Flow, Step
+from philic.workflows.stores.export import columns_of, flat, select, write
+from philic.workflows.stores.result import Result, Status
+from philic.workflows.stores.store import Store
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """Four relaxed crystals and one analysis without a structure."""
+    store = Store(tmp_path_factory.mktemp("store") / "philic.db")
+    steps = []
+    for element in ("Cu", "Ag", "Au", "Ni"):
+        atoms = bulk(element, cubic=True)
+        atoms.rattle(0.05, seed=1)
+        steps.append(Step("relax", {}, atoms, potential="emt", about={"metal": element}))
+    run_here(Flow(steps), store, "metals")
+    store.add(Result(Status.CONVERGED, "fit", {"verdict": "fit"}, key="g", function="gate", about={"metal": "K"}))
+    return store
+
+
+def names(results):
+    return [result.about["metal"] for result in results]
+
+
+def test_conditions_filter(store):
+    assert names(select(store, "relax", ["metal=Cu"])) == ["Cu"]
+    assert sorted(names(select(store, "relax", ["metal!=Cu"]))) == ["Ag", "Au", "Ni"]
+    assert names(select(store, "relax", ["n_atoms = 5"])) == []
+    assert len(select(store, "relax", ["n_atoms>=4", "fmax_eV_per_A < 0.02"])) == 4
+    assert names(select(store, "gate", ["verdict=fit"])) == ["K"]
+
+
+def test_rows_are_sorted_either_way(store):
+    energies = [result.scalars["energy_eV"] for result in select(store, "relax", sort="energy_eV")]
+    assert energies == sorted(energies)
+    assert names(select(store, "relax", sort="-metal")) == ["Ni", "Cu", "Au", "Ag"]
+
+
+def test_a_wrong_column_or_condition_is_refused(store):
+    with pytest.raises(ValueError, match=r"`colour` is no column of these results; the columns are: key, function"):
+        select(store, "relax", ["colour=red"])
+    with pytest.raises(ValueError, match=r"`metal` is no condition: give a column, one of <= >= != < > = and a value"):
+        select(store, "relax", ["metal"])
+    with pytest.raises(ValueError, match=r"`colour` is no column"):
+        select(store, "relax", sort="-colour")
+
+
+def test_csv_json_and_parquet_hold_every_row_and_column(store, tmp_path):
+    results = select(store, "relax", sort="metal")
+    for ending in (".csv", ".json", ".parquet"):
+        write(results, tmp_path / f"out{ending}")
+    with (tmp_path / "out.csv").open() as file:
+        from_csv = list(csv.DictReader(file))
+    from_json = json.loads((tmp_path / "out.json").read_text())
+    from_parquet = pyarrow.parquet.read_table(tmp_path / "out.parquet").to_pylist()
+    assert [row["metal"] for row in from_csv] == ["Ag", "Au", "Cu", "Ni"]
+    assert from_json == [flat(result) for result in results] == from_parquet
+    assert list(from_csv[0]) == columns_of(results)
+    assert [float(row["energy_eV"]) for row in from_csv] == [row["energy_eV"] for row in from_json]
+
+
+@pytest.mark.parametrize("ending", [".xyz", ".db"])
+def test_structures_carry_energy_forces_and_row(store, tmp_path, ending):
+    results = select(store, "relax", sort="metal")
+    path = tmp_path / f"out{ending}"
+    write(results, path)
+    for result, atoms in zip(results, ase.io.read(path, ":"), strict=True):
+        final = result.structures["final"]
+        np.testing.assert_allclose(atoms.positions, final.positions, atol=1e-7)
+        np.testing.assert_allclose(atoms.cell.array, final.cell.array, atol=1e-7)
+        assert atoms.get_potential_energy() == pytest.approx(result.scalars["energy_eV"], abs=1e-7)
+        np.testing.assert_allclose(atoms.get_forces(), result.arrays["forces_eV_per_A"], atol=1e-7)
+
+
+def test_the_ase_database_is_searched_by_what_the_rows_say(store, tmp_path):
+    path = tmp_path / "out.db"
+    write(select(store, "relax"), path)
+    database = ase.db.connect(str(path))
+    (row,) = database.select("metal=Cu,n_atoms=4")
+    assert row.formula == "Cu4"
+    assert row.data["potential"] == "emt"
+
+
+def test_extended_xyz_keeps_the_row(store, tmp_path):
+    path = tmp_path / "out.xyz"
+    write(select(store, "relax", ["metal=Cu"]), path)
+    atoms = ase.io.read(path)
+    assert atoms.info["metal"] == "Cu"
+    assert atoms.info["status"] == "converged"
+
+
+def test_what_cannot_be_written_is_refused(store, tmp_path):
+    results = select(store, "relax")
+    with pytest.raises(ValueError, match=r"ends in '.doc' but must end in one of: .csv, .json, .parquet, .xyz, .db"):
+        write(results, tmp_path / "out.doc")
+    (tmp_path / "kept.csv").write_text("precious")
+    with pytest.raises(ValueError, match="exists already: give another name, or remove it"):
+        write(results, tmp_path / "kept.csv")
+    assert (tmp_path / "kept.csv").read_text() == "precious"
+    with pytest.raises(ValueError, match="is in a folder that does not exist: make it first"):
+        write(results, tmp_path / "nowhere" / "out.csv")

@@ -1,0 +1,1 @@
+"""Molecular dynamics: conditions, integrators, runs, trajectories."""

@@ -1,0 +1,211 @@
+"""Run steps by key: ask the store, compute what is missing, commit each result as it comes."""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import platform
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from ase import Atoms
+from threadpoolctl import ThreadpoolController
+
+from ... import __version__
+from ...potentials import load
+from ..stores.result import Outcome, Result, Status, title
+from ..stores.store import Store
+from .flow import structure_from
+from .registry import STEPS
+
+LOG = logging.getLogger(__name__)
+"""Says at INFO when a step starts (``event="start"``), has computed forces (``"force call"``) and ends (``"end"``)."""
+
+Definition = Mapping[str, Any]
+
+
+def execute(store: Store, keys: Sequence[str]) -> None:
+    """Run the steps that have no final result yet, and commit each as it ends.
+
+    What goes wrong inside one step is stored as its result (crashed) and the others go on.
+
+    Parameters
+    ----------
+    store
+        Holds the steps' definitions and their parents' results, and takes their results.
+    keys
+        A pack (see `philic.workflows.engine.flow.Flow.packs`).
+    """
+    done = store.finished(keys)
+    definitions = {key: store.definition(key) for key in keys if key not in done}
+    computing = {key: d for key, d in definitions.items() if d["structure"]}
+    with _one_thread_for_matrices():
+        for key, definition in definitions.items():
+            if key not in computing:
+                _say("start", key, definition)
+                _commit(store, key, definition, _analyse(store, definition))
+        if computing:
+            _compute(store, computing)
+
+
+def _one_thread_for_matrices() -> AbstractContextManager[Any]:
+    """Keep numpy and scipy to one thread: theirs wait for work by spinning, and take the cores from the potential.
+
+    A relaxation with its cell takes up to seven times as long beside other work without this. Torch has threads of its own.
+    """
+    return ThreadpoolController().select(internal_api="openblas").limit(limits=1)  # type: ignore[no-any-return]
+
+
+def _parents(store: Store, definition: Definition) -> dict[str, Result]:
+    found = store.get(definition["parents"].values())
+    return {role: found[key] for role, key in definition["parents"].items() if key in found}
+
+
+PROVIDES: Mapping[str, Callable[[Store, Definition], Any]] = {
+    "parents": _parents,
+    "memories": lambda store, definition: store.memory(definition["trail"]),
+    "folders": lambda store, definition: store.folder(definition["trail"]),
+}
+
+
+def _parents_folders(store: Store, definition: Definition) -> dict[str, Path]:
+    return {role: PROVIDES["folders"](store, store.definition(key)) for role, key in definition["parents"].items()}
+
+
+def _analyse(store: Store, definition: Definition) -> Outcome:
+    by_role = _parents(store, definition)
+    blocked = _blocked(by_role, definition["parents"])
+    if blocked:
+        return blocked
+    try:
+        start, cpu = time.perf_counter(), time.process_time()
+        step = STEPS[definition["function"]]
+        given = {"folders": _parents_folders(store, definition)} if "folders" in step.needs else {}
+        outcome: Outcome = step.function(by_role, **given, **definition["parameters"])
+    except Exception as error:
+        return _crash(error)
+    return _timed(outcome, start, cpu)
+
+
+def _compute(store: Store, definitions: Mapping[str, Definition]) -> None:
+    """Run the steps of one pack together; if that breaks, those that are left run alone: one cannot stop the others."""
+    structures: dict[str, Atoms] = {}
+    for key, definition in definitions.items():
+        built = _build(store, definition)
+        if isinstance(built, Outcome):
+            _commit(store, key, definition, built)
+        else:
+            structures[key] = built
+            _say("start", key, definition)
+    left = list(structures)
+    outcomes = _outcomes(store, definitions, structures)
+    while left:
+        try:
+            key, outcome = next(outcomes)
+        except Exception as error:
+            if len(structures) == 1:
+                _commit(store, left[0], definitions[left[0]], _crash(error))
+            else:
+                for key in left:
+                    _compute(store, {key: definitions[key]})
+            return
+        _commit(store, key, definitions[key], outcome)
+        left.remove(key)
+
+
+def _outcomes(
+    store: Store, definitions: Mapping[str, Definition], structures: dict[str, Atoms]
+) -> Iterator[tuple[str, Outcome]]:
+    keys = list(structures)
+    pack = definitions[keys[0]]
+    potential = load(pack["potential"])
+    asked, loaded = pack["fingerprint"], potential.fingerprint.asdict()
+    if {**asked, "name": ""} != {**loaded, "name": ""}:
+        raise ValueError(f"the step asks for the potential {asked} but this machine has {loaded}")
+
+    def watch(index: int) -> None:
+        _say("force call", keys[index], definitions[keys[index]])
+
+    step = STEPS[pack["function"]]
+    given = {need: [PROVIDES[need](store, definitions[key]) for key in keys] for need in step.needs}
+    each = {name: [definitions[key]["parameters"][name] for key in keys] for name in step.each & pack["parameters"].keys()}
+    parameters = {**pack["parameters"], **each}
+    for index, outcome in step.function(list(structures.values()), potential, watch=watch, **given, **parameters):
+        yield keys[index], outcome
+
+
+def _build(store: Store, definition: Definition) -> Atoms | Outcome:
+    """Build a step's structure, or say why it cannot be."""
+    parent = definition["structure"].get("parent")
+    wanted = {*([parent] if parent else []), *definition["parents"].values()}
+    results = store.get(wanted)
+    blocked = _blocked(results, list(wanted))
+    if blocked:
+        return blocked
+    for result in results.values():
+        if not result.status.usable:
+            return Outcome(Status.FAILED, f"not run: {result.title} failed: {result.message}")
+    try:
+        return structure_from(definition["structure"], {key: r.structures["final"] for key, r in results.items()})
+    except Exception as error:
+        return _crash(error)
+
+
+def _blocked(parents: Mapping[str, Result], wanted: Sequence[str] | Mapping[str, str]) -> Outcome | None:
+    """A step whose parent is missing or crashed has to wait for another run."""
+    if len(parents) < len(wanted):
+        return Outcome(Status.CRASHED, "not run: what it waits for has no result")
+    for parent in parents.values():
+        if not parent.status.final:
+            return Outcome(Status.CRASHED, f"not run: {parent.title} crashed: {parent.message}")
+    return None
+
+
+def _crash(error: Exception) -> Outcome:
+    LOG.debug("crash", exc_info=error)
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    return Outcome(Status.CRASHED, f"{type(error).__name__}: {error} ({where.name}, line {where.lineno})")
+
+
+def _timed(outcome: Outcome, start: float, cpu: float) -> Outcome:
+    return replace(outcome, wall_s=time.perf_counter() - start, cpu_s=time.process_time() - cpu)
+
+
+def _commit(store: Store, key: str, definition: Definition, outcome: Outcome) -> None:
+    provenance = {
+        "parameters": definition["parameters"],
+        "parents": definition["parents"],
+        "structure_parent": (definition["structure"] or {}).get("parent"),
+        "fingerprint": definition["fingerprint"],
+        "versions": {"philic": __version__, "ase": version("ase"), "numpy": version("numpy")},
+        "host": platform.node(),
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+    result = Result(
+        **vars(outcome),
+        key=key,
+        function=definition["function"],
+        about=definition["about"],
+        provenance=provenance,
+    )
+    store.add(result)
+    _say("end", key, definition, result.message)
+
+
+def _say(event: str, key: str, definition: Definition, message: str = "") -> None:
+    level = logging.DEBUG if event == "force call" else logging.INFO
+    words = title(definition["function"], definition["about"])
+    LOG.log(
+        level,
+        "%s: %s %s",
+        event,
+        words,
+        message,
+        extra={"event": event, "key": key, "words": words, "sentence": message},
+    )

@@ -1,0 +1,226 @@
+"""Steps and what each waits for. Knows no engine, no store and no potential's code."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.constraints import FixAtoms
+from ase.io.jsonio import decode, encode
+
+from ...potentials import fingerprint
+from .registry import BUILDERS, STEPS
+
+
+@dataclass(frozen=True, eq=False)
+class Derived:
+    """A structure that is built from what a parent step ends with, once it has ended.
+
+    Attributes
+    ----------
+    parent
+        The step whose ``final`` structure is the builder's first argument.
+    n_atoms
+        How many atoms it will have, for estimates.
+    builder
+        Name of a builder in `philic.workflows.engine.registry.BUILDERS`; None takes the parent's structure as it is.
+    parameters
+        The builder's other arguments, plain JSON.
+    """
+
+    parent: Step
+    n_atoms: int
+    builder: str | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One calculation, described but not run.
+
+    Attributes
+    ----------
+    function
+        Name of a step function in `philic.workflows.engine.registry.STEPS`.
+    parameters
+        The function's parameters, plain JSON.
+    structure
+        What it starts from, for a step that computes.
+    parents
+        The steps whose results it reads, by role: for a step that analyses, and for one that computes between structures.
+    potential
+        Name of the potential, for a step that computes.
+    about
+        What it is about, for people (metal, host, site); not part of the key.
+    """
+
+    function: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    structure: Atoms | Derived | None = None
+    parents: Mapping[str, Step] = field(default_factory=dict)
+    potential: str | None = None
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def key(self) -> str:
+        """The content hash: same key, same calculation (32 hexadecimal digits of a SHA-256)."""
+        return _digest(self._identity)
+
+    @cached_property
+    def trail(self) -> str:
+        """The content hash without the parameters that only say where it stops: same trail, same way as far as both go."""
+        stopping = STEPS[self.function].stopping
+        way = {name: value for name, value in self.parameters.items() if name not in stopping}
+        return _digest({**self._identity, "parameters": way})
+
+    @property
+    def _identity(self) -> dict[str, Any]:
+        return {
+            "function": [self.function, STEPS[self.function].version],
+            "parameters": self.parameters,
+            "structure": _structure_identity(self.structure),
+            "parents": {role: parent.key for role, parent in self.parents.items()},
+            "potential": {name: value for name, value in self.fingerprint.items() if name != "name"},
+        }
+
+    @cached_property
+    def fingerprint(self) -> dict[str, str]:
+        """The fingerprint of the potential; empty for an analysis."""
+        return fingerprint(self.potential).asdict() if self.potential else {}
+
+    @cached_property
+    def waits_for(self) -> tuple[Step, ...]:
+        """Every step that has to end before this one starts."""
+        derived = (self.structure.parent,) if isinstance(self.structure, Derived) else ()
+        return (*derived, *self.parents.values())
+
+    @cached_property
+    def level(self) -> int:
+        """How many steps stand before this one in the longest chain."""
+        return max((step.level + 1 for step in self.waits_for), default=0)
+
+    @property
+    def n_atoms(self) -> int:
+        """Number of atoms it computes on; 0 for an analysis."""
+        if isinstance(self.structure, Derived):
+            return self.structure.n_atoms
+        return 0 if self.structure is None else len(self.structure)
+
+    def definition(self) -> dict[str, Any]:
+        """Everything a worker needs to run the step, given the store; plain JSON."""
+        if isinstance(self.structure, Derived):
+            derived = self.structure
+            structure: Any = {
+                "parent": derived.parent.key,
+                "builder": derived.builder,
+                "parameters": dict(derived.parameters),
+            }
+        else:
+            structure = self.structure and {"atoms": encode(self.structure)}
+        return {
+            "function": self.function,
+            "trail": self.trail,
+            "parameters": dict(self.parameters),
+            "structure": structure,
+            "parents": {role: parent.key for role, parent in self.parents.items()},
+            "potential": self.potential,
+            "fingerprint": self.fingerprint,
+            "about": dict(self.about),
+        }
+
+
+class Flow:
+    """Steps in an order in which they can run, each once.
+
+    Parameters
+    ----------
+    steps
+        The steps that are asked for; what they wait for is taken along.
+    """
+
+    def __init__(self, steps: Sequence[Step]) -> None:
+        self.steps: dict[str, Step] = {}
+        for step in steps:
+            self._add(step)
+
+    def _add(self, step: Step) -> None:
+        if step.key in self.steps:
+            return
+        for parent in step.waits_for:
+            self._add(parent)
+        self.steps[step.key] = step
+
+    def __iter__(self) -> Iterator[Step]:
+        return iter(self.steps.values())
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def packs(self, size: int) -> list[list[Step]]:
+        """Group steps of one kind that can run at the same time, at most `size` together.
+
+        A pack shares one loaded model and one Firework; its steps have the same function, parameters (but for those that
+        may differ in one call) and potential.
+        Which steps share a pack depends on the flow alone, never on what the store already holds.
+        """
+        groups: dict[str, list[Step]] = {}
+        for step in sorted(self, key=lambda step: step.level):
+            shared = {**step.parameters, **dict.fromkeys(STEPS[step.function].each & step.parameters.keys())}
+            alike = _digest([step.level, step.function, shared, step.fingerprint])
+            groups.setdefault(alike if step.structure else f"analyses {step.level}", []).append(step)
+        return [group[i : i + size] for group in groups.values() for i in range(0, len(group), size)]
+
+
+def structure_from(definition: Mapping[str, Any], final: Mapping[str, Atoms]) -> Atoms:
+    """Build the structure a definition's ``structure`` describes.
+
+    Parameters
+    ----------
+    definition
+        The ``structure`` entry of `Step.definition`.
+    final
+        Final structures of finished steps, by key; needed for a derived structure.
+    """
+    if "atoms" in definition:
+        atoms: Atoms = decode(definition["atoms"])
+        return atoms
+    parent = final[definition["parent"]]
+    if definition["builder"] is None:
+        return parent
+    built: Atoms = BUILDERS[definition["builder"]].function(parent, **definition["parameters"])
+    return built
+
+
+def _structure_identity(structure: Atoms | Derived | None) -> Any:
+    if structure is None:
+        return None
+    if isinstance(structure, Derived):
+        version = BUILDERS[structure.builder].version if structure.builder else 0
+        return [structure.parent.key, structure.builder, version, dict(structure.parameters)]
+    for constraint in structure.constraints:
+        if not isinstance(constraint, FixAtoms):
+            raise ValueError(f"`{type(constraint).__name__}` is a constraint that no key can tell: use FixAtoms alone")
+    fixed = sorted(i for constraint in structure.constraints for i in constraint.get_indices())
+    return {
+        "numbers": structure.numbers.tolist(),
+        "positions_A": _rounded(structure.positions),
+        "cell_A": _rounded(structure.cell.array),
+        "pbc": structure.pbc.tolist(),
+        "fixed": [int(i) for i in fixed],
+    }
+
+
+def _rounded(lengths_A: np.ndarray) -> Any:
+    """Lengths to 1e-8 angstrom, without minus zero: the last bits differ between machines."""
+    return (np.round(lengths_A, 8) + 0.0).tolist()
+
+
+def _digest(content: Any) -> str:
+    plain = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False, default=dict)
+    return hashlib.sha256(plain.encode()).hexdigest()[:32]

@@ -1,0 +1,102 @@
+"""The step functions and structure builders that a flow can name: one entry each.
+
+A version goes up whenever the function's numbers change, so that old results are not taken for new ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ...structures.defects.freezing import freeze_except
+from ...structures.defects.voids import fill_void
+from ...structures.jumps.hop_ends import hop_end
+from ...structures.sites.adatoms import place_adatoms
+from ...structures.sites.islands import place_island
+from ...structures.surfaces.metal_slabs import slab_from_bulk
+from ...structures.symmetry.equivalents import imaged
+from ..analyses.adsorption import adsorption
+from ..analyses.gate import gate
+from ..analyses.glass import glass
+from ..analyses.hopping import hopping
+from ..analyses.migration import migration
+from ..analyses.wetting import wetting
+from ..dynamics.md import md
+from ..neb.neb import neb
+from ..steps.bulk import bulk_modulus
+from ..steps.relax import relax
+from ..steps.vibrations import vibrations
+from ..transport.conduction import arrhenius_of_runs, sites_of_run, transport_of_run
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A function that a flow names, and its version.
+
+    Attributes
+    ----------
+    function
+        A step function ``(structures, potential, *, watch, **parameters)`` that yields ``(index, outcome)``, an analysis
+        ``(parents, **parameters) -> Outcome``, or a builder ``(atoms, **parameters) -> Atoms``.
+    version
+        Goes up when the numbers change.
+    expected_force_calls
+        What a structure usually takes, for estimates.
+    needs
+        What else a step function is given, a list by structure each: ``parents`` (results by role), ``memories`` (see
+        `steps.together`) and ``folders`` (where it may keep files). An analysis is given its parents' ``folders``
+        by role.
+    stopping
+        Its parameters that only say where it stops, and not how it gets there: steps that differ in nothing else share
+        one memory and one folder.
+    each
+        Its parameters that may differ from structure to structure in one call, and are given as a list.
+    """
+
+    function: Callable[..., Any]
+    version: int
+    expected_force_calls: int = 0
+    needs: frozenset[str] = frozenset()
+    stopping: frozenset[str] = frozenset()
+    each: frozenset[str] = frozenset()
+
+
+STEPS = {
+    "relax": Registered(relax, 1, expected_force_calls=32, stopping=frozenset({"fmax_eV_per_A", "max_steps"})),
+    "bulk_modulus": Registered(bulk_modulus, 1, expected_force_calls=7),
+    "adsorption": Registered(adsorption, 1),
+    "gate": Registered(gate, 1),
+    "migration": Registered(migration, 2),
+    "hopping": Registered(hopping, 3),
+    "neb": Registered(
+        neb,
+        2,
+        expected_force_calls=40,
+        needs=frozenset({"parents", "memories"}),
+        stopping=frozenset({"fmax_eV_per_A", "max_iterations"}),
+    ),
+    "md": Registered(
+        md,
+        2,
+        needs=frozenset({"folders"}),
+        stopping=frozenset({"steps"}),
+        each=frozenset({"temperature_K", "seed"}),
+    ),
+    "transport": Registered(transport_of_run, 2, needs=frozenset({"folders"})),
+    "sites": Registered(sites_of_run, 1, needs=frozenset({"folders"})),
+    "arrhenius": Registered(arrhenius_of_runs, 2),
+    "glass": Registered(glass, 2, needs=frozenset({"folders"})),
+    "wetting": Registered(wetting, 2, needs=frozenset({"folders"})),
+    "vibrations": Registered(vibrations, 2, expected_force_calls=121, needs=frozenset({"memories"})),
+}
+
+BUILDERS = {
+    "freeze_except": Registered(freeze_except, 1),
+    "place_adatoms": Registered(place_adatoms, 1),
+    "fill_void": Registered(fill_void, 1),
+    "place_island": Registered(place_island, 1),
+    "hop_end": Registered(hop_end, 1),
+    "imaged": Registered(imaged, 1),
+    "slab_from_bulk": Registered(slab_from_bulk, 2),
+}

@@ -1,0 +1,1 @@
+"""Nudged elastic bands: images, forces, descent to the saddle, ridges."""

@@ -1,0 +1,1 @@
+"""Results, where they are kept by key, and how they leave."""

@@ -1,0 +1,1 @@
+"""How ions move in a trajectory: diffusivity, conductivity, Arrhenius lines, sites."""
