@@ -61,15 +61,18 @@ def metal_steps(metal: str, potential: str) -> MetalSteps:
         "bulk_modulus": Step("bulk_modulus", {}, Derived(bulk, len(crystal)), potential=potential, about=about),
         "slab": relax(slab, "(110) slab"),
     }
-    if "C" in card(potential).elements:
+    facts = card(potential)
+    has_carbon = "C" in facts.elements
+    if has_carbon:
         sheet = graphene(GRAPHENE_SIZE)
         hollow = next(site for site in adsorption_sites(sheet) if site.kind == "hollow")
         place = {"metal": metal, "anchors": spread_sites(sheet, hollow, 1)}
         parents["graphene"] = Step("relax", TIGHT, sheet, potential=potential, about={"host": "3x3 graphene"})
         on_sheet = Derived(parents["graphene"], len(sheet) + 1, "place_adatoms", place)
         parents["on_graphene"] = relax(on_sheet, "3x3 graphene")
-    facts = card(potential)
     values, source = _references(facts.cohesive_reference, metal)
+    if not has_carbon:
+        values.pop("graphene_vs_bulk_eV", None)
     settings = {"cutoff_A": facts.cutoff_A, "reference": values, "source": source}
     gate = Step("gate", settings, parents=parents, about=about | {"potential": potential})
     if facts.cohesive_reference is None:

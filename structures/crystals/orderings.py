@@ -398,13 +398,17 @@ def _descended(
     for sites, counts in pools:
         names[sites] = random.permutation([what for what, n in counts.items() for _ in range(n)])
     charge = np.array([charges[name] for name in names])
+    energy = float(charge @ coulomb @ charge)
     while True:
         swaps = [_best_swap(sites, charge, coulomb) for sites, _ in pools]
-        gain, i, j = min(swaps)
-        if gain > -_GAIN_EV:
-            return float(charge @ coulomb @ charge), names
+        _, i, j = min(swaps)
+        swapped = charge.copy()
+        swapped[[i, j]] = charge[[j, i]]
+        lower = float(swapped @ coulomb @ swapped)
+        if not lower < energy - _GAIN_EV:  # of the whole, so that rounding cannot lead it round in circles
+            return energy, names
         names[[i, j]] = names[[j, i]]
-        charge[[i, j]] = charge[[j, i]]
+        charge, energy = swapped, lower
 
 
 def _best_swap(sites: NDArray[np.int_], charge: Floats, coulomb: Floats) -> tuple[float, int, int]:

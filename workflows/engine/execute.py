@@ -19,6 +19,7 @@ from threadpoolctl import ThreadpoolController
 
 from ... import __version__
 from ...potentials import load
+from ..stores.one_potential import CHECK, check_one_potential
 from ..stores.result import Outcome, Result, Status, title
 from ..stores.store import Store
 from .flow import structure_from
@@ -64,7 +65,21 @@ def _one_thread_for_matrices() -> AbstractContextManager[Any]:
 
 def _parents(store: Store, definition: Definition) -> dict[str, Result]:
     found = store.get(definition["parents"].values())
-    return {role: found[key] for role, key in definition["parents"].items() if key in found}
+    return {role: _inheriting(store, found[key]) for role, key in definition["parents"].items() if key in found}
+
+
+def _inheriting(store: Store, result: Result) -> Result:
+    """Give a result the fingerprint behind it: older stores hold analyses without."""
+    return replace(result, provenance={**result.provenance, "fingerprint": _fingerprint(store, result.provenance)})
+
+
+def _fingerprint(store: Store, origin: Mapping[str, Any]) -> Mapping[str, str]:
+    """Tell the potential behind a step: its own, or, for an analysis, that of the results it reads."""
+    own: Mapping[str, str] = origin.get("fingerprint") or {}
+    if own:
+        return own
+    parents = store.get(key for role, key in origin.get("parents", {}).items() if not role.startswith(CHECK))
+    return next((found for one in parents.values() if (found := _fingerprint(store, one.provenance))), {})
 
 
 PROVIDES: Mapping[str, Callable[[Store, Definition], Any]] = {
@@ -86,6 +101,7 @@ def _analyse(store: Store, definition: Definition) -> Outcome:
     try:
         start, cpu = time.perf_counter(), time.process_time()
         step = STEPS[definition["function"]]
+        check_one_potential({role: result for role, result in by_role.items() if not role.startswith(CHECK)})
         given = {"folders": _parents_folders(store, definition)} if "folders" in step.needs else {}
         outcome: Outcome = step.function(by_role, **given, **definition["parameters"])
     except Exception as error:
@@ -182,7 +198,7 @@ def _commit(store: Store, key: str, definition: Definition, outcome: Outcome) ->
         "parameters": definition["parameters"],
         "parents": definition["parents"],
         "structure_parent": (definition["structure"] or {}).get("parent"),
-        "fingerprint": definition["fingerprint"],
+        "fingerprint": _fingerprint(store, definition),
         "versions": {"philic": __version__, "ase": version("ase"), "numpy": version("numpy")},
         "host": platform.node(),
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

@@ -86,7 +86,8 @@ def _vibrating(structure: Atoms) -> Asking:
         return Outcome(Status.FAILED, "every atom is fixed but one at least must be free", {}, {"initial": structure})
     predictions = yield [structure, *_displaced(structure, free)]
     if not all(np.isfinite(prediction.forces_eV_per_A).all() for prediction in predictions):
-        return Outcome(Status.FAILED, "the potential gave a NaN or infinite force", {}, {"initial": structure})
+        why = next((f": {prediction.reason}" for prediction in predictions if prediction.reason), "")
+        return Outcome(Status.FAILED, f"the potential gave a NaN or infinite force{why}", {}, {"initial": structure})
     return _outcome(structure, free, predictions)
 
 

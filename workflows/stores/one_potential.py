@@ -1,0 +1,41 @@
+"""Which potential a result comes from, and that no formula mixes two."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from .result import Result
+
+CHECK = "check_"
+"""How the roles of parents begin that come from a second potential, to be compared with the first."""
+
+
+def check_one_potential(results: Mapping[str, Result]) -> None:
+    """Refuse to combine results of different potentials.
+
+    Parameters
+    ----------
+    results
+        Results by role in the formula (``host``, ``bulk`` …); an analysis has the fingerprint of what it read.
+
+    Raises
+    ------
+    ValueError
+        If two of them differ in weights, dtype, dispersion, package or its version, or one has no fingerprint.
+    """
+    found = {role: result.provenance.get("fingerprint") or {} for role, result in results.items()}
+    for role, theirs in found.items():
+        if not theirs:
+            raise ValueError(
+                f"`{role}` ({results[role].title}) has no fingerprint of a potential, and results of an unknown potential are"
+                " never combined with others: compute it again"
+            )
+        first_role, ours = next(iter(found.items()))
+        differing = [name for name in {**ours, **theirs} if name != "name" and ours.get(name) != theirs.get(name)]
+        if differing:
+            name = differing[0]
+            raise ValueError(
+                f"`{role}` comes from {theirs['name']} ({name} {theirs.get(name)}) but `{first_role}` from "
+                f"{ours['name']} ({name} {ours.get(name)}): energies of different potentials are never subtracted; "
+                "compute both with one"
+            )
