@@ -14,6 +14,7 @@ from ase import Atoms
 from ase.formula import Formula
 from numpy.typing import NDArray
 
+from ..symmetry.species import kept, renamed
 from .crystals import average_cell, crystal
 
 Floats = NDArray[np.float64]
@@ -371,12 +372,9 @@ def _arranged(
     random = np.random.default_rng(seed)
     tries = [_descended(atoms, pools, charges, coulomb, random) for _ in range(_RESTARTS)]
     energy, names = min(tries, key=lambda found: found[0])
-    arranged = Atoms(
-        [str(name) for name in names if name != VACANCY],
-        positions=atoms.positions[names != VACANCY],
-        cell=atoms.cell,
-        pbc=True,
-    )
+    here = names != VACANCY
+    left = Atoms(atoms.numbers[here], positions=atoms.positions[here], cell=atoms.cell, pbc=True, **kept(atoms, here))
+    arranged = renamed(left, [str(name) for name in names[here]])
     arranged.info["philic"] = {
         **atoms.info["philic"],
         "host": arranged.get_chemical_formula(),

@@ -1,5 +1,6 @@
 """What an atom is besides its element: its isotope's mass, initial magnetic moment and charge."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,23 @@ def kept(atoms: Atoms, index: ArrayLike | slice = slice(None)) -> dict[str, Any]
     """
     chosen = index if isinstance(index, slice) else np.asarray(index)
     return {_ARGUMENTS[name]: values[chosen] for name, values in own_arrays(atoms).items()}
+
+
+def renamed(atoms: Atoms, symbols: Sequence[str]) -> Atoms:
+    """
+    Give a copy with other elements; an atom that is another one now has the usual mass, no moment and no charge.
+
+    Examples
+    --------
+    >>> renamed(Atoms("LiH", masses=[6.0, 2.014]), ["Li", "F"]).get_masses()
+    array([ 6.        , 18.99840316])
+    """
+    copy: Atoms = atoms.copy()
+    copy.symbols = symbols
+    changed = copy.numbers != atoms.numbers
+    for name in own_arrays(atoms):
+        copy.arrays[name][changed] = atomic_masses[copy.numbers[changed]] if name == MASSES else 0.0
+    return copy
 
 
 def species(atoms: Atoms) -> NDArray[np.int64]:

@@ -19,7 +19,7 @@ def symmetry_of(atoms: Atoms, tolerance_A: float, name: str = "host") -> spglib.
     ValueError
         When spglib finds none because atoms overlap.
     """
-    cell = (atoms.cell.array, atoms.get_scaled_positions(), species(atoms))
+    cell = (atoms.cell.array, atoms.get_scaled_positions(), species(atoms).tolist())
     with warnings.catch_warnings():  # spglib 2.7 and 2.8 announce their new error handling at every call
         warnings.simplefilter("ignore", DeprecationWarning)
         dataset = spglib.get_symmetry_dataset(cell, symprec=tolerance_A)

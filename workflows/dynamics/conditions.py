@@ -127,6 +127,6 @@ def check_disk(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(existing).free
     if needed > free - SPARE_BYTES:
         raise ValueError(
-            f"the trajectory will take {needed / 1e6:.0f} MB more but `{existing}` has {free / 1e6:.0f} MB free: make room, or "
-            "run fewer steps"
+            f"the trajectory will take {needed / 1e6:.0f} MB more but `{existing}` has {free / 1e6:.0f} MB free: make room, "
+            "or run fewer steps"
         )

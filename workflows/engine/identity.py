@@ -45,9 +45,8 @@ def written(registered: Registered, parameters: Mapping[str, Any]) -> dict[str, 
     plain = {name: _typed(types.get(name, Any), value) for name, value in parameters.items()}
     usual = {name: _typed(types.get(name, Any), value) for name, value in defaults.items()}
     shown = {name: value for name, value in usual.items() if name in registered.shown}
-    return shown | {
-        name: value for name, value in plain.items() if name in shown or name not in usual or value != usual[name]
-    }
+    hidden = {name: value for name, value in usual.items() if name not in shown}
+    return shown | {name: value for name, value in plain.items() if name not in hidden or value != hidden[name]}
 
 
 @cache

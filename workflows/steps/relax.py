@@ -148,6 +148,8 @@ def _outcome(initial: Atoms, atoms: Atoms, status: Status, message: str, largest
 
 def misplaced(atoms: Atoms, cutoff_A: float) -> str:
     """Say which atoms overlap or which atom no other can feel; nothing for a sound geometry."""
+    if not (np.isfinite(atoms.positions).all() and np.isfinite(atoms.cell.array).all()):
+        return "a position or cell vector is not finite"
     return isolated(atoms, cutoff_A) or overlapping(atoms)
 
 

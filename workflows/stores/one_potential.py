@@ -27,8 +27,8 @@ def check_one_potential(results: Mapping[str, Result]) -> None:
     for role, theirs in found.items():
         if not theirs:
             raise ValueError(
-                f"`{role}` ({results[role].title}) has no fingerprint of a potential, and results of an unknown potential are"
-                " never combined with others: compute it again"
+                f"`{role}` ({results[role].title}) names no potential: results of an unknown potential are never combined "
+                "with others; compute it again"
             )
         first_role, ours = next(iter(found.items()))
         differing = [name for name in {**ours, **theirs} if name != "name" and ours.get(name) != theirs.get(name)]
