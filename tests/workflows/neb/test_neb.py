@@ -318,16 +318,17 @@ def ridged_by_a_neighbour(atoms):
     return Prediction(energy_eV, -np.array([slope, (2 * far_x, 2 * far_y - pull * y, 2 * far_z), np.zeros(3)]))
 
 
+@pytest.mark.parametrize("fmax", [0.01, 0.5])
 @pytest.mark.parametrize(("surface", "barrier_eV"), [(ridged, 0.84), (ridged_by_a_neighbour, 0.8686)])
-def test_a_path_does_not_stay_on_a_ridge_for_its_symmetry(surface, barrier_eV):
+def test_a_path_does_not_stay_on_a_ridge_for_its_symmetry(surface, barrier_eV, fmax):
     ends = []
     for x in (-1, 1):
         atoms = Atoms("KFCl", [(6.0 + x, 6.0, 6.0), (6.0, 6.0, 1.0), (6.0, 6.0, 3.0)], cell=[12.0] * 3, pbc=True)
         atoms.set_constraint(FixAtoms([2]))
         ends.append(End(atoms, 0.0, np.zeros((3, 3))))
-    outcome = followed(band(*ends, Course(6.0, fmax_eV_per_A=0.01)), surface)
+    outcome = followed(band(*ends, Course(6.0, fmax_eV_per_A=fmax)), surface)
     assert outcome.status is Status.CONVERGED
-    assert outcome.scalars["barrier_forward_eV"] == pytest.approx(barrier_eV, abs=1e-3)
+    assert outcome.scalars["barrier_forward_eV"] == pytest.approx(barrier_eV, abs=1e-3 if fmax < 0.1 else 0.02)
 
 
 def followed(calculation, surface):
