@@ -86,7 +86,7 @@ def prepare(recipe: RecipeFile, store_path: Path) -> Prepared:
 
 
 def missing_bytes(steps: Sequence[Step], store_path: Path) -> int:
-    """Estimate what the trajectories of some steps will add to the disk: less than they hold where a run goes on."""
+    """Estimate the disk space that the trajectories of some steps still need, beyond what unfinished runs have stored."""
     asked: dict[Path, int] = {}
     for step in steps:
         if step.function == "md":

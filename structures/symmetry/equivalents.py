@@ -1,4 +1,4 @@
-"""A defect at one place, and its like at another: which symmetry operation turns the one into the other."""
+"""Equivalent defects: the symmetry operation that takes one to the other."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -40,10 +40,9 @@ class Image(NamedTuple):
 
 def image_of(perfect: Atoms, one: Atoms, other: Atoms) -> Image | None:
     """
-    Find an operation of a host that takes a defect at one place to its like at another.
+    Find an operation of a host that takes a defect at one place to an equivalent one at another.
 
-    Translations are preferred. All structures are as built: `imaged` then turns the one, relaxed, into the
-    other, relaxed.
+    Translations are preferred. All structures are unrelaxed: `imaged` then makes the relaxed one into the relaxed other.
 
     Parameters
     ----------
@@ -55,7 +54,7 @@ def image_of(perfect: Atoms, one: Atoms, other: Atoms) -> Image | None:
     Returns
     -------
     Image or None
-        None when no operation does it: the two places are different.
+        None when there is no such operation: the two places are distinct.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What an atom is besides its element: its isotope's mass, initial magnetic moment and charge."""
+"""Masses, initial magnetic moments and charges: what tells atoms of one element apart."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -33,7 +33,7 @@ def own_arrays(atoms: Atoms) -> dict[str, NDArray[np.float64]]:
 
 def kept(atoms: Atoms, index: ArrayLike | slice = slice(None)) -> dict[str, Any]:
     """
-    Give the arguments of `ase.Atoms` that make chosen atoms of a structure what they are, for a builder that starts anew.
+    Give the arguments with which a builder that makes new `ase.Atoms` keeps these properties of chosen atoms.
 
     Examples
     --------
@@ -47,7 +47,7 @@ def kept(atoms: Atoms, index: ArrayLike | slice = slice(None)) -> dict[str, Any]
 
 def renamed(atoms: Atoms, symbols: Sequence[str]) -> Atoms:
     """
-    Give a copy with other elements; an atom that is another one now has the usual mass, no moment and no charge.
+    Give a copy with other elements; an atom whose element changes gets the standard mass, no moment and no charge.
 
     Examples
     --------

@@ -204,6 +204,13 @@ def test_a_cell_that_is_not_finite_is_not_evaluated(case: Case, potential: Poten
     assert np.isfinite(something.energy_eV)
 
 
+def test_without_a_cell_there_is_no_stress(case: Case, potential: Potential) -> None:
+    bare = Atoms(case.make().symbols, case.make().positions)
+    (prediction,) = potential.evaluate([bare], stress=True)
+    assert prediction.stress_eV_per_A3 is None
+    assert np.isfinite(prediction.energy_eV) != bool(prediction.reason)
+
+
 def test_an_unknown_element_fails_alone(case: Case, potential: Potential) -> None:
     strange = case.make()
     strange.symbols[0] = "X"

@@ -56,9 +56,9 @@ def execute(store: Store, keys: Sequence[str]) -> None:
 
 
 def _one_thread_for_matrices() -> AbstractContextManager[Any]:
-    """Keep numpy and scipy to one thread: theirs wait for work by spinning, and take the cores from the potential.
+    """Limit numpy and scipy to one thread: their idle threads spin and take cores away from the potential.
 
-    A relaxation with its cell takes up to seven times as long beside other work without this. Torch has threads of its own.
+    Without this a cell relaxation takes up to seven times as long on a busy machine. Torch has its own threads.
     """
     return ThreadpoolController().select(internal_api="openblas").limit(limits=1)  # type: ignore[no-any-return]
 
@@ -69,12 +69,12 @@ def _parents(store: Store, definition: Definition) -> dict[str, Result]:
 
 
 def _inheriting(store: Store, result: Result) -> Result:
-    """Give a result the fingerprint behind it: older stores hold analyses without."""
+    """Add the inherited fingerprint to a result: analyses in older stores lack it."""
     return replace(result, provenance={**result.provenance, "fingerprint": _fingerprint(store, result.provenance)})
 
 
 def _fingerprint(store: Store, origin: Mapping[str, Any]) -> Mapping[str, str]:
-    """Tell the potential behind a step: its own, or, for an analysis, that of the results it reads."""
+    """Return the fingerprint of a step, or, for an analysis, that of the results it reads, cross-checks excluded."""
     own: Mapping[str, str] = origin.get("fingerprint") or {}
     if own:
         return own
@@ -110,7 +110,7 @@ def _analyse(store: Store, definition: Definition) -> Outcome:
 
 
 def _compute(store: Store, definitions: Mapping[str, Definition]) -> None:
-    """Run the steps of one pack together; if that breaks, those that are left run alone: one cannot stop the others."""
+    """Run the steps of one pack together; if that raises, run the remaining ones singly: one cannot stop the others."""
     structures: dict[str, Atoms] = {}
     for key, definition in definitions.items():
         built = _build(store, definition)
@@ -176,7 +176,7 @@ def _build(store: Store, definition: Definition) -> Atoms | Outcome:
 def _blocked(parents: Mapping[str, Result], wanted: Sequence[str] | Mapping[str, str]) -> Outcome | None:
     """A step whose parent is missing or crashed has to wait for another run."""
     if len(parents) < len(wanted):
-        return Outcome(Status.CRASHED, "not run: what it waits for has no result")
+        return Outcome(Status.CRASHED, "not run: a step it depends on has no result")
     for parent in parents.values():
         if not parent.status.final:
             return Outcome(Status.CRASHED, f"not run: {parent.title} crashed: {parent.message}")

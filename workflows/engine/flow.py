@@ -24,9 +24,9 @@ class Derived:
     parent
         The step whose ``final`` structure is the builder's first argument.
     n_atoms
-        How many atoms it will have, for estimates.
+        Number of atoms it will have, for estimates.
     builder
-        Name of a builder in `philic.workflows.engine.registry.BUILDERS`; None takes the parent's structure as it is.
+        Name of a builder in `philic.workflows.engine.registry.BUILDERS`; None uses the parent's structure unchanged.
     parameters
         The builder's other arguments; kept as `philic.workflows.engine.identity.written` gives them.
     """
@@ -37,7 +37,7 @@ class Derived:
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Write the parameters the one way."""
+        """Normalise the parameters."""
         if self.builder:
             object.__setattr__(self, "parameters", written(BUILDERS[self.builder], self.parameters))
 
@@ -70,7 +70,7 @@ class Step:
     about: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Write the parameters the one way."""
+        """Normalise the parameters."""
         object.__setattr__(self, "parameters", written(STEPS[self.function], self.parameters))
 
     @cached_property
@@ -80,10 +80,13 @@ class Step:
 
     @cached_property
     def trail(self) -> str:
-        """The content hash without the parameters that only say where it stops: same trail, same way as far as both go."""
+        """The content hash without the parameters that set only where the calculation stops.
+
+        Steps with one trail follow the same path as far as both go, and share one memory and one folder.
+        """
         stopping = STEPS[self.function].stopping
-        way = {name: value for name, value in self.parameters.items() if name not in stopping}
-        return digest({**self._identity, "parameters": way})
+        others = {name: value for name, value in self.parameters.items() if name not in stopping}
+        return digest({**self._identity, "parameters": others})
 
     @property
     def _identity(self) -> dict[str, Any]:
@@ -97,7 +100,7 @@ class Step:
 
     @cached_property
     def fingerprint(self) -> dict[str, str]:
-        """The fingerprint of the potential; empty for an analysis."""
+        """The fingerprint of the potential; empty for an analysis, whose result inherits that of its parents."""
         return fingerprint(self.potential).asdict() if self.potential else {}
 
     @cached_property

@@ -1,14 +1,14 @@
-"""What makes two calculations the same: how parameters, structures and versions are written into a key.
+"""The identity of a calculation: how parameters, structures and versions enter a key.
 
-A key holds what decides a number and nothing else: the step's function and its version, its parameters, the structure it
-starts from, its parents' keys, and the potential's fingerprint. Of versions:
+A key holds what determines a number and nothing else: the step's function and its version, its parameters, the structure it
+starts from, its parents' keys, and the potential's fingerprint. Versions enter as follows.
 
-- The package that evaluates a potential is in the fingerprint, with its version: energies of two releases are not mixed.
-  ASE evaluates EMT and Lennard-Jones, chgnet and mace-torch their own models.
-- What leads a calculation from start to end, ASE's optimisers and philic's own code, counts by the version of the function
-  in `philic.workflows.engine.registry`. A test holds the numbers of each (``tests/workflows/engine/test_versions.py``): when
-  a release of ASE changes them, the version goes up, and no store loses its results for a release that changes nothing.
-- Versions of all packages are in a result's provenance and a run's lock.
+- The package that evaluates a potential is in the fingerprint with its version, so energies from two releases are not mixed:
+  ASE for EMT and Lennard-Jones, chgnet and mace-torch for their own models.
+- Everything else that a calculation depends on, ASE's optimisers and filters as well as philic's own code, is covered by the
+  version of the function in `philic.workflows.engine.registry`. ``tests/workflows/engine/test_versions.py`` pins numbers for
+  each: if a release of ASE changes one, the version is raised; a release that changes nothing invalidates no store.
+- The versions of all packages are recorded in each result's provenance and each run's lock.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ from ...structures.symmetry.species import own_arrays
 from .registry import Registered
 
 DIGITS = 12
-"""Significant digits of a number in a parameter: the last bits differ between machines and ways to compute it."""
+"""Significant digits of a number in a parameter: the last bits depend on the machine and on how it was computed."""
 _TIE_A = 2e-13
-"""Added before lengths are rounded, so that a number half-way between two does not fall to either side by its last bits."""
+"""Added before rounding, so that the last bits do not decide which way a number half-way between two is rounded."""
 
 
 def written(registered: Registered, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Write parameters in the one way that a key holds: plain JSON, defaults given or left out alike.
+    """Normalise parameters to the form in which they enter a key: plain JSON, whether or not defaults were given.
 
-    Numbers get the type that the function's signature asks for (600 is 600.0 where it takes a float), 12 significant digits
-    and no minus zero. A default is left out, but for those of `Registered.shown`, which are filled in.
+    Numbers take the type of the function's signature (600 becomes 600.0 where it expects a float), are rounded to 12
+    significant digits, and are never minus zero. Defaults are dropped, except those in `Registered.shown`, which are added.
     """
     types, defaults = _signature(registered.function)
     plain = {name: _typed(types.get(name, Any), value) for name, value in parameters.items()}
@@ -58,7 +58,7 @@ def _signature(function: Callable[..., Any]) -> tuple[dict[str, Any], dict[str, 
 
 
 def _typed(hint: Any, value: Any) -> Any:
-    """Write a value as its type hint says."""
+    """Convert a value to its type hint."""
     if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()
     if isinstance(value, Mapping):
@@ -92,14 +92,14 @@ def _choices(hint: Any) -> tuple[Any, ...]:
 
 
 def structure_identity(atoms: Atoms) -> dict[str, Any]:
-    """Write what of a structure is in a key.
+    """Give the part of a structure that enters a key.
 
-    Masses, initial magnetic moments and charges are where they are not the standard ones.
+    Masses, initial magnetic moments and charges are included where they differ from the standard ones.
 
     Raises
     ------
     ValueError
-        If a constraint is none of `ase.constraints.FixAtoms`.
+        If a constraint is not `ase.constraints.FixAtoms`.
     """
     for constraint in atoms.constraints:
         if not isinstance(constraint, FixAtoms):

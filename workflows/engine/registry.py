@@ -48,13 +48,13 @@ class Registered:
         `steps.together`) and ``folders`` (where it may keep files). An analysis is given its parents' ``folders``
         by role.
     stopping
-        Its parameters that only say where it stops, and not how it gets there: steps that differ in nothing else share
-        one memory and one folder.
+        Parameters that set where it stops but not how it gets there: steps that differ in nothing else share one memory
+        and one folder.
     each
-        Its parameters that may differ from structure to structure in one call, and are given as a list.
+        Parameters that may differ between the structures of one call, and are given as a list.
     shown
-        Its parameters with a default that are always in the key. Others are only where they are not the default, so a
-        parameter that is added later changes no key.
+        Parameters that are always in the key, even at their default. Other defaults are not, so a parameter that is added
+        later changes no key.
     """
 
     function: Callable[..., Any]

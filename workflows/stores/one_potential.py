@@ -1,4 +1,4 @@
-"""Which potential a result comes from, and that no formula mixes two."""
+"""Results of different potentials are never combined."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from .result import Result
 
 CHECK = "check_"
-"""How the roles of parents begin that come from a second potential, to be compared with the first."""
+"""Prefix of the roles of parents that come from a second potential, for comparison with the first."""
 
 
 def check_one_potential(results: Mapping[str, Result]) -> None:
@@ -16,7 +16,7 @@ def check_one_potential(results: Mapping[str, Result]) -> None:
     Parameters
     ----------
     results
-        Results by role in the formula (``host``, ``bulk`` …); an analysis has the fingerprint of what it read.
+        Results by role in the formula (``host``, ``bulk`` …); an analysis has the fingerprint of its parents.
 
     Raises
     ------

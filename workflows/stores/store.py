@@ -104,7 +104,7 @@ class Store:
     path
         The file; made if it does not exist.
     reading
-        Whether nothing is to be written: no file and no table is made, and a file without tables reads as an empty store.
+        Open without writing: no file or table is created, and a file without tables reads as an empty store.
 
     Raises
     ------
@@ -202,11 +202,11 @@ class Store:
                 yield _result(row)
 
     def memory(self, trail: str) -> Memory:
-        """Return what a calculation remembers: what was predicted on its way so far, in this run or an earlier one."""
+        """Return the memory of a calculation: the predictions it has received so far, in this run or an earlier one."""
         return _Memory(self, trail)
 
     def folder(self, trail: str) -> Path:
-        """Return where a calculation keeps files that are too large for the store; who writes there makes it."""
+        """Return the folder for files of a calculation that are too large for the store; the writer creates it."""
         return work_folder(self.path, trail)
 
     def add_run(self, recipe: str, parameters: Mapping[str, Any], lock: Mapping[str, Any], keys: Sequence[str]) -> int:
@@ -265,12 +265,12 @@ class _Memory:
 
 
 def work_folder(store: Path, trail: str) -> Path:
-    """Give the folder beside a store's file in which a calculation keeps its own files."""
+    """Return the folder beside a store's file for the files of a calculation."""
     return store.absolute().with_name(f"{store.name}.work") / trail
 
 
 def _schema_of(path: Path) -> int:
-    """Give the schema of a store, 0 for a file that is still empty or to be made; refuse one that is not ours, unchanged."""
+    """Return the schema of a store, 0 for an empty or missing file; a foreign file is refused and left unchanged."""
     if path.is_dir() or not path.parent.is_dir():
         raise StoreError(f"`{path}` cannot be a store: give the path of a file in a folder that exists")
     if not path.exists() or path.stat().st_size == 0:
