@@ -108,3 +108,28 @@ def test_the_usual_masses_are_nobody_s_own():
     atoms = Atoms("LiH", masses=[6.94, 1.008], magmoms=[0, 0], charges=[0, 0])
     assert own_arrays(atoms) == {}
     assert species(atoms).tolist() == [3, 1]
+
+
+def test_an_image_takes_no_hydrogen_for_deuterium():
+    """A lithium of the cube is missing; beside the vacancy at the origin is deuterium at (1/2, 0, 0)."""
+    cube = bulk("LiH", "rocksalt", a=4.08, cubic=True) * (2, 2, 2)
+
+    def without(gone, deuterium):
+        atoms = cube.copy()
+        masses = atoms.get_masses()
+        masses[_nearest(atoms, deuterium)] = 2.014
+        atoms.set_masses(masses)
+        del atoms[_nearest(atoms, gone)]
+        return atoms
+
+    one = without((0, 0, 0), (0.25, 0, 0))
+    like, unlike = (without((0, 0.25, 0.25), deuterium) for deuterium in ((0, 0.5, 0.25), (0.25, 0.5, 0.5)))
+    image = image_of(cube, one, like)
+    assert image is not None
+    np.testing.assert_array_equal(imaged(one, **image._asdict()).get_masses(), like.get_masses())
+    assert image_of(cube, one, unlike) is None
+
+
+def _nearest(atoms, spot):
+    apart = atoms.get_scaled_positions() - spot
+    return int(np.linalg.norm(apart - apart.round(), axis=1).argmin())
