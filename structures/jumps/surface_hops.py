@@ -23,7 +23,7 @@ from ..sites.sites import (
     lateral_operations,
     lateral_position,
 )
-from ..sites.slab_sites import heights_A
+from ..sites.faces import heights_A, lateral_A
 from ..symmetry.orbits import Position, as_position
 from .network import Jump, Network
 
@@ -348,7 +348,7 @@ def _edge(face: _Face, host: Atoms, hop: SurfaceHop) -> Edge:
 def _corners(host: Atoms, anchors: Anchors, side: int) -> Floats:
     """Give where a site's anchors are, z pointing out of the face."""
     index, shifts = np.array(anchors)[:, 0], np.array(anchors)[:, 1:]
-    lateral = host.positions[index, :2] + shifts @ host.cell.array[:2, :2]
+    lateral = lateral_A(host)[index] + shifts @ host.cell.array[:2, :2]
     return np.column_stack([lateral, side * heights_A(host)[index]])
 
 

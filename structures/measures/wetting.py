@@ -12,7 +12,7 @@ from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
 
 from ..sites.islands import area_A2, lattice_constant_A, layer_A, nearest_A
-from ..sites.slab_sites import heights_A
+from ..sites.faces import heights_A
 
 Array = NDArray[np.float64]
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..crystals.metals import METALS, bulk_metal, check_metal
 from .adatoms import AnchorList, image_distance_A, place_adatoms
 from .sites import all_anchors, lateral_distances_A, lateral_position
-from .slab_sites import heights_A
+from .faces import check_surface, free_faces, in_one_piece
 
 Floats = NDArray[np.float64]
 
@@ -62,7 +62,7 @@ def place(
     Raises
     ------
     ValueError
-        When an anchor or the atom does not exist, the face is not +1 or -1, the guest would touch its own
+        When the host is no sheet or slab, an anchor or the atom does not exist, the face is not +1 or -1, the guest would touch its own
         image, or the vacuum is too low for it.
 
     Examples
@@ -76,7 +76,7 @@ def place(
     over = tuple((int(i), int(a), int(b)) for i, a, b in anchors)
     turned = _turned(guest, down, turn_deg, face)
     turned.positions[:, :2] += lateral_position(host, over)
-    turned.positions[:, 2] += _rest(host, _levels_A(host, over[0][0]), turned, face)
+    turned.positions[:, 2] += _rest(host, turned, face)
     atoms: Atoms = host.copy()
     atoms += turned
     _check_room(atoms, len(host), guest)
@@ -185,15 +185,11 @@ def _contacts(ones: Sequence[str], others: Sequence[str]) -> Floats:
     return np.array([[known[one, other] for other in others] for one in ones])
 
 
-def _levels_A(host: Atoms, anchor: int) -> Floats:
-    """Give the heights of a slab in one piece, as seen from an atom of it, shape ``(n_atoms,)``."""
-    levels = heights_A(host)
-    return np.asarray(levels - levels[anchor] + host.positions[anchor, 2])
-
-
-def _rest(host: Atoms, levels: Floats, guest: Atoms, face: int) -> float:
+def _rest(host: Atoms, guest: Atoms, face: int) -> float:
     """Give how far along z to move the guest so that it comes from outside and just touches."""
-    lateral = lateral_distances_A(host, guest.positions[:, None, :2] - host.positions[:, :2])
+    whole = in_one_piece(host)
+    levels = whole[:, 2]
+    lateral = lateral_distances_A(host, guest.positions[:, None, :2] - whole[:, :2])
     reach = _contacts(list(guest.symbols), list(host.symbols))
     touching = lateral < reach
     rises = face * (levels - guest.positions[:, None, 2]) + np.sqrt(np.where(touching, reach**2 - lateral**2, 0))
@@ -203,6 +199,7 @@ def _rest(host: Atoms, levels: Floats, guest: Atoms, face: int) -> float:
 
 
 def _check(host: Atoms, guest: Atoms, anchors: AnchorList, down: int | None, face: int) -> None:
+    check_surface(host)
     if face not in (1, -1):
         raise ValueError(f"`face` is {face} but must be 1 (above) or -1 (below)")
     if not len(guest):

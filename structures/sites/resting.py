@@ -11,6 +11,7 @@ from ase.geometry import find_mic
 
 from ..crystals.supercells import crystal_name
 from .adatoms import adatom_geometry
+from .faces import heights_A, lateral_A
 from .sites import (
     Anchors,
     Floats,
@@ -21,7 +22,7 @@ from .sites import (
     lateral_operations,
     lateral_position,
 )
-from .slab_sites import Kind, heights_A
+from .slab_sites import Kind
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 ASIDE_A = (0.25, 0.15)
@@ -155,8 +156,9 @@ def trial_problem(trial: Trial) -> str:
     if moved_A > _WRECKED_A:
         return f"the surface rearranged: an atom of it went {moved_A:.1f} Å"
     rises = trial.rest.face * (heights_A(trial.end)[-1] - heights_A(trial.end)[:-1])
-    lateral_A = lateral_distances_A(trial.end, trial.end.positions[:-1, :2] - trial.end.positions[-1, :2])
-    if rises[lateral_A < STAYED_A + lateral_A.min()].min() < _BELOW_A:
+    spots = lateral_A(trial.end)
+    aside_A = lateral_distances_A(trial.end, spots[:-1] - spots[-1])
+    if rises[aside_A < STAYED_A + aside_A.min()].min() < _BELOW_A:
         return "the metal went under the surface"
     return ""
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ..symmetry.orbits import refined_shifts
 from ..symmetry.symmetry import symmetry_of
 from .bonds import Anchor, find_bonds, find_rings
+from .faces import check_surface, free_faces, lateral_A
 from .slab_sites import Kind, is_sheet, site_details, slab_anchors, told_apart
 
 Anchors = tuple[Anchor, ...]
@@ -24,6 +25,7 @@ SAME_SITE_A = 0.3
 """Sites nearer than this, laterally, are one."""
 
 _SYMMETRY_TOLERANCE_A = 0.05
+_SAME_METRIC = 1e-3  # relative: by how much an operation may change the lengths of the lattice
 _VACUUM_A = 10.0
 
 
@@ -76,7 +78,8 @@ def adsorption_sites(host: Atoms, *, near_A: float | None = None) -> list[Site]:
     length, and the atoms of steps and defects by their coordination number.
 
     Two sites are the same when an operation of the host's own space group, found by spglib, takes one to the
-    other. When one takes the upper face to the lower, only the upper face is listed.
+    other. When one takes the upper face to the lower, only the upper face is listed; a face that is held
+    (`philic.structures.sites.faces.free_faces`) is not listed at all.
 
     Parameters
     ----------
@@ -94,7 +97,7 @@ def adsorption_sites(host: Atoms, *, near_A: float | None = None) -> list[Site]:
     Raises
     ------
     ValueError
-        When the host does not lie in the xy plane, or atoms overlap.
+        When the host does not lie in the xy plane, has too little vacuum along z, or atoms overlap.
 
     Examples
     --------
@@ -102,8 +105,10 @@ def adsorption_sites(host: Atoms, *, near_A: float | None = None) -> list[Site]:
     >>> [site.label for site in adsorption_sites(graphene())]
     ['bridge C-C', 'hollow C6', 'top C']
     """
+    check_surface(host)
     operations = lateral_operations(host)
-    faces = (1,) if (operations.flips == -1).any() else (1, -1)
+    free = free_faces(host)
+    faces = free[:1] if (operations.flips == -1).any() else free
     sites = [site for face in faces for site in _sites_of_face(host, operations, face)]
     sites = _uniquely_labelled(sorted(sites, key=_order))
     return [site for site in sites if near_A is None or site.distance_A <= near_A]
@@ -118,11 +123,9 @@ def all_anchors(host: Atoms, *, face: int = 1) -> list[Place]:
     Raises
     ------
     ValueError
-        When the host does not lie in the xy plane.
+        When the host does not lie in the xy plane, or has too little vacuum along z.
     """
-    tilt_A = float(np.abs(host.cell.array[:2, 2]).max())
-    if tilt_A > 1e-3:
-        raise ValueError(f"`host` has an a or b that rises by {tilt_A:.3g} A but both must lie in the xy plane")
+    check_surface(host)
     return _sheet_anchors(host) if is_sheet(host) else slab_anchors(host, face)
 
 
@@ -191,7 +194,7 @@ def _sites_of_face(host: Atoms, operations: LateralOperations, face: int) -> Ite
 
 def _corners(host: Atoms, anchors: Anchors) -> Floats:
     index, shifts = np.array(anchors)[:, 0], np.array(anchors)[:, 1:]
-    return np.asarray(host.positions[index, :2] + shifts @ host.cell.array[:2, :2])
+    return np.asarray(lateral_A(host)[index] + shifts @ host.cell.array[:2, :2])
 
 
 def _signed_area(host: Atoms, ring: Anchors) -> float:
@@ -204,7 +207,8 @@ def lateral_operations(host: Atoms) -> LateralOperations:
     """
     Find the host's symmetry.
 
-    Rotations come from the primitive cell: a 3x4 cell of graphene has no three-fold axis, the sheet has one.
+    Rotations come from the primitive cell: a 3x4 cell of graphene has no three-fold axis, the sheet has one. Atoms may
+    be 0.05 A from their images; lengths of the lattice must agree within 0.1 %.
     """
     host = _with_height(host)
     whole = symmetry_of(host, _SYMMETRY_TOLERANCE_A)
@@ -214,13 +218,18 @@ def lateral_operations(host: Atoms) -> LateralOperations:
     small.set_cell(whole.primitive_lattice)
     found = symmetry_of(small, _SYMMETRY_TOLERANCE_A)
     turns = small.cell.array.T @ found.rotations @ np.linalg.inv(small.cell.array.T)
-    in_plane = np.abs(turns[:, 2, :2]).max(axis=1) < 1e-3
-    turns, shifts = turns[in_plane], (refined_shifts(small, found) @ small.cell.array)[in_plane]
+    kept = (np.abs(turns[:, 2, :2]).max(axis=1) < 1e-3) & _rigid(turns[:, :2, :2])
+    turns, shifts = turns[kept], (refined_shifts(small, found) @ small.cell.array)[kept]
     return LateralOperations(
         np.repeat(turns[:, :2, :2], len(steps), axis=0),
         (shifts[:, None] + steps).reshape(-1, 3)[:, :2],
         np.repeat(turns[:, 2, 2].round(), len(steps)),
     )
+
+
+def _rigid(turns: Floats) -> NDArray[np.bool_]:
+    """Tell which lateral turns keep lengths and angles: a strained square is none, however near its atoms are."""
+    return np.asarray(np.abs(turns @ np.swapaxes(turns, 1, 2) - np.eye(2)).max(axis=(1, 2)) < _SAME_METRIC)
 
 
 def _with_height(host: Atoms) -> Atoms:
@@ -259,7 +268,7 @@ def _distances_to_defect(host: Atoms, spots: Floats) -> list[float]:
     defect = host.info.get("philic", {}).get("defect", [])
     if not defect:
         return [0.0] * len(spots)
-    apart = spots[:, None] - host.positions[defect, :2]
+    apart = spots[:, None] - lateral_A(host)[defect]
     return [float(distance) for distance in lateral_distances_A(host, apart).min(axis=1)]
 
 

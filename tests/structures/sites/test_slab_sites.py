@@ -15,7 +15,8 @@ from philic.structures.carbons.carbon import carbon_host
 from philic.structures.carbons.mxenes import mxene
 from philic.structures.sites.adatoms import adatom_geometry, place_adatoms, sites_reached, spread_sites
 from philic.structures.sites.sites import Site, adsorption_sites, all_anchors, lateral_position
-from philic.structures.sites.slab_sites import exposed_atoms, heights_A, is_sheet
+from philic.structures.sites.faces import exposed_atoms, heights_A
+from philic.structures.sites.slab_sites import is_sheet
 from philic.structures.surfaces.slabs import slab
 from philic.structures.surfaces.steps import kinked_slab, stepped_slab
 from philic.structures.symmetry.symmetry import symmetry_of
