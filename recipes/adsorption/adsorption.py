@@ -131,8 +131,7 @@ def _adsorbed(parameters: Adsorption, metal: str, clean: Step, host: Atoms, kind
     symmetry, and no host must be ranked against a saddle point.
     """
     near_A = None if parameters.near_A == "all" else parameters.near_A
-    faces = (1,) if host.constraints else (1, -1)  # a slab is held from below
-    sites = [site for site in adsorption_sites(host, near_A=near_A) if site.kind in kinds and site.face in faces]
+    sites = [site for site in adsorption_sites(host, near_A=near_A) if site.kind in kinds]
     if not sites:
         words, name = " or ".join(parameters.sites), clean.about["host"]
         raise ValueError(f"`near_A` is {near_A} but {name} has no {words} site that near: raise it, or give `all`")

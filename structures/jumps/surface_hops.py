@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..crystals.supercells import crystal_name
 from ..sites.bonds import Edge
+from ..sites.faces import heights_A, lateral_A
 from ..sites.resting import Rest, rest_position
 from ..sites.sites import (
     SAME_SITE_A,
@@ -23,7 +24,6 @@ from ..sites.sites import (
     lateral_operations,
     lateral_position,
 )
-from ..sites.faces import heights_A, lateral_A
 from ..symmetry.orbits import Position, as_position
 from .network import Jump, Network
 

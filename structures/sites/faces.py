@@ -18,6 +18,8 @@ _TIGHT = 1.15  # a hole this many times too wide, as a hexagon of graphite, stop
 _NEIGHBOUR = 1.2  # coordination counts atoms within this many times the touching distance
 _CONTACT_A = 3.0  # from an adatom to an atom of its host: 2.4 for Na on O, 3.1 for K on C
 _LEAST_PEAK_DEG = 12.0  # 10.5 hides the anion under three cations of K2S(111), 14.4 leaves titanium on rutile (110)
+_RISE_A = 0.5  # a lower atom in the lee of another is so much lower: 0.67 in Li2O(111); a rumpled layer is one layer
+_HALF_DEG = 190.0  # what two oxygens on either side of rutile's sixfold titanium leave open, and some noise
 _NOISE_A = 1e-6
 _UPRIGHT_A = 1e-3  # what a and b may rise
 
@@ -41,7 +43,7 @@ def check_surface(host: Atoms) -> None:
     gap_A = abs(float(host.cell[2, 2])) - float(np.ptp(heights_A(host)))
     if gap_A < VACUUM_A:
         raise ValueError(
-            f"`host` has {gap_A:.1f} A of vacuum along z but needs at least {VACUUM_A:g}: give a sheet, or a slab cut from it"
+            f"`host` has {gap_A:.1f} A of vacuum along z but needs at least {VACUUM_A:g}: give a sheet, or cut a slab first"
         )
 
 
@@ -106,16 +108,16 @@ def exposed_atoms(host: Atoms, face: int) -> NDArray[np.bool_]:
 
     An atom is exposed when a sphere of its own size, let down on it along z, meets it before any other atom
     by more than 0.15 A; or nearly so, when neighbours are missing as at the foot of a step. Covalent radii
-    are scaled so that nearest neighbours touch. An atom in the lee of a neighbour of another element, as
-    titanium between the oxygens of Ti3C2O2, is hidden however large its radius is (see `_in_lee`). The
-    highest atom is always exposed.
+    are scaled so that nearest neighbours touch. An atom in the lee (see `_in_lee`) of neighbours of another
+    element on all sides, as titanium between the oxygens of Ti3C2O2, is hidden however large its radius is.
+    The highest atom is always exposed.
     """
     radii, z = touching_radii(host), heights_A(host) * face
     flat = host.copy()
     flat.positions[:, :2], flat.positions[:, 2] = lateral_A(host), 0.0
     flat.set_constraint()
     flat.pbc = (True, True, False)
-    i, j, lateral = neighbor_list("ijd", flat, 4 * float(radii.max()))
+    i, j, lateral, vectors = neighbor_list("ijdD", flat, 4 * float(radii.max()))
     reach = radii[i] + radii[j]
     near = lateral < _TIGHT * reach
     first = np.full(len(host), -np.inf)  # the height at which the sphere meets another atom
@@ -125,8 +127,10 @@ def exposed_atoms(host: Atoms, face: int) -> NDArray[np.bool_]:
     seen = (lead > _SEEN_A) | (low & (lead > -_AT_FOOT * 2 * radii))
     rises = z[j] - z[i]
     bonded = np.hypot(lateral, rises) < _NEIGHBOUR * (covalent_radii[host.numbers[i]] + covalent_radii[host.numbers[j]])
-    over = (host.numbers[i] != host.numbers[j]) & (rises > 0) & bonded
-    seen[i[over][_in_lee(lateral[over], rises[over])]] = False
+    over = np.flatnonzero((host.numbers[i] != host.numbers[j]) & (rises > _RISE_A) & bonded)
+    over = over[_in_lee(lateral[over], rises[over])]
+    for atom in set(i[over]):
+        seen[atom] &= not _surrounded(vectors[over[i[over] == atom]])
     return np.asarray(seen | (z > z.max() - _NOISE_A))
 
 
@@ -157,6 +161,12 @@ def _in_lee(lateral: Floats, rises: Floats) -> NDArray[np.bool_]:
     length = np.hypot(lateral, rises)
     opening = np.arcsin(length / (2 * np.maximum(_CONTACT_A, length))) - np.arcsin(rises / length)
     return np.asarray(np.degrees(opening) < _LEAST_PEAK_DEG)
+
+
+def _surrounded(vectors: Floats) -> bool:
+    """Tell whether directions leave no more than half of the circle open."""
+    angles = np.sort(np.degrees(np.arctan2(vectors[:, 1], vectors[:, 0])))
+    return bool(np.diff(angles, append=angles[0] + 360).max() < _HALF_DEG)
 
 
 def _repeats_along_z(host: Atoms) -> bool:

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from ..crystals.metals import METALS, bulk_metal, check_metal
 from .adatoms import AnchorList, image_distance_A, place_adatoms
+from .faces import check_surface, in_one_piece
 from .sites import all_anchors, lateral_distances_A, lateral_position
-from .faces import check_surface, free_faces, in_one_piece
 
 Floats = NDArray[np.float64]
 
@@ -62,8 +62,8 @@ def place(
     Raises
     ------
     ValueError
-        When the host is no sheet or slab, an anchor or the atom does not exist, the face is not +1 or -1, the guest would touch its own
-        image, or the vacuum is too low for it.
+        When the host is no sheet or slab, an anchor or the atom does not exist, the face is not +1 or -1, the
+        guest would touch its own image, or the vacuum is too low for it.
 
     Examples
     --------

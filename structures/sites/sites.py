@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from ..symmetry.orbits import refined_shifts
 from ..symmetry.symmetry import symmetry_of
-from .bonds import Anchor, find_bonds, find_rings
-from .faces import check_surface, free_faces, lateral_A
-from .slab_sites import Kind, is_sheet, site_details, slab_anchors, told_apart
+from .bonds import Anchor, Edge, find_bonds, find_rings
+from .defect_atoms import defect_atoms
+from .faces import check_surface, free_faces, in_one_piece, lateral_A
+from .slab_sites import Kind, face_edges, is_sheet, site_details, slab_anchors, told_apart
 
 Anchors = tuple[Anchor, ...]
 Place = tuple[Kind, Anchors]
@@ -25,6 +26,7 @@ SAME_SITE_A = 0.3
 """Sites nearer than this, laterally, are one."""
 
 _SYMMETRY_TOLERANCE_A = 0.05
+_LARGEST_RING = 8  # a ring of more atoms is a hole
 _SAME_METRIC = 1e-3  # relative: by how much an operation may change the lengths of the lattice
 _VACUUM_A = 10.0
 
@@ -72,7 +74,8 @@ def adsorption_sites(host: Atoms, *, near_A: float | None = None) -> list[Site]:
     List every symmetry-distinct top, bridge and hollow site of a sheet or slab.
 
     Sheets: bonds follow from covalent radii; hollows are the faces of the bond graph drawn on the periodic
-    cell, so that pentagons and vacancies count like hexagons. Slabs (bonds that cross as seen along z, or
+    cell, so that pentagons and vacancies count like hexagons; a hole has a site in its middle and one in each
+    ring that it opened. Slabs (bonds that cross as seen along z, or
     ``info["philic"]["miller"]``): sites are the atoms exposed on a face, the pairs of them with none between,
     and the polygons these enclose; names tell hollows apart by what lies beneath (fcc and hcp), bridges by
     length, and the atoms of steps and defects by their coordination number.
@@ -84,8 +87,7 @@ def adsorption_sites(host: Atoms, *, near_A: float | None = None) -> list[Site]:
     Parameters
     ----------
     host
-        A sheet or slab in the xy plane; distances are measured from the atoms in
-        ``info["philic"]["defect"]``.
+        A sheet or slab in the xy plane; distances are measured from its `defect_atoms`.
     near_A
         Keep only sites at most this far from the defect; all are kept when there is none.
 
@@ -177,10 +179,42 @@ def lateral_distances_A(host: Atoms, vectors: Floats) -> Floats:
 
 def _sheet_anchors(host: Atoms) -> list[Place]:
     bonds = find_bonds(host)
+    rings = [ring for ring in find_rings(bonds) if _signed_area(host, ring) > 0]
+    chords, parts = _divided(host, bonds, [ring for ring in rings if len(ring) > _LARGEST_RING])
     tops: list[Place] = [("top", ((i, 0, 0),)) for i in range(len(host))]
-    bridges: list[Place] = [("bridge", ((i, 0, 0), (j, a, b))) for i, j, a, b in bonds if (i, j, a, b) < (j, i, -a, -b)]
-    hollows: list[Place] = [("hollow", ring) for ring in find_rings(bonds) if _signed_area(host, ring) > 0]
+    bridges: list[Place] = [
+        ("bridge", ((i, 0, 0), (j, a, b))) for i, j, a, b in [*bonds, *chords] if (i, j, a, b) < (j, i, -a, -b)
+    ]
+    hollows: list[Place] = [("hollow", ring) for ring in [*rings, *parts]]
     return tops + bridges + hollows
+
+
+def _divided(host: Atoms, bonds: dict[Edge, Floats], holes: list[Anchors]) -> tuple[list[Edge], list[Anchors]]:
+    """
+    Divide holes as the face of a slab is divided: a vacancy has a place in its middle, and one in each ring it opened.
+
+    Returns
+    -------
+    tuple of list
+        The edges across the holes, and the polygons they make but for the middle one of each hole.
+    """
+    if not holes:
+        return [], []
+    near = face_edges(host, np.ones(len(host), dtype=bool))
+    chords = {edge: near[edge] for edge in near if edge not in bonds and any(_spans(edge, hole) for hole in holes)}
+    whole = set(find_rings(bonds))
+    parts = [ring for ring in find_rings(bonds | chords) if ring not in whole and _signed_area(host, ring) > 0]
+    for hole in holes if parts else []:
+        middles = np.array([lateral_position(host, part) for part in parts])
+        parts.pop(int(lateral_distances_A(host, middles - lateral_position(host, hole)).round(3).argmin()))
+    return list(chords), parts
+
+
+def _spans(edge: Edge, hole: Anchors) -> bool:
+    """Tell whether both ends of an edge are corners of a hole."""
+    i, j, a, b = edge
+    corners = set(hole)
+    return any((j, x + a, y + b) in corners for corner, x, y in hole if corner == i)
 
 
 def _sites_of_face(host: Atoms, operations: LateralOperations, face: int) -> Iterator[Site]:
@@ -210,12 +244,13 @@ def lateral_operations(host: Atoms) -> LateralOperations:
     Rotations come from the primitive cell: a 3x4 cell of graphene has no three-fold axis, the sheet has one. Atoms may
     be 0.05 A from their images; lengths of the lattice must agree within 0.1 %.
     """
-    host = _with_height(host)
+    host = _upright(host)
     whole = symmetry_of(host, _SYMMETRY_TOLERANCE_A)
     steps = whole.translations[(whole.rotations == np.eye(3)).all(axis=(1, 2))] @ host.cell.array
     first = np.unique(whole.mapping_to_primitive, return_index=True)[1]
     small = host[first]
-    small.set_cell(whole.primitive_lattice)
+    repeats = np.rint(host.cell.array @ np.linalg.inv(whole.primitive_lattice))  # spglib's is off by as much as the atoms
+    small.set_cell(np.linalg.solve(repeats, host.cell.array))
     found = symmetry_of(small, _SYMMETRY_TOLERANCE_A)
     turns = small.cell.array.T @ found.rotations @ np.linalg.inv(small.cell.array.T)
     kept = (np.abs(turns[:, 2, :2]).max(axis=1) < 1e-3) & _rigid(turns[:, :2, :2])
@@ -232,13 +267,13 @@ def _rigid(turns: Floats) -> NDArray[np.bool_]:
     return np.asarray(np.abs(turns @ np.swapaxes(turns, 1, 2) - np.eye(2)).max(axis=(1, 2)) < _SAME_METRIC)
 
 
-def _with_height(host: Atoms) -> Atoms:
-    """Give a host that is not periodic along z a cell with room over it: spglib repeats it there too."""
-    if host.pbc[2]:
-        return host
-    tall: Atoms = host.copy()
-    tall.cell[2] = (0, 0, np.ptp(host.positions[:, 2]) + _VACUUM_A)
-    return tall
+def _upright(host: Atoms) -> Atoms:
+    """Give a slab in one piece and c along z: how it is repeated there says nothing of its face."""
+    upright: Atoms = host.copy()
+    upright.positions = in_one_piece(host)
+    height_A = abs(float(host.cell[2, 2])) if host.pbc[2] else 0.0
+    upright.cell[2] = (0, 0, height_A or np.ptp(host.positions[:, 2]) + _VACUUM_A)
+    return upright
 
 
 def _orbits(host: Atoms, operations: LateralOperations, kinds: list[Kind], spots: Floats) -> Iterator[tuple[int, int]]:
@@ -265,7 +300,7 @@ def _hit(spots: Floats, images: Floats, plane: Floats) -> NDArray[np.bool_]:
 
 
 def _distances_to_defect(host: Atoms, spots: Floats) -> list[float]:
-    defect = host.info.get("philic", {}).get("defect", [])
+    defect = defect_atoms(host)
     if not defect:
         return [0.0] * len(spots)
     apart = spots[:, None] - lateral_A(host)[defect]
