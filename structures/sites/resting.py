@@ -211,6 +211,52 @@ def resting_places(host: Atoms, trials: Sequence[Trial]) -> tuple[list[Rest], li
     return [rest for _, rest in sorted(found, key=lambda item: item[0])], untried
 
 
+def same_places(host: Atoms, one: Atoms, other: Atoms) -> bool:
+    """
+    Tell whether adatoms rest on equivalent places in two structures: an operation of the host takes the ones to the others.
+
+    Parameters
+    ----------
+    host
+        The clean host, as its sites were found.
+    one, other
+        The host's atoms, relaxed, followed by the same number of adatoms. Places are the same within `STAYED_A`, laterally.
+
+    Raises
+    ------
+    ValueError
+        When a structure has no adatom, or the two have not the same number of them.
+
+    Examples
+    --------
+    >>> from philic.structures.carbons.carbon import graphene
+    >>> from philic.structures.sites.adatoms import place_adatoms
+    >>> top, bridge = ([[0, 0, 0]], [[0, 0, 0], [1, 0, 0]])
+    >>> one, two, three = (place_adatoms(graphene(), "K", [at]) for at in (top, [[3, 0, 0]], bridge))
+    >>> same_places(graphene(), one, two), same_places(graphene(), one, three)
+    (True, False)
+    """
+    if not len(host) < len(one) == len(other):
+        raise ValueError(
+            f"`one` and `other` have {len(one)} and {len(other)} atoms but must have equally many, "
+            f"more than the {len(host)} of the host"
+        )
+    (spots, sides), (aims, other_sides) = _adatoms(host, one), _adatoms(host, other)
+    turns, shifts, flips = lateral_operations(host)
+    images = np.einsum("oij,nj->oni", turns, spots) + shifts[:, None]
+    near = lateral_distances_A(host, images[:, :, None] - aims) < STAYED_A
+    near &= (flips[:, None] * sides)[:, :, None] == other_sides
+    return bool((near.any(axis=2).all(axis=1) & near.any(axis=1).all(axis=1)).any())
+
+
+def _adatoms(host: Atoms, atoms: Atoms) -> tuple[Floats, Floats]:
+    """Give where adatoms are on an undrifted host, xy, shape ``(n_adatoms, 2)``, and on which side, +1 or -1."""
+    n_host, levels = len(host), heights_A(atoms)
+    drift = find_mic(atoms.positions[:n_host] - host.positions, host.cell, host.pbc)[0].mean(axis=0)
+    sides = np.where(levels[n_host:] >= levels[:n_host].mean(), 1.0, -1.0)
+    return lateral_A(atoms)[n_host:] - drift[:2], sides
+
+
 def _ways(trial: Trial) -> Floats:
     """How far each atom went, shape ``(n_atoms, 3)``, the host's drift taken out."""
     ways = find_mic(trial.end.positions - trial.start.positions, trial.end.cell, trial.end.pbc)[0]

@@ -7,6 +7,7 @@ import pytest
 from ase import Atoms
 from ase.build import add_adsorbate, bulk, fcc111, graphene, graphene_nanoribbon
 from ase.data import covalent_radii
+from ase.geometry import find_mic
 from ase.spacegroup import crystal
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -86,6 +87,23 @@ def test_what_lies_beneath_a_hollow_names_it() -> None:
             below = z[np.linalg.norm(apart, axis=1) < 0.01].max()
             layer = round((z.max() - below) / (3.61 / 3**0.5))
             assert layer == {"hollow Cu3 hcp": 1, "hollow Cu3 fcc": 2}[site.label]
+
+
+@pytest.mark.parametrize(("terrace", "step"), [("111", "100"), ("111", "111")])
+def test_beneath_a_tilted_hollow_is_along_its_own_normal(terrace: str, step: str) -> None:
+    """On a terrace that leans by 19 degrees, the atom of the second layer is 0.7 A beside the hollow as seen from above."""
+    host = stepped_slab(CRYSTALS["Cu"], terrace, step, rows=3)
+    seen = set()
+    for site in adsorption_sites(host):
+        if len(site.anchors) == 3 and site.face == 1:
+            corners = np.array([host.positions[i] + (a, b, 0) @ host.cell.array for i, a, b in site.anchors])
+            normal = np.cross(corners[1] - corners[0], corners[2] - corners[0])
+            normal *= np.sign(normal[2]) / np.linalg.norm(normal)
+            apart = host.positions - (corners.mean(axis=0) - normal * 3.61 / 3**0.5)
+            hcp = find_mic(apart, host.cell, (True, True, False))[1].min() < 0.1
+            assert ("hcp" in site.label, "fcc" in site.label) == (hcp, not hcp)
+            seen.add(hcp)
+    assert seen == {True, False}
 
 
 @pytest.mark.parametrize(
