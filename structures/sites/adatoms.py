@@ -296,7 +296,7 @@ def _start(host: Atoms, metal: str, anchors: AnchorList, face: int, height: floa
 
 
 def _facing(host: Atoms, rises: Floats) -> NDArray[np.bool_]:
-    """Tell which host atoms each adatom, so high over the host's mean, looks at: all those of a sheet."""
+    """Select the host atoms of the face that each adatom, so high over the host's mean, is on: all of a sheet's."""
     if is_sheet(host):
         return np.ones((len(rises), len(host)), dtype=bool)
     seen = {face: exposed_atoms(host, face) for face in (1, -1)}

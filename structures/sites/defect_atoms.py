@@ -1,4 +1,4 @@
-"""The atoms of a host's defect: those its record names, as long as the atoms bear it out, else those that stand out."""
+"""The atoms of a host's defect: those that its record names if the structure agrees, else those that stand out."""
 
 from collections import Counter, defaultdict
 
@@ -16,15 +16,15 @@ def defect_atoms(host: Atoms) -> list[int]:
     """
     List the atoms that distances from the defect are measured to.
 
-    ``info["philic"]["defect"]`` travels with a file whose atoms may have been sorted, cut or replaced since. It counts if
-    its indices exist and the atoms it names have other neighbours than all others of their element. If not, and in a
-    sheet of carbon without a record, the defect is what stands out: foreign atoms (hydrogen aside), carbon that has not
-    three neighbours, else carbon that is in two rings that are no hexagons; unless half of the atoms stand out.
+    ``info["philic"]["defect"]`` stays in a file whose atoms may since have been sorted, cut or replaced. It is used if its
+    indices exist and no atom it names has the same neighbours as another atom of its element. Otherwise, and in a
+    carbon sheet without a record, the defect is what stands out: foreign atoms (except hydrogen) and carbon without
+    three neighbours, or else carbon in two rings that are not hexagons; nothing, if half of the atoms stand out.
 
     Returns
     -------
     list of int
-        Empty where there is no defect, and where a stale record is all that tells of one.
+        Empty if there is no defect, or if the only sign of one is a stale record.
 
     Examples
     --------
@@ -48,7 +48,7 @@ def defect_atoms(host: Atoms) -> list[int]:
 
 
 def _borne_out(host: Atoms, bonds: dict[Edge, NDArray[np.float64]], listed: list[int]) -> bool:
-    """Tell whether the listed atoms exist and none has the neighbours of an unlisted one of its element."""
+    """Check that the listed atoms exist, and that none has the neighbours of an unlisted atom of its element."""
     if not all(0 <= i < len(host) for i in listed):
         return False
     around = defaultdict(list)
@@ -60,6 +60,6 @@ def _borne_out(host: Atoms, bonds: dict[Edge, NDArray[np.float64]], listed: list
 
 
 def _in_odd_rings(host: Atoms, bonds: dict[Edge, NDArray[np.float64]]) -> NDArray[np.bool_]:
-    """Tell which atoms are in two rings or more that are no hexagons: the turned bond of Stone and Wales, and its ends."""
+    """Find atoms in two or more rings that are not hexagons: the rotated bond of Stone and Wales, and its neighbours."""
     shared = Counter(i for ring in find_rings(bonds) if len(ring) != 6 for i, _, _ in ring)
     return np.array([shared[i] > 1 for i in range(len(host))])

@@ -81,10 +81,10 @@ def lateral_A(host: Atoms) -> Floats:
 
 def free_faces(host: Atoms) -> tuple[int, ...]:
     """
-    Tell which faces can relax: +1 for the upper, -1 for the lower.
+    List the faces that can relax: +1 for the upper, -1 for the lower.
 
-    A face is held when `ase.constraints.FixAtoms` holds more than half of its exposed atoms. A host that is held on both
-    counts as free on both: it is meant to be rigid.
+    A face is held when `ase.constraints.FixAtoms` holds more than half of its exposed atoms. If both are
+    held, both count as free: the host is meant to be rigid.
 
     Examples
     --------
@@ -104,7 +104,7 @@ def free_faces(host: Atoms) -> tuple[int, ...]:
 
 def exposed_atoms(host: Atoms, face: int) -> NDArray[np.bool_]:
     """
-    Tell which atoms of a face an adatom can stand on.
+    Select the atoms of a face that an adatom can touch.
 
     An atom is exposed when a sphere of its own size, let down on it along z, meets it before any other atom
     by more than 0.15 A; or nearly so, when neighbours are missing as at the foot of a step. Covalent radii
@@ -152,7 +152,7 @@ def coordination(host: Atoms, radii: Floats) -> NDArray[np.int64]:
 
 def _in_lee(lateral: Floats, rises: Floats) -> NDArray[np.bool_]:
     """
-    Tell where an atom, so far beside and below a second one, makes no peak of the surface that an adatom rolls on.
+    Find atoms that, so far beside and below a second one, make no peak in the surface that an adatom rolls over.
 
     Both are spheres of one radius R, the adatom's distance to either: 3 A, or how far apart the two are if that is more.
     Seen from the lower atom they meet at an angle ``arcsin(L / 2R) - arcsin(h / L)`` from the vertical, L their distance
@@ -164,7 +164,7 @@ def _in_lee(lateral: Floats, rises: Floats) -> NDArray[np.bool_]:
 
 
 def _surrounded(vectors: Floats) -> bool:
-    """Tell whether directions leave no more than half of the circle open."""
+    """Whether directions leave no more than half of the circle open."""
     angles = np.sort(np.degrees(np.arctan2(vectors[:, 1], vectors[:, 0])))
     return bool(np.diff(angles, append=angles[0] + 360).max() < _HALF_DEG)
 

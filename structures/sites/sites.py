@@ -16,7 +16,7 @@ from ..symmetry.symmetry import symmetry_of
 from .bonds import Anchor, Edge, find_bonds, find_rings
 from .defect_atoms import defect_atoms
 from .faces import check_surface, free_faces, in_one_piece, lateral_A
-from .slab_sites import Kind, face_edges, is_sheet, site_details, slab_anchors, told_apart
+from .slab_sites import Kind, face_edges, is_sheet, site_details, slab_anchors, distinguished
 
 Anchors = tuple[Anchor, ...]
 Place = tuple[Kind, Anchors]
@@ -145,7 +145,7 @@ def site_names(host: Atoms, places: list[Place], *, face: int = 1) -> list[str]:
         +1 for the upper face, -1 for the lower.
     """
     names = [site_name(host, *place) for place in places]
-    return names if is_sheet(host) else told_apart(names, site_details(host, places, face))
+    return names if is_sheet(host) else distinguished(names, site_details(host, places, face))
 
 
 def site_name(host: Atoms, kind: Kind, anchors: Anchors) -> str:
@@ -211,7 +211,7 @@ def _divided(host: Atoms, bonds: dict[Edge, Floats], holes: list[Anchors]) -> tu
 
 
 def _spans(edge: Edge, hole: Anchors) -> bool:
-    """Tell whether both ends of an edge are corners of a hole."""
+    """Whether both ends of an edge are corners of a hole."""
     i, j, a, b = edge
     corners = set(hole)
     return any((j, x + a, y + b) in corners for corner, x, y in hole if corner == i)
@@ -263,7 +263,7 @@ def lateral_operations(host: Atoms) -> LateralOperations:
 
 
 def _rigid(turns: Floats) -> NDArray[np.bool_]:
-    """Tell which lateral turns keep lengths and angles: a strained square is none, however near its atoms are."""
+    """Select the lateral rotations that keep lengths and angles: those of a square are none of a strained square."""
     return np.asarray(np.abs(turns @ np.swapaxes(turns, 1, 2) - np.eye(2)).max(axis=(1, 2)) < _SAME_METRIC)
 
 
@@ -292,7 +292,7 @@ def _orbits(host: Atoms, operations: LateralOperations, kinds: list[Kind], spots
 
 
 def _hit(spots: Floats, images: Floats, plane: Floats) -> NDArray[np.bool_]:
-    """Tell which spots one of the images falls on, in any cell."""
+    """Select the spots that one of the images falls on, in any cell."""
     to_cell = np.linalg.inv(plane)
     images = np.unique((images @ to_cell % 1).round(4), axis=0)
     apart = images[:, None] - spots @ to_cell
@@ -308,7 +308,7 @@ def _distances_to_defect(host: Atoms, spots: Floats) -> list[float]:
 
 
 def _uniquely_labelled(sites: list[Site]) -> list[Site]:
-    """Tell sites of one name apart by face, then by distance, then by number."""
+    """Distinguish sites of one name by face, then by distance, then by number."""
     below = [" below" if site.face < 0 else "" for site in sites]
     plain = [f"{site.label}{face}" for site, face in zip(sites, below, strict=True)]
     placed = [f"{site.label} @{site.distance_A:.1f}{face}" for site, face in zip(sites, below, strict=True)]

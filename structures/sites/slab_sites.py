@@ -90,7 +90,7 @@ def slab_anchors(host: Atoms, face: int) -> list[tuple[Kind, tuple[Anchor, ...]]
 
 def site_details(host: Atoms, places: list[tuple[Kind, tuple[Anchor, ...]]], face: int) -> list[tuple[str, str, str]]:
     """
-    Tell what sets a slab's sites apart that are over the same elements.
+    Describe what distinguishes sites of a slab that are over the same elements.
 
     Returns
     -------
@@ -114,13 +114,13 @@ def site_details(host: Atoms, places: list[tuple[Kind, tuple[Anchor, ...]]], fac
     return details
 
 
-def told_apart(names: list[str], details: list[tuple[str, str, str]]) -> list[str]:
+def distinguished(names: list[str], details: list[tuple[str, str, str]]) -> list[str]:
     """
-    Add to each name the details in which sites of that name differ; lengths become short and long.
+    Add to each name the details by which sites of that name differ; lengths become short and long.
 
     Examples
     --------
-    >>> told_apart(["bridge K-K"] * 2, [("cn 8-8", "4.529", ""), ("cn 8-8", "5.230", "")])
+    >>> distinguished(["bridge K-K"] * 2, [("cn 8-8", "4.529", ""), ("cn 8-8", "5.230", "")])
     ['bridge K-K short', 'bridge K-K long']
     """
     shortest: dict[str, float] = defaultdict(lambda: np.inf)

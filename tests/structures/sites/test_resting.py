@@ -160,7 +160,7 @@ def test_what_is_no_adatom_any_more_is_told():
     assert trial_problem(trial) == "the metal went under the surface"
     trial = ended(SITES["hollow Cu4"])
     trial.end.positions[SITES["top Cu cn 7"].anchors[0][0]] += [0.0, 0.0, 2.0]
-    assert trial_problem(trial) == "the surface rearranged: an atom of it went 2.0 Å"
+    assert trial_problem(trial) == "the surface rearranged: one of its atoms moved by 2.0 Å"
 
 
 def test_from_the_foot_of_a_step_jumps_lead_along_it_and_over_it():
