@@ -29,10 +29,10 @@ ASIDE_A = (0.25, 0.15)
 STAYED_A = 0.5
 WENT_A = 0.1
 LOWEST_eV = 0.005
-"""A trial starts `ASIDE_A` beside a place. The place is a minimum if the adatom ends within `STAYED_A` of it and no more than
-`WENT_A` farther away than it started, and if it also moved back by more than `WENT_A`, or its energy is within `LOWEST_eV` of
-the lowest end and no other minimum is nearer: on the flat top of a barrier an adatom stays where it is put, or moves away.
-Ends of trials that may be minima are tried themselves, from twice as far."""
+"""A trial starts `ASIDE_A` beside a place. The place is a minimum if the adatom ends within `STAYED_A` of it and no more
+than `WENT_A` farther away than it started, and if it also moved back by more than `WENT_A`, or its energy is within
+`LOWEST_eV` of the lowest end and no other minimum is nearer: on the flat top of a barrier an adatom stays where it is put,
+or moves away. Ends of trials that may be minima are tried themselves, from twice as far."""
 
 _DESORBED_A = 5.0
 _BELOW_A = -0.5

@@ -16,7 +16,7 @@ from ..symmetry.symmetry import symmetry_of
 from .bonds import Anchor, Edge, find_bonds, find_rings
 from .defect_atoms import defect_atoms
 from .faces import check_surface, free_faces, in_one_piece, lateral_A
-from .slab_sites import Kind, face_edges, is_sheet, site_details, slab_anchors, distinguished
+from .slab_sites import Kind, distinguished, face_edges, is_sheet, site_details, slab_anchors
 
 Anchors = tuple[Anchor, ...]
 Place = tuple[Kind, Anchors]
