@@ -16,9 +16,7 @@ _AT_FOOT = 0.7  # by how much, in touching distances, an atom of low coordinatio
 _LOW_COORDINATION = 0.85  # of the most for the element: 10 of 12 at the foot of fcc(211), 11 in the row below fcc(110)
 _TIGHT = 1.15  # a hole this many times too wide, as a hexagon of graphite, stops the sphere at its rim
 _NEIGHBOUR = 1.2  # coordination counts atoms within this many times the touching distance
-_CONTACT_A = 3.0  # from an adatom to an atom of its host: 2.4 for Na on O, 3.1 for K on C
-_LEAST_PEAK_DEG = 12.0  # 10.5 hides the anion under three cations of K2S(111), 14.4 leaves titanium on rutile (110)
-_RISE_A = 0.5  # a lower atom in the lee of another is so much lower: 0.67 in Li2O(111); a rumpled layer is one layer
+_LAYER_A = 0.5  # an atom that hides another is so much higher: 0.67 in Li2O(111); a rumpled layer is one layer
 _HALF_DEG = 190.0  # what two oxygens on either side of rutile's sixfold titanium leave open, and some noise
 _NOISE_A = 1e-6
 _UPRIGHT_A = 1e-3  # what a and b may rise
@@ -108,9 +106,9 @@ def exposed_atoms(host: Atoms, face: int) -> NDArray[np.bool_]:
 
     An atom is exposed when a sphere of its own size, let down on it along z, meets it before any other atom
     by more than 0.15 A; or nearly so, when neighbours are missing as at the foot of a step. Covalent radii
-    are scaled so that nearest neighbours touch. An atom in the lee (see `_in_lee`) of neighbours of another
-    element on all sides, as titanium between the oxygens of Ti3C2O2, is hidden however large its radius is.
-    The highest atom is always exposed.
+    are scaled so that nearest neighbours touch. An atom that is bonded to higher ones of another element on
+    all sides, as titanium to the oxygens of Ti3C2O2, is hidden however large its radius is. The highest atom
+    is always exposed.
     """
     radii, z = touching_radii(host), heights_A(host) * face
     flat = host.copy()
@@ -125,13 +123,21 @@ def exposed_atoms(host: Atoms, face: int) -> NDArray[np.bool_]:
     lead = z + 2 * radii - first
     low = coordination(host, radii) <= _LOW_COORDINATION * _most_for_element(host, radii)
     seen = (lead > _SEEN_A) | (low & (lead > -_AT_FOOT * 2 * radii))
-    rises = z[j] - z[i]
-    bonded = np.hypot(lateral, rises) < _NEIGHBOUR * (covalent_radii[host.numbers[i]] + covalent_radii[host.numbers[j]])
-    over = np.flatnonzero((host.numbers[i] != host.numbers[j]) & (rises > _RISE_A) & bonded)
-    over = over[_in_lee(lateral[over], rises[over])]
-    for atom in set(i[over]):
-        seen[atom] &= not _surrounded(vectors[over[i[over] == atom]])
+    seen &= ~_covered(host, i, j, vectors[:, :2], z[j] - z[i])
     return np.asarray(seen | (z > z.max() - _NOISE_A))
+
+
+def _covered(host: Atoms, i: NDArray[np.int64], j: NDArray[np.int64], vectors: Floats, rises: Floats) -> NDArray[np.bool_]:
+    """Select atoms with higher neighbours of another element on all sides: no more than half of the circle is open."""
+    bond_A = _NEIGHBOUR * (covalent_radii[host.numbers[i]] + covalent_radii[host.numbers[j]])
+    near = np.hypot(np.linalg.norm(vectors, axis=1), rises) < bond_A
+    over = near & (host.numbers[i] != host.numbers[j]) & (rises > _LAYER_A)
+    angles = np.degrees(np.arctan2(vectors[over, 1], vectors[over, 0]))
+    covered = np.zeros(len(host), dtype=bool)
+    for atom in set(i[over]):
+        around = np.sort(angles[i[over] == atom])
+        covered[atom] = np.diff(around, append=around[0] + 360).max() < _HALF_DEG
+    return covered
 
 
 def touching_radii(host: Atoms) -> Floats:
@@ -148,25 +154,6 @@ def coordination(host: Atoms, radii: Floats) -> NDArray[np.int64]:
     """Count the atoms within 1.2 times the touching distance."""
     pairs = neighbor_list("i", host, (_NEIGHBOUR * radii).tolist())
     return np.bincount(pairs, minlength=len(host))
-
-
-def _in_lee(lateral: Floats, rises: Floats) -> NDArray[np.bool_]:
-    """
-    Find atoms that, so far beside and below a second one, make no peak in the surface that an adatom rolls over.
-
-    Both are spheres of one radius R, the adatom's distance to either: 3 A, or how far apart the two are if that is more.
-    Seen from the lower atom they meet at an angle ``arcsin(L / 2R) - arcsin(h / L)`` from the vertical, L their distance
-    and h the rise: at less than 12 degrees its peak is lower than 0.07 A, or covered.
-    """
-    length = np.hypot(lateral, rises)
-    opening = np.arcsin(length / (2 * np.maximum(_CONTACT_A, length))) - np.arcsin(rises / length)
-    return np.asarray(np.degrees(opening) < _LEAST_PEAK_DEG)
-
-
-def _surrounded(vectors: Floats) -> bool:
-    """Whether directions leave no more than half of the circle open."""
-    angles = np.sort(np.degrees(np.arctan2(vectors[:, 1], vectors[:, 0])))
-    return bool(np.diff(angles, append=angles[0] + 360).max() < _HALF_DEG)
 
 
 def _repeats_along_z(host: Atoms) -> bool:

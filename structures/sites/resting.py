@@ -244,8 +244,8 @@ def same_places(host: Atoms, one: Atoms, other: Atoms) -> bool:
     (spots, sides), (aims, other_sides) = _adatoms(host, one), _adatoms(host, other)
     turns, shifts, flips = lateral_operations(host)
     images = np.einsum("oij,nj->oni", turns, spots) + shifts[:, None]
-    near = lateral_distances_A(host, images[:, :, None] - aims) < STAYED_A
-    near &= (flips[:, None] * sides)[:, :, None] == other_sides
+    apart_A: Floats = lateral_distances_A(host, images[:, :, None] - aims)
+    near = (apart_A < STAYED_A) & ((flips[:, None] * sides)[:, :, None] == other_sides)
     return bool((near.any(axis=2).all(axis=1) & near.any(axis=1).all(axis=1)).any())
 
 

@@ -160,6 +160,13 @@ def test_ions_of_one_layer_hide_none_of_it_even_when_it_is_rumpled():
     assert heights_A(host).max() == pytest.approx(5.34 + 0.2)
 
 
+def test_what_anions_cover_on_one_side_alone_is_exposed():
+    """The three titanium atoms beside an oxygen vacancy, each with two oxygens left."""
+    host = mxene("Ti2C", "O", defect="V-O")
+    titanium = np.flatnonzero(exposed_atoms(host, 1) & (host.numbers == 22))
+    assert titanium.tolist() == sorted(host.info["philic"]["defect"])
+
+
 def test_a_hole_is_divided_like_a_face():
     labels = [site.label for site in adsorption_sites(carbon_host("pyridinic-3N"), near_A=2.0)]
     assert {"hollow C9N3", "hollow C3N2", "bridge N-N"} <= set(labels)
