@@ -246,7 +246,7 @@ def same_places(host: Atoms, one: Atoms, other: Atoms) -> bool:
     images = np.einsum("oij,nj->oni", turns, spots) + shifts[:, None]
     apart_A: Floats = lateral_distances_A(host, images[:, :, None] - aims)
     near = (apart_A < STAYED_A) & ((flips[:, None] * sides)[:, :, None] == other_sides)
-    return bool((near.any(axis=2).all(axis=1) & near.any(axis=1).all(axis=1)).any())
+    return bool(near.any(axis=2).all(axis=1).any())
 
 
 def _adatoms(host: Atoms, atoms: Atoms) -> tuple[Floats, Floats]:
