@@ -249,8 +249,7 @@ def lateral_operations(host: Atoms) -> LateralOperations:
     steps = whole.translations[(whole.rotations == np.eye(3)).all(axis=(1, 2))] @ host.cell.array
     first = np.unique(whole.mapping_to_primitive, return_index=True)[1]
     small = host[first]
-    repeats = np.rint(host.cell.array @ np.linalg.inv(whole.primitive_lattice))  # spglib's is off by as much as the atoms
-    small.set_cell(np.linalg.solve(repeats, host.cell.array))
+    small.set_cell(whole.primitive_lattice)
     found = symmetry_of(small, _SYMMETRY_TOLERANCE_A)
     turns = small.cell.array.T @ found.rotations @ np.linalg.inv(small.cell.array.T)
     kept = (np.abs(turns[:, 2, :2]).max(axis=1) < 1e-3) & _rigid(turns[:, :2, :2])
