@@ -12,7 +12,7 @@ from ase.geometry import find_mic
 from numpy.typing import NDArray
 
 from ..symmetry.orbits import refined_shifts
-from ..symmetry.symmetry import symmetry_of
+from ..symmetry.symmetry import rigid, symmetry_of
 from .bonds import Anchor, Edge, find_bonds, find_rings
 from .defect_atoms import defect_atoms
 from .faces import check_surface, free_faces, in_one_piece, lateral_A
@@ -27,7 +27,6 @@ SAME_SITE_A = 0.3
 
 _SYMMETRY_TOLERANCE_A = 0.05
 _LARGEST_RING = 8  # a ring of more atoms is a hole
-_SAME_METRIC = 1e-3  # relative: by how much an operation may change the lengths of the lattice
 _VACUUM_A = 10.0
 
 
@@ -252,18 +251,13 @@ def lateral_operations(host: Atoms) -> LateralOperations:
     small.set_cell(whole.primitive_lattice)
     found = symmetry_of(small, _SYMMETRY_TOLERANCE_A)
     turns = small.cell.array.T @ found.rotations @ np.linalg.inv(small.cell.array.T)
-    kept = (np.abs(turns[:, 2, :2]).max(axis=1) < 1e-3) & _rigid(turns[:, :2, :2])
+    kept = (np.abs(turns[:, 2, :2]).max(axis=1) < 1e-3) & rigid(found.rotations, small.cell.array)
     turns, shifts = turns[kept], (refined_shifts(small, found) @ small.cell.array)[kept]
     return LateralOperations(
         np.repeat(turns[:, :2, :2], len(steps), axis=0),
         (shifts[:, None] + steps).reshape(-1, 3)[:, :2],
         np.repeat(turns[:, 2, 2].round(), len(steps)),
     )
-
-
-def _rigid(turns: Floats) -> NDArray[np.bool_]:
-    """Select the lateral rotations that keep lengths and angles: those of a square are none of a strained square."""
-    return np.asarray(np.abs(turns @ np.swapaxes(turns, 1, 2) - np.eye(2)).max(axis=(1, 2)) < _SAME_METRIC)
 
 
 def _upright(host: Atoms) -> Atoms:

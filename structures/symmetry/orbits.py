@@ -11,7 +11,7 @@ from ase.geometry import minkowski_reduce
 from numpy.typing import NDArray
 
 from .periodic import check_periodic
-from .symmetry import symmetry_of
+from .symmetry import rigid, symmetry_of
 
 Floats = NDArray[np.float64]
 Position = tuple[float, float, float]
@@ -37,6 +37,8 @@ def primitive(crystal: Atoms) -> tuple[Atoms, Operations]:
     """
     Give the primitive cell of a crystal, in its own frame and origin, and the space group in that cell.
 
+    Atoms may be 0.05 A from their images; the lattice must keep its lengths within 0.1 %.
+
     Raises
     ------
     ValueError
@@ -53,7 +55,8 @@ def primitive(crystal: Atoms) -> tuple[Atoms, Operations]:
     cell.wrap()
     found = symmetry(cell)
     rotations = np.asarray(found.rotations, dtype=np.int64)
-    return cell, Operations(rotations, refined_shifts(cell, found))
+    kept = rigid(rotations, cell.cell.array)
+    return cell, Operations(rotations[kept], refined_shifts(cell, found)[kept])
 
 
 def refined_shifts(cell: Atoms, found: spglib.SpglibDataset) -> Floats:

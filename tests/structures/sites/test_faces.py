@@ -45,6 +45,7 @@ def tilted(host: Atoms) -> Atoms:
 )
 def test_however_c_points_an_adatom_stands_on_its_site(rewritten, host):
     given = rewritten(host)
+    given.positions[:, 2] -= given.positions[:, 2].mean()  # the cell's boundary cuts it
     given.wrap()
     sites = adsorption_sites(given)
     assert [(site.label, site.multiplicity) for site in sites] == [(s.label, s.multiplicity) for s in adsorption_sites(host)]
