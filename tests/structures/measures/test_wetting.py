@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bcc110, fcc100
+from ase.data import covalent_radii
 
 from philic.structures.carbons.carbon import graphene
 from philic.structures.measures.wetting import contact_angle_deg, layers, lying, surface_area_A2
@@ -66,6 +67,13 @@ def test_an_island_is_one_cluster_with_a_flat_side_that_touches():
     assert shares.sum() == pytest.approx(1.0)
     assert shares[0] == flat / 40
     assert len(shares) == 3
+
+
+@pytest.mark.parametrize(("share", "touches"), [(1.23, True), (1.27, False)])
+def test_metal_touches_the_host_within_a_quarter_more_than_the_radii(share, touches):
+    sheet = graphene((4, 4))
+    atoms = sheet + Atoms("K", positions=[sheet.positions[0] + (0, 0, share * covalent_radii[[6, 19]].sum())])
+    assert lying(atoms, "K", 1).touching.tolist() == [touches]
 
 
 def test_metal_on_the_lower_face_lies_there_as_it_does_on_the_upper():
