@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 
 from philic.recipes.command_line.cli import app
 from philic.recipes.parts.draw import draw
-from philic.recipes.parts.hosts import host_atoms, read_host
+from philic.recipes.parts.hosts import host_atoms
+from philic.recipes.parts.structure_files import read_host
 from philic.structures.catalogue import entries
 from philic.structures.symmetry.periodic import gaps_A
 
@@ -186,7 +187,7 @@ def test_a_file_says_where_it_came_from(tmp_path: Path) -> None:
 
 def test_the_help_loads_no_atoms() -> None:
     code = (
-        "import sys; from philic.recipes import cli, structures; "
+        "import sys; from philic.recipes.command_line import cli, structures_cli; "
         "print([m for m in ('ase', 'numpy', 'matplotlib', 'pymatgen', 'torch') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
