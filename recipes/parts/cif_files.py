@@ -27,37 +27,10 @@ _TYPE = re.compile(r"([A-Za-z]{1,2})\d*\.?\d*[+-]?\d*")
 _UNKNOWN = ("?", ".")
 _OPERATIONS = ("_space_group_symop_operation_xyz", "_space_group_symop.operation_xyz", "_symmetry_equiv_pos_as_xyz")
 _LIST_THEM = f"list its operations ({_OPERATIONS[2]}) in the file's setting"
-_TWO_ORIGINS = frozenset(
-    map(
-        int,
-        [
-            "48",
-            "50",
-            "59",
-            "68",
-            "70",
-            "85",
-            "86",
-            "88",
-            "125",
-            "126",
-            "129",
-            "130",
-            "133",
-            "134",
-            "137",
-            "138",
-            "141",
-            "142",
-            "201",
-            "203",
-            "222",
-            "224",
-            "227",
-            "228",
-        ],
-    )
-)
+_TWO_ORIGINS = {
+    *(48, 50, 59, 68, 70, 85, 86, 88, 125, 126, 129, 130),
+    *(133, 134, 137, 138, 141, 142, 201, 203, 222, 224, 227, 228),
+}
 """Space groups with two origins (International Tables, volume A)."""
 _SAME_METRIC = 0.01
 _COORDINATES = ("_atom_site_fract_x", "_atom_site_fract_y", "_atom_site_fract_z")
