@@ -227,21 +227,6 @@ def thinned(atoms: Atoms, element: str, n: int) -> Atoms:
     return left
 
 
-def electrostatic_energy_eV(atoms: Atoms, oxidation: Mapping[str, float]) -> float:
-    """
-    Sum the Coulomb energy of point charges, by pymatgen's Ewald summation.
-
-    Parameters
-    ----------
-    atoms
-        A neutral crystal.
-    oxidation
-        The charge of each element, in e.
-    """
-    charges = np.array([oxidation[symbol] for symbol in atoms.symbols], dtype=float)
-    return float(charges @ _coulomb_eV(atoms) @ charges)
-
-
 Pool = tuple[NDArray[np.int_], dict[str, int]]
 """Sites that exchange their atoms, and how many of what they hold."""
 
