@@ -105,8 +105,8 @@ def find(name: str, metal: str | None = None) -> tuple[Entry, str]:
     name
         A name in the catalogue, the same with the metal written out (``"KF"`` for ``"MF"``, ``"K"`` for
         ``"M-bcc"``), the formula of a crystal that has no other form here (``"Na3SbS4"``), a solid solution
-        (``"Bi0.5Sb0.5"``), any name of `carbon_host` (behind ``graphene:`` where a crystal has the same), or a MXene with a defect
-        (``"Ti3C2O2:V-O"``).
+        (``"Bi0.5Sb0.5"``), any name of `carbon_host` (behind ``graphene:`` where a crystal has the same), or a MXene with
+        a defect (``"Ti3C2O2:V-O"``).
     metal
         An alkali metal; by default the one in the name, else potassium or the first one there is.
 
