@@ -2,7 +2,7 @@
 Every crystal against its source, and against a value that is not its own: a cell someone else measured, a handbook's
 density, or a law.
 
-``sources.json`` holds volumes per atom and mean distances, to the nearest and to the six nearest atoms, of 187 crystals as
+``sources.json`` holds volumes per atom and mean distances, to the nearest and to the six nearest atoms, of 192 crystals as
 pymatgen reads them from the source itself (the Materials Project's CIF in fxcoudert/topology_databases, the American
 Mineralogist record): it guards what was copied and idealised, not the source.
 
