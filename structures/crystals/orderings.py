@@ -236,7 +236,7 @@ def _is_partial(occupant: Mapping[str, float]) -> bool:
 
 
 def _primitive(cell: Atoms) -> Atoms:
-    """Take the primitive cell, orbits told apart."""
+    """Take the primitive cell, in which sites of different orbits stay different."""
     plain = (
         cell.cell.array.tolist(),
         cell.get_scaled_positions().tolist(),
