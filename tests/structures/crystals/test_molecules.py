@@ -56,6 +56,38 @@ def test_a_solvent_has_the_bonds_of_its_constitution(name: str, bonds: dict[str,
     assert counted == bonds
 
 
+RADIUS_A = {"Li": 1.28, "Na": 1.66, "K": 2.03, "O": 0.66, "S": 1.05, "Se": 1.20}  # Cordero et al., Dalton Trans. 2008, 2832
+
+
+@pytest.mark.parametrize("metal", ["Li", "Na", "K"])
+@pytest.mark.parametrize(("name", "oxygens_A"), [("MO2", 1.33), ("M2O2", 1.49)])
+def test_a_superoxide_and_a_peroxide_have_their_bonds(name: str, oxygens_A: float, metal: str) -> None:
+    found = molecule(name, metal)
+    oxygen, metals = np.where(found.symbols == "O")[0], np.where(found.symbols == metal)[0]
+    assert found.get_distance(*oxygen) == pytest.approx(oxygens_A)
+    for at in metals:
+        assert found.get_distances(at, oxygen) == pytest.approx(RADIUS_A[metal] + RADIUS_A["O"])
+
+
+@pytest.mark.parametrize("metal", ["Li", "Na", "K"])
+@pytest.mark.parametrize("anion", ["O", "S", "Se"])
+def test_a_bent_molecule_has_its_bonds_and_angle(anion: str, metal: str) -> None:
+    found = molecule(f"M2{anion}", metal)
+    (at,), metals = np.where(found.symbols == anion)[0], np.where(found.symbols == metal)[0]
+    assert found.get_distances(at, metals) == pytest.approx(RADIUS_A[metal] + RADIUS_A[anion])
+    assert found.get_angle(metals[0], at, metals[1]) == pytest.approx(110)
+
+
+@pytest.mark.parametrize(  # CRC Handbook of Chemistry and Physics, structure of free molecules
+    ("name", "bond", "length_A"), [("O2", "OO", 1.208), ("CO", "CO", 1.128), ("CO2", "CO", 1.160), ("H2O", "HO", 0.958)]
+)
+def test_a_gas_molecule_has_the_bond_of_the_handbook(name: str, bond: str, length_A: float) -> None:
+    found = molecule(name)
+    first, second, distance = neighbor_list("ijd", found, 3.0)
+    pairs = ["".join(sorted((found.symbols[i], found.symbols[j]))) for i, j in zip(first, second, strict=True)]
+    assert distance[np.array(pairs) == bond].min() == pytest.approx(length_A, rel=0.04)
+
+
 @pytest.mark.parametrize("metal", ["Li", "Na", "K"])
 @pytest.mark.parametrize("n", range(2, 9))
 def test_a_polysulfide_is_one_chain_whose_ends_both_metals_bridge(n: int, metal: str) -> None:
