@@ -132,10 +132,10 @@ def _glass(parameters: MeltQuench, crystal: Atoms, start: Atoms, seed: int, abou
     before: Step | None = None
     if parameters.start == "random":
         before = Step("relax", UNPACKED, start, potential=potential, about=about)
-    for number, (role, kelvin, time_ps) in enumerate(_stages(parameters)):
+    for role, kelvin, time_ps in _stages(parameters):
         timestep_fs = parameters.timestep_fs
         run = md_parameters(start, potential, temperature_K=kelvin, length_ps=time_ps, timestep_fs=timestep_fs)
-        run["seed"] = 1000 * seed + number
+        run["seed"] = seed
         from_ = start if before is None else Derived(before, len(start))
         site = f"seed {seed}, {role.split('.')[0]} {kelvin:g} K"
         before = parents[role] = Step("md", run, from_, potential=potential, about={**about, "site": site})

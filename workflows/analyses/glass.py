@@ -84,10 +84,12 @@ def glass(parents: Mapping[str, Result], *, folders: Mapping[str, Path]) -> Outc
     ]
     held_K, asked_K = (parents["hold"].scalars[name] for name in ("temperature_K", "asked_K"))
     cold = held_K < COLD * asked_K
-    sentences += [] if cold else [f"it was still {held_K:.0f} K hot where {asked_K:g} K were asked: hold longer"]
+    sentences += [] if cold else [f"it was still at {held_K:.0f} K when {asked_K:g} K was asked for: hold longer"]
+    brief = parents["hold"].scalars["temperature_error_K"] is None
+    sentences += ["it was held for too few frames to judge its temperature: hold longer"] if brief else []
     late = [result for result in (crystal, relaxed) if result.status is not Status.CONVERGED]
     sentences += [f"{result.title}: {result.message}" for result in late]
-    good = melted and state == "amorphous" and cold and not late
+    good = melted and state == "amorphous" and cold and not brief and not late
     arrays = {"distances_A": next(iter(around.values())).distances_A, **_curves(around), **_stages(parents)}
     status = Status.CONVERGED if good else Status.UNCONVERGED
     return Outcome(status, "; ".join(sentences), scalars, {"final": final}, arrays)

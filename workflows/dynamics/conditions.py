@@ -10,6 +10,7 @@ from ase import Atoms
 from ase.constraints import FixAtoms
 
 from ...potentials.base import Card
+from ...structures.symmetry.fixed import fixed_atoms
 from .integrators import DAMPING_fs
 from .runs import mobile_ions
 from .trajectory import estimated_bytes
@@ -65,8 +66,8 @@ def check(
         Names the value, the rule and the mend. See `md` for the arguments; without a folder the disk is not looked at.
     """
     card.check_elements(atoms.symbols)
-    if temperature_K <= 0:
-        raise ValueError(f"`temperature_K` is {temperature_K:g} but must be above 0")
+    if not 0 < temperature_K < np.inf:
+        raise ValueError(f"`temperature_K` is {temperature_K:g} but must be above 0 and finite")
     if thermostat not in DAMPING_fs:
         raise ValueError(f"`thermostat` is {thermostat!r} but must be one of: {', '.join(DAMPING_fs)}")
     lightest = int(atoms.get_masses().argmin())
@@ -104,10 +105,12 @@ def _check_cell(atoms: Atoms, thermostat: str, pressure_GPa: float | None) -> No
         raise ValueError(f"the constraints are {names} but must be FixAtoms: remove the others")
     if len(atoms) < 2:
         raise ValueError(f"the structure has {len(atoms)} atom(s) but must have at least 2: repeat the cell")
-    if len({int(i) for constraint in atoms.constraints for i in constraint.get_indices()}) == len(atoms):
+    if fixed_atoms(atoms).all():
         raise ValueError(f"all {len(atoms)} atoms are fixed but at least one must be free: fix fewer")
     if pressure_GPa is None:
         return
+    if not np.isfinite(pressure_GPa):
+        raise ValueError(f"`pressure_GPa` is {pressure_GPa:g} but must be finite: leave it out to keep the cell")
     if thermostat == "none":
         raise ValueError(f"`pressure_GPa` is {pressure_GPa:g} but needs a thermostat: choose one, or leave the pressure out")
     if not atoms.pbc.all() or atoms.constraints:

@@ -9,16 +9,17 @@ Units are ASE's: Å, eV, u, and Å sqrt(u / eV) for time.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 
 import numpy as np
 from ase import Atoms
-from ase.constraints import FixAtoms
 from ase.stress import voigt_6_to_full_3x3_stress
 from ase.units import GPa, fs, kB
 from numpy.typing import NDArray
 
 from ...potentials.base import Prediction
+from ...structures.symmetry.fixed import fixed_atoms
 
 Array = NDArray[np.float64]
 
@@ -89,8 +90,8 @@ class Motion:
 
     @property
     def freedom(self) -> int:
-        """Degrees of freedom: without fixed atoms the centre of mass rests."""
-        return 3 * int((~self.fixed).sum()) if self.fixed.any() else 3 * len(self.masses) - 3
+        """Degrees of freedom."""
+        return degrees_of_freedom(self.fixed)
 
     @property
     def kinetic_eV(self) -> float:
@@ -108,18 +109,36 @@ class Motion:
         return float(np.trace(_pressure(self))) / 3 / GPa if self.stress is not None else np.nan
 
 
+def degrees_of_freedom(fixed: NDArray[np.bool_]) -> int:
+    """Return three for each free atom, less the three of the centre of mass, which rests where no atom is fixed.
+
+    Examples
+    --------
+    >>> degrees_of_freedom(np.array([False, False])), degrees_of_freedom(np.array([True, False]))
+    (3, 3)
+    """
+    return 3 * int((~fixed).sum()) - (0 if fixed.any() else 3)
+
+
+def random_numbers(atoms: Atoms, temperature_K: float, seed: int) -> np.random.Generator:
+    """Return the generator of a run: runs that differ in seed, temperature or start share no random numbers.
+
+    Runs that share them run hot and cold together, so that their mistakes look like an activation energy.
+    """
+    values = [[temperature_K], atoms.get_masses(), atoms.cell.array.ravel(), atoms.positions.ravel()]
+    content = (np.concatenate(values).round(6) + 0.0).astype("<f8").tobytes()
+    words = np.frombuffer(hashlib.sha256(content).digest(), "<u4")
+    return np.random.default_rng([seed, *words.tolist()])
+
+
 def begin_motion(atoms: Atoms, ensemble: Ensemble, seed: int) -> Motion:
     """Return a start with Maxwell-Boltzmann momenta and no net momentum; `FixAtoms` are at rest.
 
     Without a thermostat it has exactly twice the kinetic energy, half of which a crystal at rest gives to its springs.
     """
-    fixed = np.zeros(len(atoms), dtype=bool)
-    for constraint in atoms.constraints:
-        assert isinstance(constraint, FixAtoms)
-        fixed[constraint.get_indices()] = True
-    masses = atoms.get_masses()[:, None]
-    rng = np.random.default_rng(seed)
-    motion = Motion(masses, fixed, atoms.get_positions(), np.zeros((len(atoms), 3)), atoms.cell.array.copy(), rng)
+    rng = random_numbers(atoms, ensemble.temperature_K, seed)
+    at_rest, cell = np.zeros((len(atoms), 3)), atoms.cell.array.copy()
+    motion = Motion(atoms.get_masses()[:, None], fixed_atoms(atoms), atoms.get_positions(), at_rest, cell, rng)
     motion.momenta = _thermal(motion, ensemble.kT)
     if ensemble.thermostat == "none":
         motion.momenta *= np.sqrt(motion.freedom * ensemble.kT / motion.kinetic_eV)

@@ -23,7 +23,7 @@ class Arrhenius:
     activation_eV, log_prefactor
         Draws from the posterior, shape ``(n_samples,)`` each; a pair belongs together.
     straight
-        Whether the points lie on one line within their errors; with two temperatures nothing can tell.
+        Whether the points lie on one line within their errors; two always do.
     message
         The result as a sentence.
     """
@@ -56,14 +56,14 @@ class Agreement:
     allowed: float
 
     def sentence(self, what: str, otherwise: str) -> str:
-        """Say it of something, and what it means where they do not agree."""
+        """Return the sentence about something, with its consequence where the runs do not agree."""
         word = "agree" if self.agree else "do not agree"
         end = "" if self.agree else f": {otherwise}"
         return f"{what} {word}: their D spread by {self.spread:.0%} and the intervals allow {self.allowed:.0%}{end}"
 
 
 def agreement(samples: Sequence[Array]) -> Agreement:
-    """Tell whether draws of one diffusivity from two or more runs (other seeds, other cells) agree within their intervals.
+    """Compare draws of one diffusivity from two or more runs (other seeds, other cells) with their intervals.
 
     Examples
     --------
@@ -87,23 +87,28 @@ def arrhenius(temperatures_K: Sequence[float], samples: Sequence[Array]) -> Arrh
     Parameters
     ----------
     temperatures_K
-        Shape ``(n,)``.
+        Those that the runs had, shape ``(n,)``.
     samples
         Draws of D (or of a conductivity) at each, as many at every temperature; one may come more than once (seeds).
 
     Raises
     ------
     ValueError
-        There are not two different temperatures, or there is one without samples (a refused diffusivity).
+        There are not two different temperatures, one is not finite, or one has no samples (a refused diffusivity) or
+        samples that are not positive numbers.
     """
+    for temperature, draws in zip(temperatures_K, samples, strict=True):
+        if not 0 < temperature < np.inf:
+            raise ValueError(f"`temperatures_K` holds {temperature:g} but each must be above 0: leave it out")
+        if not len(draws):
+            raise ValueError(f"there is no diffusivity at {temperature:g} K: leave that temperature out, or run it longer")
+        if not (np.isfinite(draws).all() and (draws > 0).all()):
+            raise ValueError(f"a diffusivity at {temperature:g} K is not a positive number: leave that temperature out")
     if len(set(temperatures_K)) < 2:
         raise ValueError(
             f"`temperatures_K` holds {len(set(temperatures_K))} temperature(s) but an Arrhenius line needs at least 2: "
             "leave it out, or run another"
         )
-    for temperature, draws in zip(temperatures_K, samples, strict=True):
-        if not len(draws):
-            raise ValueError(f"there is no diffusivity at {temperature:g} K: leave that temperature out, or run it longer")
     rng = np.random.default_rng(0)
     logs = np.log([rng.permutation(draws) for draws in samples])
     errors = logs.std(axis=1)
@@ -116,12 +121,12 @@ def arrhenius(temperatures_K: Sequence[float], samples: Sequence[Array]) -> Arrh
     if not straight:
         lines = best + (lines - best) * np.sqrt(rest @ rest / freedom)
     low, middle, high = interval(lines[1])
-    n_temperatures = len(set(temperatures_K))
-    message = f"the activation energy is {middle:.3f} eV (68 %: {low:.3f} to {high:.3f}) over {n_temperatures} temperatures"
-    if n_temperatures < len(logs):
-        message += f" ({len(logs)} runs)"
+    message = (
+        f"the activation energy is {middle:.3f} eV (68 %: {low:.3f} to {high:.3f}), from {len(logs)} runs between "
+        f"{min(temperatures_K):.0f} and {max(temperatures_K):.0f} K"
+    )
     if not straight:
         message += "; the points do not lie on one line (another mechanism, or runs too short), so the interval was widened"
     elif freedom == 0:
-        message += "; whether they lie on a line two cannot tell"
+        message += "; two points cannot show whether the line is straight"
     return Arrhenius(lines[1], lines[0], straight, message)

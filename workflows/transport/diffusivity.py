@@ -141,6 +141,8 @@ def diffusivity(displacements_A: Array, frame_ps: float, species: str = "ions") 
     species
         What they are called in the sentence.
     """
+    if not np.isfinite(displacements_A).all():
+        return _refused(displacements_A, frame_ps, 0, f"positions of {species} are not finite: copy the trajectory again")
     hops = count_hops(displacements_A, frame_ps)
     if hops < FEWEST_HOPS:
         time = (len(displacements_A) - 1) * frame_ps

@@ -9,7 +9,14 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from ase.units import GPa, fs, kB
 
 from philic.potentials import Prediction, load
-from philic.workflows.dynamics.integrators import Ensemble, after_forces, before_forces, begin_motion, take_forces
+from philic.workflows.dynamics.integrators import (
+    Ensemble,
+    after_forces,
+    before_forces,
+    begin_motion,
+    random_numbers,
+    take_forces,
+)
 
 T = 500.0
 
@@ -69,6 +76,47 @@ def test_the_kinetic_energy_is_canonical(thermostat, timestep_fs, predict, n_fix
     assert abs(kinetic.mean() - freedom * kB * T / 2) < 4 * blocks_error(kinetic)
     spread = (kinetic - kinetic.mean()) ** 2
     assert abs(spread.mean() - freedom * (kB * T) ** 2 / 2) < 4 * blocks_error(spread)
+
+
+@pytest.mark.parametrize("thermostat", ["bussi", "langevin"])
+def test_runs_of_one_seed_at_two_temperatures_are_independent(thermostat):
+    """Kinetic energies of 800 and 1000 K: with shared random numbers they correlate at 0.96."""
+    kinetic = [
+        free_flight(gas(), Ensemble(100 * fs, thermostat, kelvin), 4000, lambda m: m.kinetic_eV)[1] for kelvin in (800, 1000)
+    ]
+    assert abs(np.corrcoef(kinetic)[0, 1]) < 0.15
+
+
+def heavy_hydrogen():
+    atoms = gas()
+    atoms.set_masses([2.014 if symbol == "Li" else None for symbol in atoms.symbols])
+    return atoms
+
+
+def moved(by_A):
+    atoms = gas()
+    atoms.positions[0, 0] += by_A
+    return atoms
+
+
+def stretched():
+    atoms = gas()
+    atoms.set_cell(1.1 * atoms.cell.array)
+    return atoms
+
+
+@pytest.mark.parametrize(
+    ("atoms", "temperature_K", "seed"),
+    [(gas(), T, 1), (gas(), T + 1, 0), (gas(10), T, 0), (heavy_hydrogen(), T, 0), (moved(0.1), T, 0), (stretched(), T, 0)],
+)
+def test_runs_that_differ_share_no_random_numbers(atoms, temperature_K, seed):
+    here, there = random_numbers(gas(), T, 0), random_numbers(atoms, temperature_K, seed)
+    assert abs(np.corrcoef(here.normal(size=1000), there.normal(size=1000))[0, 1]) < 0.15
+
+
+def test_a_run_has_the_same_random_numbers_every_time_whatever_rounding_did_to_its_start():
+    numbers = [random_numbers(atoms, T, 0).normal() for atoms in (gas(), gas(), moved(1e-12))]
+    assert numbers == [numbers[0]] * 3
 
 
 def test_light_and_heavy_atoms_share_the_energy():
