@@ -21,8 +21,8 @@ HIDDEN = {
     "n_parts", "mirror", "start_moved_A",
     "end_moved_A", "image_distance_A", "created", "cutoff_A", "source", "n_atoms", "gate", "host_kept_bonds",
     "loosest_A", "area_per_metal_A2", "folder", "drift_meV_per_atom_ps", "volume_A3", "n_mobile", "left_out_ps", "asked_K",
-    "diffusivity_K",
-    "timestep_fs", "potential_eV", "charge_diffusivity_cm2_per_s", "nernst_einstein_mS_per_cm", "framework_rmsd_A",
+    "temperature_error_K", "timestep_fs", "potential_eV", "charge_diffusivity_cm2_per_s", "nernst_einstein_mS_per_cm",
+    "framework_rmsd_A",
 }
 # fmt: on
 """Columns that are exported, but too many for a screen; those of an interval's ends and of pairs of elements are too."""

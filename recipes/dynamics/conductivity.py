@@ -1,4 +1,4 @@
-"""The tables of molecular dynamics: how ions moved in each run, and what all runs of a host add up to."""
+"""The tables of molecular dynamics: how ions moved in each run, and the line through the runs of a host."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from rich.text import Text
 
 from ...workflows.stores.result import Result, Status
 from ...workflows.transport.arrhenius import agreement
-from ...workflows.transport.conduction import ROOM_K
+from ...workflows.transport.conduction import ROOM_K, diffusivity_as_asked
 from ...workflows.transport.lindemann import MELTED
 from ..parts.kinds import words_and_numbers
 from . import expansion
 from .molecular_dynamics import MolecularDynamics, Plan
 
 CAUTION = (
-    "Intervals are of 68 % and hold the length of the runs alone. Not in them: the cell's size, its fixed volume unless "
-    "`pressure_GPa` was given, and the potential. Universal machine-learned potentials are too soft away from equilibrium, "
-    "so ions tend to move too fast (B. Deng et al., npj Comput. Mater. 11, 9, 2025)."
+    "Each D belongs to the temperature that the run had, not to the one asked for. Intervals (68 %) cover the finite length "
+    "of the runs alone, not the size of the cell, its fixed volume (unless `pressure_GPa` is given) or the potential. "
+    "Universal machine-learned potentials are too soft away from equilibrium, so ions tend to move too fast "
+    "(B. Deng et al., npj Comput. Mater. 11, 9, 2025)."
 )
 
 _WORDS = {True: "yes", False: "no"}
@@ -54,7 +55,7 @@ def tables(plan: Plan, results: Mapping[str, Result]) -> Iterator[RenderableType
 
 def runs(plan: Plan, results: Mapping[str, Result]) -> RenderableType:
     """Table of the runs: diffusivity, conductivity, and whether the run was long enough."""
-    numbers = ("ps", "hops", "D 1e-6 cm²/s", "σ mS/cm", "solid", "settled")
+    numbers = ("had K", "ps", "hops", "D 1e-6 cm²/s", "σ mS/cm", "solid", "settled")
     table = words_and_numbers("what each run shows: is the framework solid, and has D settled?", ("ions", "run"), numbers)
     notes = []
     for (metal, host), steps in plan.runs.items():
@@ -91,18 +92,19 @@ def lines(plan: Plan, results: Mapping[str, Result]) -> RenderableType:
             units = (("activation_energy", "_eV"), ("diffusivity_300K", "_cm2_per_s"), ("conductivity_300K", "_mS_per_cm"))
             table.add_row(f"{metal} in {host}", *[_range(result.scalars, *unit) for unit in units])
             notes.append(f"{metal} in {host}: {result.message}.")
-    told = (
-        f"What is said of {room} is extrapolated, so a change of phase or mechanism on the way is not in it; its σ is of "
-        "ions that move alone (Nernst-Einstein)."
+    room_note = (
+        f"D and σ at {room} are extrapolated: a change of phase or mechanism on the way is not in them. σ is that of ions "
+        "that move independently (Nernst-Einstein)."
     )
     cells = [f"{sentence}." for sentence in _cells(plan, results)]
-    return Group(table, Text("\n".join([*notes, *cells, told, CAUTION])))
+    return Group(table, Text("\n".join([*notes, *cells, room_note, CAUTION])))
 
 
 def _numbers(scalars: Mapping[str, Any]) -> list[str]:
     if "hops" not in scalars:
         return ["failed"]
     return [
+        _kelvins(scalars["temperature_K"], scalars["temperature_error_K"]),
         f"{scalars['analysed_ps']:.3g}",
         str(scalars["hops"]),
         _range(scalars, "diffusivity", "_cm2_per_s", 1e6),
@@ -110,6 +112,10 @@ def _numbers(scalars: Mapping[str, Any]) -> list[str]:
         _WORDS[scalars["lindemann"] < MELTED] if "lindemann" in scalars else "",
         _WORDS[scalars["settled"]],
     ]
+
+
+def _kelvins(mean_K: float, error_K: float | None) -> str:
+    return f"{mean_K:.0f}" + ("" if error_K is None else f" ± {error_K:.0f}")
 
 
 def _jumps(scalars: Mapping[str, Any]) -> list[str]:
@@ -121,14 +127,17 @@ def _jumps(scalars: Mapping[str, Any]) -> list[str]:
 
 
 def _cells(plan: Plan, results: Mapping[str, Result]) -> list[str]:
-    """Say of each host and temperature that was run in several cells whether D agrees."""
+    """Say whether D agrees between the cells of each host and temperature that was run in several."""
     draws: dict[tuple[str, float], dict[int, list[Any]]] = {}
-    for step in chain(*plan.runs.values()):
-        result = results.get(step.key)
-        if result and "diffusivity_cm2_per_s" in result.scalars:
-            ions = f"{step.about['metal']} in {step.about['host']}"
-            of_cell = draws.setdefault((ions, result.scalars["asked_K"]), {})
-            of_cell.setdefault(step.about["atoms"], []).append(result.arrays["diffusivity_samples_cm2_per_s"])
+    for key, steps in plan.runs.items():
+        line = results.get(plan.lines[key].key)
+        activation_eV = line.scalars.get("activation_energy_eV", 0.0) if line else 0.0
+        for step in steps:
+            result = results.get(step.key)
+            if result and "diffusivity_cm2_per_s" in result.scalars:
+                ions = f"{step.about['metal']} in {step.about['host']}"
+                of_cell = draws.setdefault((ions, result.scalars["asked_K"]), {})
+                of_cell.setdefault(step.about["atoms"], []).append(diffusivity_as_asked(result, activation_eV))
     otherwise = "D depends on the cell, take a larger one, or the runs are too short"
     return [
         agreement([*chain(*of_cell.values())]).sentence(

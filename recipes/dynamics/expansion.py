@@ -11,7 +11,7 @@ from ...workflows.stores.result import Result
 from ..parts.kinds import words_and_numbers
 from .molecular_dynamics import Plan
 
-NOTE = "Expansion is of the mean cell, from the cell relaxed at 0 K; the error is of the run's length alone."
+NOTE = "Expansion is that of the mean cell against the cell relaxed at 0 K; its error covers the length of the run alone."
 
 
 def tables(plan: Plan, results: Mapping[str, Result]) -> Iterator[RenderableType]:
@@ -30,6 +30,7 @@ def tables(plan: Plan, results: Mapping[str, Result]) -> Iterator[RenderableType
 
 def _cells(run: Result) -> list[str]:
     scalars = run.scalars
-    volume = f"{scalars['expansion_percent']:+.2f} ± {scalars['expansion_error_percent']:.2f}"
+    error = scalars["expansion_error_percent"]
+    volume = f"{scalars['expansion_percent']:+.2f}" + ("" if error is None else f" ± {error:.2f}")
     vectors = [f"{scalars[f'expansion_{name}_percent']:+.2f}" for name in "abc"]
     return [f"{scalars['pressure_GPa']:.2f}", f"{scalars['volume_A3']:.1f}", volume, *vectors]

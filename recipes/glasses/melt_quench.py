@@ -16,9 +16,9 @@ from ...structures.crystals.supercells import supercell_for
 from ...structures.symmetry.periodic import VACUUM_A, gaps_A
 from ...workflows.dynamics.conditions import thin_cell
 from ...workflows.engine.flow import Derived, Flow, Step
-from ..dynamics.md_steps import Timestep, md_parameters
+from ..dynamics.md_steps import Dynamics, md_parameters
 from ..parts.hosts import host_atoms
-from ..parts.kinds import Known, OneOrMore, Parameters, Seeds, no_results
+from ..parts.kinds import Known, OneOrMore, no_results
 
 RELAXED = {"fmax_eV_per_A": 0.05, "max_steps": 500, "relax_cell": True}
 UNPACKED = {"fmax_eV_per_A": 1.0, "max_steps": 100}
@@ -28,20 +28,18 @@ STAGE_PS = 0.1
 """The quench is a flight of steps about so high and at least so long: shorter ones would be cut far off by whole frames."""
 
 
-class MeltQuench(Parameters):
+class MeltQuench(Dynamics):
     """Parameters of the recipe."""
 
     hosts: Annotated[OneOrMore, Field(min_length=1, description="crystals of `philic structures list`, or files of them")]
     start: Literal["random", "crystal"] = Field("random", description="a random packing of the same atoms, or the crystal")
     atoms: PositiveInt = Field(60, description="about how many, in whole formula units (in whole cells from a crystal)")
-    density: float = Field(0.95, ge=0.3, le=1.5, description="of the melt, as a part of the crystal's as it is listed")
+    density: float = Field(0.95, ge=0.3, le=1.5, description="of the melt, as a fraction of the listed crystal's")
     melt_K: PositiveFloat = Field(2500.0, description="where it is molten")
     melt_ps: PositiveFloat = Field(2.0, description="length of the melt")
     quench_K_per_ps: PositiveFloat = Field(500.0, description="how fast it is cooled")
     end_K: PositiveFloat = Field(300.0, description="where it is held, and distances are counted")
     hold_ps: PositiveFloat = Field(1.0, description="how long it is held there")
-    seeds: Seeds = Field((0,), description="of packing, momenta and thermostat: a glass with each")
-    timestep_fs: Timestep = None
 
     @model_validator(mode="after")
     def _cooled(self) -> MeltQuench:
@@ -75,7 +73,7 @@ class Plan:
 def plan(parameters: MeltQuench, _: Known = no_results) -> Plan:
     """Make every structure and step of the recipe; computes nothing.
 
-    What cannot be had of one compound is a warning, and the others go on. One that holds no alkali metal is run once.
+    A compound that cannot be built is a warning, and the others go on. One without an alkali metal is run once.
 
     Raises
     ------

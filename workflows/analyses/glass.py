@@ -82,14 +82,10 @@ def glass(parents: Mapping[str, Result], *, folders: Mapping[str, Path]) -> Outc
         f"it is {state}: its sharpest Bragg peak has {peak / sharp:.2f} of the crystal's height (below {AMORPHOUS:g} is "
         f"amorphous, above {CRYSTALLINE:g} crystalline)",
     ]
-    held_K, asked_K = (parents["hold"].scalars[name] for name in ("temperature_K", "asked_K"))
-    cold = held_K < COLD * asked_K
-    sentences += [] if cold else [f"it was still at {held_K:.0f} K when {asked_K:g} K was asked for: hold longer"]
-    brief = parents["hold"].scalars["temperature_error_K"] is None
-    sentences += ["it was held for too few frames to judge its temperature: hold longer"] if brief else []
+    hot = _not_cold(parents["hold"])
     late = [result for result in (crystal, relaxed) if result.status is not Status.CONVERGED]
-    sentences += [f"{result.title}: {result.message}" for result in late]
-    good = melted and state == "amorphous" and cold and not brief and not late
+    sentences += [*hot, *(f"{result.title}: {result.message}" for result in late)]
+    good = melted and state == "amorphous" and not hot and not late
     arrays = {"distances_A": next(iter(around.values())).distances_A, **_curves(around), **_stages(parents)}
     status = Status.CONVERGED if good else Status.UNCONVERGED
     return Outcome(status, "; ".join(sentences), scalars, {"final": final}, arrays)
@@ -109,6 +105,18 @@ def _say_melted(melted: bool, slowest: str, went_A: float, spacing_A: float, tim
     far = f"in {time_ps:.3g} ps {slowest}, the slowest, went {went_A:.1f} Å, {'more' if melted else 'less'} than the "
     word = "it melted" if melted else "it did not melt, or too briefly to forget its start"
     return f"{word}: {far}{spacing_A:.1f} Å between atoms" + ("" if melted else ": melt hotter or longer")
+
+
+def _not_cold(hold: Result) -> list[str]:
+    """Say that a glass has not cooled, or was held too briefly to judge."""
+    held_K, error_K, asked_K = (hold.scalars[name] for name in ("temperature_K", "temperature_error_K", "asked_K"))
+    if error_K is None:
+        return ["it was held for too few frames to judge its temperature: hold longer"]
+    return (
+        []
+        if held_K < COLD * asked_K
+        else [f"it was still at {held_K:.0f} K, not at the {asked_K:g} K asked for: hold longer"]
+    )
 
 
 def _spread(trajectory: Trajectory) -> Sequence[Atoms]:

@@ -298,7 +298,7 @@ def _failed(run: _Run, message: str) -> Outcome:
 
 
 def _summary(run: _Run, cutoff_A: float, steps: int) -> Outcome:
-    """Average over what comes after equilibration; made from the stored frames alone, so that a resumed run gives the same."""
+    """Average over what follows equilibration, from the stored frames alone: a resumed run gives the same."""
     trajectory = read(run.folder)
     frames = trajectory.frames.until(steps)
     times_ps = trajectory.times_ps[: len(frames)]

@@ -46,7 +46,8 @@ def transport_of_run(
     -------
     Outcome
         ``temperature_K``, the mean over what is analysed, with ``temperature_error_K``: D and conductivity belong to it, not
-        to ``asked_K``, because a short run of few atoms samples the energies that it happens to have. Median and ends of the 68 % interval (``_low``, ``_high``; ``_low95``, ``_high95`` for D) of
+        to ``asked_K``, because a short run of few atoms samples the energies that it happens to have.
+        Median and ends of the 68 % interval (``_low``, ``_high``; ``_low95``, ``_high95`` for D) of
         ``diffusivity_cm2_per_s`` and, for ions in a host, ``charge_diffusivity_cm2_per_s``, ``haven_ratio``,
         ``nernst_einstein_mS_per_cm`` and ``conductivity_mS_per_cm``; none of them where the ions have not hopped.
         ``hops``, ``settled``, ``relative_error`` of D, ``framework_rmsd_A`` and ``lindemann``. Arrays: the mean squared

@@ -92,7 +92,8 @@ def test_a_run_ends_in_tables_with_the_rule_of_the_verdict(tiny):
         console.print(table)
     text = console.file.getvalue()
     for said in (
-        "no verdict, because the potential is doubtful for Li: half a ball of so few atoms",
+        "no verdict, because the potential is doubtful for Li: ",
+        " frames are left but at least 10 are needed: run longer",
         "spread: 1 is as flat as can be",
         "does the metal wet?",
     ):

@@ -29,7 +29,13 @@ def run(folder, atoms, step_A, asked_K, n_frames=40):
     begin(folder, atoms, {"timestep_fs": 20.0})
     noise = rng.normal(size=n_frames)
     append(folder, Frames(np.arange(n_frames), atoms.positions + moved, cells, noise, *np.zeros((3, n_frames))))
-    scalars = {"asked_K": asked_K, "temperature_K": asked_K, "steps": n_frames - 1, "time_ps": 0.8}
+    scalars = {
+        "asked_K": asked_K,
+        "temperature_K": asked_K,
+        "temperature_error_K": 3.0,
+        "steps": n_frames - 1,
+        "time_ps": 0.8,
+    }
     return Result(Status.CONVERGED, "", scalars | {"potential_eV": -1.0 * len(atoms), "n_atoms": len(atoms)})
 
 
@@ -66,7 +72,7 @@ def test_a_random_packing_is_amorphous_and_stands_above_the_crystal(packing, tmp
     assert outcome.arrays["crystal_energy_eV_per_atom"].tolist() == [-4.0]
 
 
-def test_what_crystallised_is_told(tmp_path):
+def test_what_crystallised_is_reported(tmp_path):
     crystal = bulk("NaCl", "rocksalt", a=5.7, cubic=True) * (2, 2, 2)
     outcome = judged(tmp_path, crystal)
     assert outcome.status is Status.UNCONVERGED
@@ -85,7 +91,7 @@ def test_neighbours_of_a_crystal_are_counted_as_far_as_those_of_the_glass(tmp_pa
     assert outcome.scalars["neighbours_Na_Na"] == pytest.approx(14, abs=1)
 
 
-def test_what_did_not_melt_is_told(packing, tmp_path):
+def test_what_did_not_melt_is_reported(packing, tmp_path):
     outcome = judged(tmp_path, packing, melt_A=0.05)
     assert outcome.status is Status.UNCONVERGED
     assert not outcome.scalars["melted"]
@@ -93,15 +99,29 @@ def test_what_did_not_melt_is_told(packing, tmp_path):
     assert outcome.message.count("melt hotter or longer") == 1
 
 
-def test_what_was_held_too_briefly_to_cool_is_told(packing, tmp_path):
+def test_what_was_held_too_briefly_to_cool_is_reported(packing, tmp_path):
     hot = run(tmp_path / "hot", packing, 0.01, 300.0)
     hot = Result(hot.status, "", {**hot.scalars, "temperature_K": 500.0})
     outcome = judged(tmp_path / "run", packing, hold=hot)
     assert outcome.status is Status.UNCONVERGED
-    assert "it was still 500 K hot where 300 K were asked: hold longer" in outcome.message
+    assert "it was still at 500 K, not at the 300 K asked for: hold longer" in outcome.message
 
 
-def test_a_run_that_failed_is_told_and_one_whose_trajectory_is_cut_is_tried_again(packing, tmp_path):
+@pytest.mark.parametrize(
+    ("scalars", "sentence"),
+    [
+        ({"temperature_error_K": None}, "it was held for too few frames to judge its temperature: hold longer"),
+        ({"temperature_K": np.nan}, "it was still at nan K, not at the 300 K asked for: hold longer"),
+    ],
+)
+def test_a_temperature_that_is_not_known_is_not_cold(scalars, sentence, packing, tmp_path):
+    hold = run(tmp_path / "hold", packing, 0.01, 300.0)
+    outcome = judged(tmp_path / "run", packing, hold=Result(hold.status, "", hold.scalars | scalars))
+    assert outcome.status is Status.UNCONVERGED
+    assert sentence in outcome.message
+
+
+def test_a_run_that_failed_is_named_and_one_whose_trajectory_is_cut_is_tried_again(packing, tmp_path):
     exploded = Result(Status.FAILED, "it exploded", function="md", about={"metal": "Na", "host": "MCl"})
     assert judged(tmp_path / "a", packing, melt=exploded).message == "md Na on MCl: it exploded"
     longer = run(tmp_path / "other", packing, 0.1, 1500.0)

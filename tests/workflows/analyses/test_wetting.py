@@ -5,7 +5,7 @@ from ase.build import bulk
 from philic.structures.carbons.carbon import graphene
 from philic.structures.sites.islands import half_ball, place_island
 from philic.structures.sites.placing import monolayer
-from philic.workflows.analyses.wetting import wetting
+from philic.workflows.analyses.wetting import _verdict, wetting
 from philic.workflows.dynamics.trajectory import Frames, append, begin
 from philic.workflows.stores.result import Result, Status
 
@@ -31,10 +31,12 @@ def layer():
 
 
 def judged(folder, paths, n_metal=N, equilibration_ps=0.0, worth="fit", **others):
-    """Judge a run through these structures, four frames of each, in which atoms tremble."""
+    """Judge a run through these structures, some frames of each, 20 or more in all, in which atoms tremble."""
     rng = np.random.default_rng(0)
     start = paths[0]
-    positions = np.concatenate([atoms.positions + rng.normal(0, 0.05, (4, len(atoms), 3)) for atoms in paths])
+    positions = np.concatenate(
+        [atoms.positions + rng.normal(0, 0.05, (max(4, 24 // len(paths)), len(atoms), 3)) for atoms in paths]
+    )
     n = len(positions)
     begin(folder, start, {"timestep_fs": 20.0})
     cells = np.repeat(start.cell.array[None], n, axis=0)
@@ -91,6 +93,19 @@ def test_few_atoms_decide_nothing(n, flat, tmp_path):
     assert f"half a ball of so few atoms has {flat} on its flat side, and a layer 100%: put on more atoms" in outcome.message
 
 
+def test_a_run_too_short_to_judge_decides_nothing():
+    short, long = (_verdict(np.full(n, 1.0), least=0.5, most=1.0) for n in (9, 10))
+    assert short == ("undecided", None, "9 frames are left but at least 10 are needed: run longer")
+    assert long[:2] == ("wets", 1.0)
+
+
+def test_shares_that_are_no_numbers_decide_nothing():
+    touching = np.ones(20)
+    touching[3] = np.nan
+    assert _verdict(touching, least=0.5, most=1.0)[0] == "undecided"
+    assert _verdict(np.ones(20), least=np.nan, most=1.0)[0] == "undecided"
+
+
 def test_atoms_that_leave_are_counted(tmp_path):
     flown = layer()
     flown.positions[-2:, 2] += 7.0
@@ -135,7 +150,7 @@ def test_what_a_run_says_against_itself_is_passed_on(tmp_path):
     assert "asked were 400 K" in outcome.message
 
 
-def test_a_run_that_failed_is_told(tmp_path):
+def test_a_run_that_failed_fails(tmp_path):
     failed = Result(Status.FAILED, "it exploded")
     parents = {"run": failed, "relaxed": failed, "host": failed, "bulk": failed}
     outcome = wetting(parents, folders={"run": tmp_path}, metal="K", n_metal=3, equilibration_ps=0.0)

@@ -25,8 +25,8 @@ def walked(
     nothing = np.zeros(n_frames)
     kinetic_eV = np.full(n_frames, (3 * 16 - 3) * kB * (measured_K or asked_K) / 2)
     cells = np.repeat(start.cell.array[None], n_frames, axis=0)
-    frames = (np.arange(n_frames), np.concatenate([ions + GRID + 3.0, rest], axis=1), cells, nothing, kinetic_eV, *[nothing] * 2)
-    append(folder, Frames(*frames))
+    positions = np.concatenate([ions + GRID + 3.0, rest], axis=1)
+    append(folder, Frames(np.arange(n_frames), positions, cells, nothing, kinetic_eV, nothing, nothing))
     scalars = {
         "asked_K": asked_K,
         "steps": steps or n_frames - 1,
