@@ -17,7 +17,7 @@ from .trajectory import Trajectory, read
 Array = NDArray[np.float64]
 
 BLOCKS, FEWEST_FRAMES = 5, 10
-"""The error of a mean comes from the means of so many blocks; a series of fewer frames has none: it is too short to judge."""
+"""The error of a mean comes from the means of so many blocks; a series of fewer frames is too short for one."""
 STUDENT_t = 2.776
 """So many standard errors of five blocks hold the mean 95 times in 100 (four degrees of freedom)."""
 OFF = 0.02
