@@ -1,12 +1,12 @@
-"""Rewrite the tables of these pages with what their commands print: ``python docs/regenerate.py [PAGE ...] [--store FILE]``.
+"""Rewrite the tables of these pages with what their commands print: ``python docs/regenerate.py [PAGE ...]``.
 
 A region lies between two comments. The first gives the command and, after a bar, the title of the one table that is shown:
 
     <!-- philic run sei-migration | barriers of every distinct jump -->
     <!-- end -->
 
-Stored results are reused, so a region that is up to date costs nothing. ``--mark`` runs nothing: it marks the regions that an
-older version of a step computed. Both are checked by ``tests/test_docs.py``.
+Stored results are reused (``--store FILE``), and ``--only TEXT`` takes the regions whose command holds that text. ``--mark``
+runs nothing: it marks the regions that an older version of a step computed. ``tests/test_docs.py`` holds the pages to this.
 """
 
 from __future__ import annotations
@@ -117,13 +117,13 @@ def main() -> None:
     parser.add_argument("pages", nargs="*", type=Path, default=sorted(DOCS.glob("*.md")))
     parser.add_argument("--store", type=Path, default=Path("docs.db"), help="where results are taken from and kept")
     parser.add_argument("--mark", action="store_true", help="run nothing; mark what is out of date")
+    parser.add_argument("--only", default="", help="rewrite the regions whose command holds this text")
     asked = parser.parse_args()
     for page in asked.pages:
-        text = page.read_text(encoding="utf-8")
-        for region in regions(page):
+        for region in [one for one in regions(page) if asked.only in one.command]:
             new = region.marked_if_outdated() if asked.mark else regenerated(region, asked.store)
-            text = text.replace(str(region), str(new))
-        page.write_text(text, encoding="utf-8")
+            text = page.read_text(encoding="utf-8")
+            page.write_text(text.replace(str(region), str(new)), encoding="utf-8")
 
 
 if __name__ == "__main__":
