@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from ...workflows.stores.export import columns_of, flat
 from ...workflows.stores.result import Result, Status
+from ..parts.tables import new_table
 from .run import Prepared
 
 # fmt: off
@@ -48,7 +48,8 @@ def plan_lines(prepared: Prepared) -> list[str]:
 def recipe_tables(prepared: Prepared) -> RenderableType:
     """Show a recipe: question, parameters with their meaning, what it is about, and what a run would do."""
     parameters, kind = prepared.recipe.parameters, prepared.recipe.kind
-    settings = Table("key", "value", "meaning", title="parameters (--set KEY=VALUE changes one)", box=box.SIMPLE_HEAD)
+    columns = ("key", "value", "meaning")
+    settings = new_table("parameters (--set KEY=VALUE changes one)", columns, folds=columns)
     for name, field in type(parameters).model_fields.items():
         value = getattr(parameters, name)
         words = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
@@ -60,9 +61,9 @@ def results_table(results: Sequence[Result]) -> Table:
     """Table of stored results, the columns that matter to a person; the key is cut to eight digits."""
     smooth = {"message"} if all(result.status is Status.CONVERGED for result in results) else set()
     columns = [name for name in columns_of(results) if name not in HIDDEN | smooth and not _DETAIL.search(name)]
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for name in columns:
-        table.add_column(name, overflow="fold")
+    table = new_table("", columns, folds=columns)
+    for column in table.columns:
+        column.overflow = "fold"
     for values in map(flat, results):
         table.add_row(*(_plain(values.get(name))[: 8 if name == "key" else None] for name in columns))
     return table

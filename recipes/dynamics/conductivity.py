@@ -6,16 +6,14 @@ from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import Any
 
-from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from ...workflows.stores.result import Result, Status
 from ...workflows.transport.arrhenius import agreement
 from ...workflows.transport.conduction import ROOM_K, diffusivity_as_asked
 from ...workflows.transport.lindemann import MELTED
-from ..parts.kinds import words_and_numbers
+from ..parts.tables import new_table
 from . import expansion
 from .molecular_dynamics import MolecularDynamics, Plan
 
@@ -38,7 +36,7 @@ def headline(parameters: MolecularDynamics, plan: Plan) -> str:
 
 def overview(_: MolecularDynamics, plan: Plan) -> RenderableType:
     """Table of the hosts with their runs."""
-    table = Table("metal", "host", "atoms", "runs", title="hosts, and the runs of each", box=box.SIMPLE_HEAD)
+    table = new_table("hosts, and the runs of each", ("metal", "host"), ("atoms",), ("runs",), folds=("runs",))
     for (metal, host), steps in plan.runs.items():
         atoms = str(steps[0].parents["run"].n_atoms)
         table.add_row(metal, host, atoms, "; ".join(str(step.about["site"]) for step in steps))
@@ -56,7 +54,8 @@ def tables(plan: Plan, results: Mapping[str, Result]) -> Iterator[RenderableType
 def runs(plan: Plan, results: Mapping[str, Result]) -> RenderableType:
     """Table of the runs: diffusivity, conductivity, and whether the run was long enough."""
     numbers = ("had K", "ps", "hops", "D 1e-6 cm²/s", "σ mS/cm", "solid", "settled")
-    table = words_and_numbers("what each run shows: is the framework solid, and has D settled?", ("ions", "run"), numbers)
+    title = "what each run shows: is the framework solid, and has D settled?"
+    table = new_table(title, ("ions", "run"), numbers, folds=("ions",))
     notes = []
     for (metal, host), steps in plan.runs.items():
         for step in steps:
@@ -69,7 +68,7 @@ def runs(plan: Plan, results: Mapping[str, Result]) -> RenderableType:
 def sites(plan: Plan, results: Mapping[str, Result]) -> RenderableType:
     """Table of the runs: where ions sat, how often they jumped, and how long they stayed."""
     numbers = ("sites", "not in start", "jumps", "back", "length Å", "residence ps", "directions")
-    table = words_and_numbers("where ions sit, and how they jump", ("ions", "run"), numbers)
+    table = new_table("where ions sit, and how they jump", ("ions", "run"), numbers, folds=("ions",))
     doubts = []
     for (metal, host), steps in plan.sites.items():
         for step in steps:
@@ -83,9 +82,8 @@ def sites(plan: Plan, results: Mapping[str, Result]) -> RenderableType:
 def lines(plan: Plan, results: Mapping[str, Result]) -> RenderableType:
     """Table of the hosts: activation energy, and what it means at room temperature."""
     room = f"{ROOM_K:g} K"
-    table = words_and_numbers(
-        "the line through the runs of a host", ("ions",), ("Ea eV", f"D {room} cm²/s", f"σ {room} mS/cm")
-    )
+    numbers = ("Ea eV", f"D {room} cm²/s", f"σ {room} mS/cm")
+    table = new_table("the line through the runs of a host", ("ions",), numbers, folds=("ions",))
     notes = []
     for (metal, host), step in plan.lines.items():
         if result := results.get(step.key):

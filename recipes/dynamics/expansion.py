@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from ...workflows.stores.result import Result
-from ..parts.kinds import words_and_numbers
+from ..parts.tables import new_table
 from .molecular_dynamics import Plan
 
 NOTE = "Expansion is that of the mean cell against the cell relaxed at 0 K; its error covers the length of the run alone."
@@ -17,7 +17,7 @@ NOTE = "Expansion is that of the mean cell against the cell relaxed at 0 K; its 
 def tables(plan: Plan, results: Mapping[str, Result]) -> Iterator[RenderableType]:
     """Yield the table where a run had a pressure, and nothing where the cells were kept."""
     numbers = ("GPa", "volume Å³", "volume %", "a %", "b %", "c %")
-    table = words_and_numbers("how much the cells grew", ("ions", "run"), numbers)
+    table = new_table("how much the cells grew", ("ions", "run"), numbers, folds=("ions",))
     for (metal, host), steps in plan.runs.items():
         for step in steps:
             run = step.parents["run"]
