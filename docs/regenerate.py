@@ -100,12 +100,13 @@ def regenerated(region: Region, path: Path) -> Region:
 
 def _text(tables: Iterable[RenderableType], title: str) -> str:
     """Print tables with the notes below them, or the one whose title is asked for."""
-    console = Console(width=TABLE_WIDTH, file=io.StringIO())
+    written = io.StringIO()
+    console = Console(width=TABLE_WIDTH, file=written)
     for printed in tables:
         parts: list[Any] = list(printed.renderables) if isinstance(printed, Group) else [printed]
         if not title or any(isinstance(part, Table) and str(part.title).startswith(title) for part in parts):
             console.print(printed)
-    lines = [line.rstrip() for line in console.file.getvalue().splitlines()]
+    lines = [line.rstrip() for line in written.getvalue().splitlines()]
     if not any(lines):
         raise ValueError(f"the table {title!r} is not among those that the command prints: give the beginning of its title")
     return "\n".join(lines).strip("\n")

@@ -207,22 +207,29 @@ def test_fixed_atoms_take_no_energy():
 
 
 def copper(thermostat, timestep_fs, n_steps):
-    """Return the energy that should be conserved along a run of copper."""
+    """Return the energy that should be conserved along a run of copper, and what the thermostat took."""
     atoms, emt = bulk("Cu", cubic=True), load("emt")
     ensemble = Ensemble(timestep_fs * fs, thermostat, 800.0)
     motion = begin_motion(atoms, ensemble, 4)
     take_forces(motion, emt.evaluate([atoms])[0])
-    kept = []
+    kept, heat = [], []
     for _ in range(n_steps):
         before_forces(motion, ensemble)
         atoms.positions = motion.positions
         after_forces(motion, ensemble, emt.evaluate([atoms])[0])
         kept.append(motion.potential_eV + motion.kinetic_eV + motion.heat_eV)
-    return np.array(kept)
+        heat.append(motion.heat_eV)
+    return np.array(kept), np.array(heat)
+
+
+@pytest.mark.parametrize("thermostat", ["bussi", "nose-hoover", "langevin"])
+def test_what_a_thermostat_takes_is_accounted_for(thermostat):
+    kept, heat = copper(thermostat, 2.0, 150)
+    assert kept.std() < 0.05 * heat.std()
 
 
 @pytest.mark.parametrize("thermostat", ["none", "nose-hoover"])
 def test_the_error_of_the_conserved_energy_falls_with_the_square_of_the_timestep(thermostat):
-    long = copper(thermostat, 8.0, 60)
-    short = copper(thermostat, 4.0, 120)
+    long, _ = copper(thermostat, 8.0, 60)
+    short, _ = copper(thermostat, 4.0, 120)
     assert long.std() / short.std() == pytest.approx(4.0, rel=0.25)
