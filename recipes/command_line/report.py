@@ -1,4 +1,4 @@
-"""What a person reads of any recipe: the plan before, the cost after, and what is stored."""
+"""What is printed for any recipe: the plan, the cost, and stored results."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ HIDDEN = {
     "framework_rmsd_A",
 }
 # fmt: on
-"""Columns that are exported, but too many for a screen; those of an interval's ends and of pairs of elements are too."""
+"""Columns that are exported but not printed, like those of the ends of intervals and of pairs of elements."""
 
 _DETAIL = re.compile(r"_(low|high)(95)?(_|$)|^(crystal_)?(peak|neighbours)_")
 

@@ -28,7 +28,7 @@ _WORDS = {True: "yes", False: "no"}
 
 
 def headline(parameters: MolecularDynamics, plan: Plan) -> str:
-    """Say in a few words what is asked: ``K in 2 hosts, 6 runs of 20 ps``."""
+    """Summarise the question: ``K in 2 hosts, 6 runs of 20 ps``."""
     metals = ", ".join(dict.fromkeys(metal for metal, _ in plan.lines))
     runs = sum(map(len, plan.runs.values()))
     return f"{metals} in {len(plan.lines)} hosts, {runs} runs of {parameters.length_ps:g} ps"
@@ -67,7 +67,7 @@ def runs(plan: Plan, results: Mapping[str, Result]) -> RenderableType:
 
 def sites(plan: Plan, results: Mapping[str, Result]) -> RenderableType:
     """Table of the runs: where ions sat, how often they jumped, and how long they stayed."""
-    numbers = ("sites", "not in start", "jumps", "back", "length Å", "residence ps", "directions")
+    numbers = ("sites", "not in start", "jumps", "back", "length Å", "residence ps", "dimensions")
     table = new_table("where ions sit, and how they jump", ("ions", "run"), numbers, folds=("ions",))
     doubts = []
     for (metal, host), steps in plan.sites.items():
@@ -80,7 +80,7 @@ def sites(plan: Plan, results: Mapping[str, Result]) -> RenderableType:
 
 
 def lines(plan: Plan, results: Mapping[str, Result]) -> RenderableType:
-    """Table of the hosts: activation energy, and what it means at room temperature."""
+    """Table of the hosts: activation energy, and D and σ extrapolated to room temperature."""
     room = f"{ROOM_K:g} K"
     numbers = ("Ea eV", f"D {room} cm²/s", f"σ {room} mS/cm")
     table = new_table("the line through the runs of a host", ("ions",), numbers, folds=("ions",))
@@ -121,7 +121,7 @@ def _jumps(scalars: Mapping[str, Any]) -> list[str]:
     if not scalars["jumps"]:
         return counts
     back, length = f"{scalars['jumps_back_share']:.0%}", f"{scalars['jump_length_A']:.1f}"
-    return [*counts, back, length, _range(scalars, "residence", "_ps"), str(scalars["jump_directions"])]
+    return [*counts, back, length, _range(scalars, "residence", "_ps"), str(scalars["jump_dimensions"])]
 
 
 def _cells(plan: Plan, results: Mapping[str, Result]) -> list[str]:

@@ -1,4 +1,4 @@
-"""How fast do ions move, and what does it cost them? Molecular dynamics of crystals at several temperatures."""
+"""How fast do ions move, and with what activation energy? Molecular dynamics of crystals at several temperatures."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def _sites(transport: Step) -> Step:
 
 
 def _cell(parameters: MolecularDynamics, name: str, metal: str, x: float, size_A: float) -> Atoms:
-    """Build the supercell, doped and with vacancies where that is asked for."""
+    """Build the supercell, with the halogens and vacancies asked for."""
     crystal = host_atoms(name, metal)
     check_holds(crystal, metal)
     atoms = supercell_for(crystal, size_A)

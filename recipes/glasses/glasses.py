@@ -1,4 +1,4 @@
-"""The tables of melt and quench, and their picture: how the atoms of each glass lie, and what it costs."""
+"""The tables of melt and quench, and their picture: the neighbours in each glass, and its energy above the crystal."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CAUTION = (
 
 
 def headline(parameters: MeltQuench, plan: Plan) -> str:
-    """Say in a few words what is asked: ``2 compounds from 2500 to 300 K at 500 K/ps``."""
+    """Summarise the question: ``2 compounds from 2500 to 300 K at 500 K/ps``."""
     ends = f"from {parameters.melt_K:g} to {parameters.end_K:g} K at {parameters.quench_K_per_ps:g} K/ps"
     return f"{len(plan.glasses)} compound(s) {ends}, {len(parameters.seeds)} glass(es) of each"
 

@@ -25,7 +25,7 @@ UNPACKED = {"fmax_eV_per_A": 1.0, "max_steps": 100}
 """Of a random packing before it is melted: its atoms touch, and would fly apart."""
 STAGE_K = 250.0
 STAGE_PS = 0.1
-"""The quench is a flight of steps about so high and at least so long: shorter ones would be cut far off by whole frames."""
+"""Height and least length of a step of the quench; frames are whole, so shorter steps would miss the rate."""
 
 
 class MeltQuench(Dynamics):

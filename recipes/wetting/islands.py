@@ -31,11 +31,11 @@ RULE = (
 )
 LINES = {"scattered": "-", "island": "--"}
 HEIGHT_A = 12.0
-"""Of the scale of colours."""
+"""Top of the colour scale."""
 
 
 def headline(parameters: MetalOnHost, plan: Plan) -> str:
-    """Say in a few words what is asked: ``12 atoms of Li, Na on 2 hosts at 400 K, 8 runs of 4 ps``."""
+    """Summarise the question: ``12 atoms of Li, Na on 2 hosts at 400 K, 8 runs of 4 ps``."""
     hosts, metals = ([*dict.fromkeys(key[i] for key in plan.runs)] for i in (0, 1))
     runs = sum(map(len, plan.runs.values()))
     what = f"{parameters.atoms} atoms of {', '.join(metals)} on {len(hosts)} host(s) at {parameters.temperature_K:g} K"

@@ -1,4 +1,4 @@
-"""What came out of a melt and quench: a glass or a crystal, how its atoms lie, what it costs above the crystal."""
+"""The outcome of a melt and quench: a glass or a crystal, its neighbours, its energy above the crystal."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from .adsorption import check_one_potential
 Array = NDArray[np.float64]
 
 AMORPHOUS, CRYSTALLINE = 0.4, 0.7
-"""A glass's sharpest Bragg peak is below this part of the crystal's; what crystallised is above that one."""
+"""The sharpest Bragg peak over the crystal's: below the first it is a glass, above the second it has crystallised."""
 COLD = 1.2
-"""It has cooled when it is at most this many times as hot as asked for at the end."""
+"""It has cooled when its temperature at the end is below this many times the one asked for."""
 REACH_A = 8.0
 FRAMES = 50
 """Frames, spread over the time at the end temperature, that distances are averaged over."""
@@ -126,7 +126,7 @@ def _spread(trajectory: Trajectory) -> Sequence[Atoms]:
 
 
 def _shells(glass: Mapping[Pair, RadialDistribution], crystal: Mapping[Pair, RadialDistribution]) -> dict[str, float]:
-    """Give each pair's first shell, and the crystal's at least as far: at rest, one shell of it may be split in several."""
+    """Give each pair's first shell, and the crystal's at least as far: at rest, one shell may be split in several."""
     scalars: dict[str, float] = {}
     for pair, distribution in glass.items():
         name, shell, other = "_".join(pair), first_shell(distribution), first_shell(crystal[pair])

@@ -24,9 +24,9 @@ WETS, ISLANDS = 0.75, 0.4
 """Spread above which a metal wets, and below which it stands in islands; between them it is undecided. The spread is 1 where
 as many atoms touch the host as can, and 0 where as few do as in half a ball of the same number."""
 ROOM = 0.25
-"""A layer and half a ball differ by at least this share of the atoms, or a single atom would decide."""
+"""A layer and half a ball must differ by at least this share of the atoms, or a single atom would decide."""
 STEADY = 0.2
-"""The spread of the first and the second half of what is analysed differ by less, or nothing is decided."""
+"""The spreads of the two halves of the analysed part must differ by at most this."""
 FLAT = 0.9
 """Of the atoms that can touch: where more do, the metal lies flat and has no contact angle."""
 FRAMES = 60
@@ -44,7 +44,7 @@ def wetting(
     ----------
     parents
         ``run``, the molecular dynamics; ``relaxed``, the relaxation of its end; ``host`` and ``bulk``, those of the clean
-        host and the bulk metal; ``gate``, what the potential is worth for the metal.
+        host and the bulk metal; ``gate``, the gate of the potential for the metal.
     folders
         By the same roles, where the run's trajectory is.
     metal, n_metal

@@ -1,4 +1,4 @@
-"""What molecular dynamics refuses before a step is run, and the timestep it takes when none is given."""
+"""What molecular dynamics refuses before it starts, and its default timestep."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .runs import mobile_ions
 from .trajectory import estimated_bytes
 
 HEAVY_u = 6.0
-"""Where the lightest mass is below, there is hydrogen."""
+"""A lightest mass below this is hydrogen."""
 STIFF = frozenset({"B", "C"})
 """Light atoms with stiff bonds: graphene, carbonates. In CHGNet's graphene at 600 K the conserved energy fluctuates by 6 %
 of what the kinetic does at 2 fs and by 1.7 % at 1 fs; in NaCl by 0.1 % at 2 fs."""
@@ -25,7 +25,7 @@ LONGEST_fs = 1.0
 SAMPLE_fs = 20.0
 """Time between stored frames: a tenth of the shortest vibration that matters to diffusion."""
 SPARE_BYTES = 10**8
-"""Disk that is left free."""
+"""Disk space that is left free."""
 
 
 def default_timestep_fs(atoms: Atoms) -> float:
@@ -58,12 +58,12 @@ def check(
     pressure_GPa: float | None,
     mobile: str | None,
 ) -> None:
-    """Refuse what cannot be run, before a step of it is.
+    """Refuse parameters that cannot be run.
 
     Raises
     ------
     ValueError
-        Names the value, the rule and the mend. See `md` for the arguments; without a folder the disk is not looked at.
+        Names the value, the rule and the mend. See `md` for the arguments; without a folder the disk is not checked.
     """
     card.check_elements(atoms.symbols)
     if not 0 < temperature_K < np.inf:
@@ -87,15 +87,15 @@ def check(
 
 
 def thin_cell(atoms: Atoms, cutoff_A: float) -> str:
-    """Say that a cell is thinner than twice the cutoff, so that atoms see their own images; nothing for one that is not."""
+    """Return a warning for a cell thinner than twice the cutoff, where atoms interact with their images; else nothing."""
     if not atoms.pbc.any():
         return ""
     thickness = float((1 / np.linalg.norm(atoms.cell.reciprocal()[atoms.pbc], axis=1)).min())
     if thickness >= 2 * cutoff_A:
         return ""
     return (
-        f"the cell is {thickness:.1f} Å thin, less than twice the potential's cutoff of {cutoff_A:g} Å: atoms see images of "
-        "themselves, and long waves are missing; compare with a larger cell"
+        f"the cell is {thickness:.1f} Å thin, less than twice the potential's cutoff of {cutoff_A:g} Å: atoms interact "
+        "with their own images, and long waves are missing; compare with a larger cell"
     )
 
 
@@ -120,7 +120,7 @@ def _check_cell(atoms: Atoms, thermostat: str, pressure_GPa: float | None) -> No
 
 
 def check_disk(folder: Path, needed: int) -> None:
-    """Refuse trajectories of so many bytes, less what the folder holds, where the disk has no room."""
+    """Refuse trajectories for which the disk has no room; `needed` is in bytes, and the folder may hold a part of them."""
     existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.is_dir())
     stored = sum(path.stat().st_size for path in folder.glob("*.npz"))
     free = shutil.disk_usage(existing).free

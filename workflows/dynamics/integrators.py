@@ -27,7 +27,7 @@ DAMPING_fs = {"none": np.inf, "bussi": 100.0, "nose-hoover": 100.0, "langevin": 
 """Time constant of each thermostat. Langevin's is the only one that slows diffusion, so it is weak."""
 BAROSTAT_fs = 1000.0
 COMPRESSIBILITY_per_GPa = 0.1
-"""Sets only how fast the cell follows; between the values of an alkali metal (0.3) and a solid electrolyte (0.03)."""
+"""It only sets how fast the cell follows; between the values of an alkali metal (0.3) and a solid electrolyte (0.03)."""
 CHAIN = 3
 _YOSHIDA = (1 / (2 - 2 ** (1 / 3)), 1 - 2 / (2 - 2 ** (1 / 3)), 1 / (2 - 2 ** (1 / 3)))
 
@@ -123,7 +123,7 @@ def degrees_of_freedom(fixed: NDArray[np.bool_]) -> int:
 def random_numbers(atoms: Atoms, temperature_K: float, seed: int) -> np.random.Generator:
     """Return the generator of a run: runs that differ in seed, temperature or start share no random numbers.
 
-    Runs that share them run hot and cold together, so that their mistakes look like an activation energy.
+    Runs that shared them would be hot and cold together, and such errors do not average out of an activation energy.
     """
     values = [[temperature_K], atoms.get_masses(), atoms.cell.array.ravel(), atoms.positions.ravel()]
     content = (np.concatenate(values).round(6) + 0.0).astype("<f8").tobytes()
@@ -146,7 +146,7 @@ def begin_motion(atoms: Atoms, ensemble: Ensemble, seed: int) -> Motion:
 
 
 def before_forces(motion: Motion, ensemble: Ensemble) -> None:
-    """Advance to where the forces are needed next."""
+    """Advance to the positions at which forces are needed next."""
     dt = ensemble.timestep
     if ensemble.thermostat == "nose-hoover":
         _nose_hoover(motion, ensemble, dt / 2)
@@ -174,7 +174,7 @@ def after_forces(motion: Motion, ensemble: Ensemble, prediction: Prediction) -> 
 
 
 def take_forces(motion: Motion, prediction: Prediction) -> None:
-    """Take energy, forces and stress of the present positions."""
+    """Store energy, forces and stress of the present positions."""
     motion.forces = np.where(motion.fixed[:, None], 0.0, prediction.forces_eV_per_A)
     motion.potential_eV = prediction.energy_eV
     voigt = prediction.stress_eV_per_A3
@@ -182,7 +182,7 @@ def take_forces(motion: Motion, prediction: Prediction) -> None:
 
 
 def _thermal(motion: Motion, kT: float) -> Array:
-    """Draw momenta at a temperature; the projection leaves the canonical distribution of what is not the centre of mass."""
+    """Draw momenta at a temperature; the projection keeps the canonical distribution of all but the centre of mass."""
     momenta: Array = np.sqrt(kT * motion.masses) * motion.rng.standard_normal((len(motion.masses), 3))
     if motion.fixed.any():
         momenta[motion.fixed] = 0

@@ -1,4 +1,4 @@
-"""Molecular dynamics of several replicas at a time through one potential, which a kill at any moment cannot spoil."""
+"""Molecular dynamics of several replicas at a time through one potential; it survives a kill at any moment."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ Array = NDArray[np.float64]
 CHUNK = 50
 """Frames between checkpoints."""
 EXPLODED, EXPLODED_K = 10.0, 3000.0
-"""So many times the temperature that was asked for is an explosion, above so many kelvin."""
+"""A temperature this many times above the one asked for, and above this many kelvin, is an explosion."""
 EVAPORATED = 2.0
-"""A cell under pressure that is so many times as large as at the start does not come back."""
+"""A cell under pressure that has grown by this factor does not come back."""
 CELL_TIMES = 10
-"""So many times the barostat's time have to be averaged before the growth of a cell is believed."""
+"""The growth of a cell is reliable when averaged over this many times the barostat's time."""
 LOST_A = 3.0
-"""A framework is lost when each of its elements is so far from its start (root mean square), about the distance to a
+"""A framework is lost when each of its elements is this far from its start (root mean square), about the distance to a
 neighbour. Where groups turn it is not: the S of SbS4 goes up to 4.8 Å, but its Sb stays."""
 
 
@@ -144,7 +144,7 @@ class _Run:
 
 
 def _open(index: int, start: Atoms, folder: Path, about: dict[str, Any]) -> _Run:
-    """Begin a run, or take it up at its checkpoint."""
+    """Begin a run, or resume it at its checkpoint."""
     begin(folder, start, about)
     ensemble = Ensemble(
         about["timestep_fs"] * fs, about["thermostat"], about["temperature_K"], about["pressure_GPa"], about["isotropic"]
@@ -206,7 +206,7 @@ def _evaluate(runs: Sequence[_Run], potential: Potential, watch: Watch) -> list[
 
 
 def _advance(run: _Run, prediction: Prediction, cutoff_A: float, steps: int) -> Outcome | None:
-    """Complete a step; store a frame and a checkpoint when it is time; say how the run ended."""
+    """Complete a step; store a frame and a checkpoint when due; return the outcome of a run that ended."""
     motion = run.motion
     after_forces(motion, run.ensemble, prediction)
     temperature_K, asked_K = motion.temperature_K, run.ensemble.temperature_K
@@ -220,13 +220,13 @@ def _advance(run: _Run, prediction: Prediction, cutoff_A: float, steps: int) -> 
         return None
     problem = _trouble(run)
     if problem:
-        return _failed(run, f"it went wrong before step {motion.step}: {problem}")
+        return _failed(run, f"it failed before step {motion.step}: {problem}")
     _save(run)
     return _summary(run, cutoff_A, steps) if ended else None
 
 
 def _say_broken(run: _Run, prediction: Prediction, cutoff_A: float) -> str:
-    """Say that an atom left, where the potential refused for that, or that the run exploded."""
+    """Say that an atom left, where the potential refused because of that, or that the run exploded."""
     step, time_ps = run.motion.step, run.motion.step * run.ensemble.timestep / fs / 1e3
     left = prediction.reason and np.isfinite(run.atoms.positions).all() and isolated(run.atoms, cutoff_A)
     if left:
@@ -270,7 +270,7 @@ def _flush(run: _Run) -> None:
 
 
 def _save(run: _Run) -> None:
-    """Write the chunk, then the checkpoint that knows of it; a kill between the two loses nothing."""
+    """Write the chunk, then the checkpoint that counts it; a kill between the two loses nothing."""
     _flush(run)
     motion = run.motion
     arrays = {name: getattr(motion, name) for name in _SAVED if getattr(motion, name) is not None}

@@ -17,15 +17,15 @@ from .trajectory import Trajectory, read
 Array = NDArray[np.float64]
 
 BLOCKS, FEWEST_FRAMES = 5, 10
-"""The error of a mean comes from the means of so many blocks; a series of fewer frames is too short for one."""
+"""Blocks from which the error of a mean is computed, and the fewest frames for which it is."""
 STUDENT_t = 2.776
-"""So many standard errors of five blocks hold the mean 95 times in 100 (four degrees of freedom)."""
+"""This many standard errors of five blocks contain the mean 95 times in 100 (four degrees of freedom)."""
 OFF = 0.02
 """A run is off when its temperature differs from what was asked for by more than its error and by more than this."""
 
 
 def run_of(run: Result, folder: Path) -> Trajectory:
-    """Read a run as far as it was asked for.
+    """Read a run up to the steps that were asked for.
 
     Raises
     ------
@@ -39,7 +39,7 @@ def run_of(run: Result, folder: Path) -> Trajectory:
 
 
 def mobile_ions(symbols: list[str], mobile: str) -> NDArray[np.bool_]:
-    """Return which atoms are the mobile ones, shape ``(n_atoms,)``.
+    """Return which atoms are mobile, shape ``(n_atoms,)``.
 
     Raises
     ------
@@ -102,7 +102,7 @@ def off_temperature(mean_K: float, error_K: float | None, asked_K: float, *, the
 
 
 def equilibrated(series: NDArray[np.float64]) -> int:
-    """Return from which entry on a series fluctuates about a mean.
+    """Return the entry from which a series fluctuates about a mean.
 
     Leaves out the start without which the standard error of the mean is least (MSER: K. P. White, Simulation 69, 323
     (1997)), at most half of the series.

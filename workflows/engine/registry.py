@@ -84,7 +84,7 @@ STEPS = {
         each=frozenset({"temperature_K", "seed"}),
     ),
     "transport": Registered(transport_of_run, 3, needs=frozenset({"folders"})),
-    "sites": Registered(sites_of_run, 1, needs=frozenset({"folders"})),
+    "sites": Registered(sites_of_run, 2, needs=frozenset({"folders"})),
     "arrhenius": Registered(arrhenius_of_runs, 3),
     "glass": Registered(glass, 3, needs=frozenset({"folders"})),
     "wetting": Registered(wetting, 3, needs=frozenset({"folders"})),

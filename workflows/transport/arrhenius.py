@@ -9,7 +9,7 @@ import numpy as np
 from ase.units import kB
 from numpy.typing import NDArray
 
-from .diffusivity import STRAIGHT, chance_of, interval
+from .diffusivity import STRAIGHT, chi_squared_tail, interval
 
 Array = NDArray[np.float64]
 
@@ -41,12 +41,12 @@ class Arrhenius:
 
 @dataclass(frozen=True)
 class Agreement:
-    """Whether several runs say the same.
+    """Whether several runs agree.
 
     Attributes
     ----------
     agree
-        Whether values as far apart as these come at least once in 20 times (`STRAIGHT`) from intervals as wide as these.
+        Whether values this far apart occur at least once in 20 times (`STRAIGHT`) with intervals this wide.
     spread, allowed
         Standard deviation of the medians, and root mean square of half the 68 % intervals, both of ln D.
     """
@@ -74,7 +74,7 @@ def agreement(samples: Sequence[Array]) -> Agreement:
     low, middle, high = np.log([interval(draws) for draws in samples]).T
     errors = (high - low) / 2
     off = (middle - np.average(middle, weights=errors**-2)) / errors
-    agree = chance_of(float(off @ off), len(off) - 1) >= STRAIGHT
+    agree = chi_squared_tail(float(off @ off), len(off) - 1) >= STRAIGHT
     return Agreement(agree, float(middle.std(ddof=1)), float(np.sqrt((errors**2).mean())))
 
 
@@ -82,7 +82,7 @@ def arrhenius(temperatures_K: Sequence[float], samples: Sequence[Array]) -> Arrh
     """Fit an Arrhenius line to draws of D at each temperature.
 
     Each draw takes one D from every temperature and fits a line weighted with the spread of ``ln D`` there, so the intervals
-    carry what the molecular dynamics left open. Points further from the line than their errors allow widen it by as much.
+    carry the uncertainty of the runs. Points further from the line than their errors allow widen it by as much.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def arrhenius(temperatures_K: Sequence[float], samples: Sequence[Array]) -> Arrh
     best = np.median(lines, axis=1, keepdims=True)
     freedom = len(logs) - 2
     rest = np.median(logs, axis=1) / errors - (design @ best)[:, 0]
-    straight = freedom == 0 or chance_of(float(rest @ rest), freedom) >= STRAIGHT
+    straight = freedom == 0 or chi_squared_tail(float(rest @ rest), freedom) >= STRAIGHT
     if not straight:
         lines = best + (lines - best) * np.sqrt(rest @ rest / freedom)
     low, middle, high = interval(lines[1])

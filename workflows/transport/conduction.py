@@ -1,4 +1,4 @@
-"""What follows from runs of molecular dynamics: how ions moved in one, and the Arrhenius line through several."""
+"""Transport from runs of molecular dynamics: how ions moved in one, and the Arrhenius line through several."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def sites_of_run(
     -------
     Outcome
         ``sites``, ``sites_found`` (not in the start), ``jumps``, ``jumps_back_share``, ``jump_length_A``, ``residence_ps``
-        with the ends of its 68 % interval, and ``jump_directions``. Arrays: ``sites_A`` and ``occupancy`` of each,
+        with the ends of its 68 % interval, and ``jump_dimensions``. Arrays: ``sites_A`` and ``occupancy`` of each,
         ``jump_graph`` (see `transport.sites.Sites`), ``density_counts`` of the ions, shape ``(n_a, n_b, n_c)``, and
         the ``density_cell_A``. Structure ``initial``.
     """
@@ -123,7 +123,7 @@ def sites_of_run(
         "sites": len(found.fractional),
         "sites_found": found.n_found,
         "jumps": found.n_jumps,
-        "jump_directions": found.directions,
+        "jump_dimensions": found.dimensions,
     }
     if found.n_jumps:
         scalars |= {"jumps_back_share": found.n_back / found.n_jumps, "jump_length_A": found.length_A}
@@ -158,7 +158,7 @@ def arrhenius_of_runs(parents: Mapping[str, Result]) -> Outcome:
     -------
     Outcome
         Median and ends of the 68 % interval of ``activation_energy_eV``, ``diffusivity_300K_cm2_per_s`` and
-        ``conductivity_300K_mS_per_cm`` (of ions that move alone: Nernst-Einstein); the points and the line as arrays.
+        ``conductivity_300K_mS_per_cm`` (Nernst-Einstein: ions move independently); the points and the line as arrays.
         ``seeds_agree`` where a temperature has several runs, and a sentence for each such.
         Unconverged, with a sentence, where fewer than two temperatures have a diffusivity, or a run was too short or
         its framework not solid.
@@ -199,7 +199,7 @@ def arrhenius_of_runs(parents: Mapping[str, Result]) -> Outcome:
 
 
 def _analysed(run: Result, folder: Path, equilibration_ps: float) -> Trajectory | Outcome:
-    """Read a run's trajectory and leave out what is longer than the run, and its start; or say why there is none."""
+    """Read a run's trajectory without its start and what follows its last step; or return why there is none."""
     if not run.status.usable:
         return Outcome(Status.FAILED, run.message)
     stored = read(folder) if folder.is_dir() else None
@@ -213,9 +213,9 @@ def _analysed(run: Result, folder: Path, equilibration_ps: float) -> Trajectory 
 
 
 def diffusivity_as_asked(result: Result, activation_eV: float) -> Array:
-    """Take the draws of a run's D along an Arrhenius line, from the temperature it had to the one asked for.
+    """Move the draws of a run's D along an Arrhenius line, from the temperature it had to the one asked for.
 
-    So runs that differ only in how hot they happened to be are no disagreement.
+    Otherwise runs that differ only in how hot they happened to be would seem to disagree.
     """
     asked_K, had_K = result.scalars["asked_K"], result.scalars["temperature_K"]
     moved: Array = np.exp(activation_eV / kB * (1 / had_K - 1 / asked_K))
@@ -278,7 +278,7 @@ def _points(result: Result) -> list[float]:
 
 
 def _conductivities(results: list[Result], diffusivities_cm2_per_s: Array) -> Array:
-    """Conductivity at `ROOM_K` of ions that move alone, at the mean density of the runs; none for a metal without a host."""
+    """Nernst-Einstein conductivity at `ROOM_K` and the mean density of the runs; none for a metal without a host."""
     if not all("nernst_einstein_mS_per_cm" in result.scalars for result in results):
         return np.empty(0)
     volume_A3 = float(np.mean([result.scalars["volume_A3"] for result in results]))

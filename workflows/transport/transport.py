@@ -34,9 +34,9 @@ class Transport:
         Draws of tracer over charge diffusivity, shape ``(n_samples,)``; empty without the latter. The two are drawn
         independently, as if their errors had nothing in common.
     nernst_einstein_mS_per_cm, conductivity_mS_per_cm
-        Draws of the conductivity from the tracer (ions move alone) and the charge diffusivity (they do not).
+        Draws of the conductivity from the tracer (ions move independently) and the charge diffusivity (they do not).
     messages
-        What there is to say, a sentence each.
+        A sentence each.
     """
 
     tracer: Diffusivity
@@ -164,7 +164,7 @@ def species_curves(trajectory: Trajectory, mobile: str) -> Mapping[str, tuple[Ar
 def nernst_einstein_mS_per_cm(
     diffusivity_cm2_per_s: float, n_ions: int, volume_A3: float, temperature_K: float, charge_e: float = 1.0
 ) -> float:
-    """Return the conductivity of ions that move alone, ``n q² D / (V kB T)``.
+    """Return the conductivity of ions that move independently, ``n q² D / (V kB T)``.
 
     Examples
     --------

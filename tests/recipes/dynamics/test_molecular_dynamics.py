@@ -163,7 +163,7 @@ def test_what_was_found_is_exported(tiny, tmp_path):
     _, store, _ = tiny
     columns = {
         "transport": {"hops", "settled", "temperature_K", "temperature_error_K"},
-        "sites": {"sites", "sites_found", "jumps", "jump_directions"},
+        "sites": {"sites", "sites_found", "jumps", "jump_dimensions"},
     }
     for function, wanted in columns.items():
         write(select(store, function), tmp_path / f"{function}.json")
