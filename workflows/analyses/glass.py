@@ -58,7 +58,7 @@ def glass(parents: Mapping[str, Result], *, folders: Mapping[str, Path]) -> Outc
     reference, final = crystal.structures["final"], relaxed.structures["final"]
     melt, hold = (run_of(parents[role], folders[role]) for role in ("melt", "hold"))
     peak, sharp = sharpest_peak(final), sharpest_peak(reference)
-    state = "amorphous" if peak < AMORPHOUS * sharp else "crystalline" if peak > CRYSTALLINE * sharp else "partly ordered"
+    state = _state(peak / sharp)
     slowest, went_A, spacing_A = _slowest(melt)
     melted = went_A > spacing_A
     around, before = (radial_distribution(frames, reach_A=REACH_A) for frames in (_spread(hold), [reference]))
@@ -89,6 +89,10 @@ def glass(parents: Mapping[str, Result], *, folders: Mapping[str, Path]) -> Outc
     arrays = {"distances_A": next(iter(around.values())).distances_A, **_curves(around), **_stages(parents)}
     status = Status.CONVERGED if good else Status.UNCONVERGED
     return Outcome(status, "; ".join(sentences), scalars, {"final": final}, arrays)
+
+
+def _state(order: float) -> str:
+    return "amorphous" if order < AMORPHOUS else "crystalline" if order > CRYSTALLINE else "partly ordered"
 
 
 def _slowest(melt: Trajectory) -> tuple[str, float, float]:

@@ -89,6 +89,8 @@ def off_temperature(mean_K: float, error_K: float | None, asked_K: float, *, the
     --------
     >>> off_temperature(760.0, 10.0, 800.0)
     'it ran at 760 ± 10 K, 5 % colder than the 800 K asked for: run longer'
+    >>> off_temperature(778.0, 1.0, 800.0)
+    'it ran at 778 ± 1 K, 3 % colder than the 800 K asked for: run longer'
     >>> off_temperature(790.0, 1.0, 800.0), off_temperature(760.0, 20.0, 800.0)
     ('', '')
     """

@@ -3,8 +3,8 @@ import pytest
 from ase.build import bulk
 
 from philic.structures.crystals.packing import random_packing
-from philic.workflows.analyses.glass import glass
-from philic.workflows.dynamics.trajectory import Frames, append, begin
+from philic.workflows.analyses.glass import _slowest, _spread, _state, glass
+from philic.workflows.dynamics.trajectory import Frames, append, begin, read
 from philic.workflows.stores.result import Result, Status
 
 FINGERPRINT = {"name": "emt", "weights": "none"}
@@ -21,10 +21,12 @@ def relaxation(atoms, energy_eV, fingerprint=FINGERPRINT):
     )
 
 
-def run(folder, atoms, step_A, asked_K, n_frames=40):
-    """Store a run in which every atom walks, and its result."""
+def run(folder, atoms, step_A, asked_K, n_frames=40, mobile=None):
+    """Store a run in which every atom (or those of one element) walks, and its result."""
     rng = np.random.default_rng(0)
     moved = np.cumsum(rng.normal(0, step_A, (n_frames, len(atoms), 3)), axis=0)
+    if mobile:
+        moved[:, np.array(atoms.symbols) != mobile] = 0
     cells = np.repeat(atoms.cell.array[None], n_frames, axis=0)
     begin(folder, atoms, {"timestep_fs": 20.0})
     noise = rng.normal(size=n_frames)
@@ -97,6 +99,36 @@ def test_what_did_not_melt_is_reported(packing, tmp_path):
     assert not outcome.scalars["melted"]
     assert "it did not melt, or too briefly to forget its start: in 0.8 ps" in outcome.message
     assert outcome.message.count("melt hotter or longer") == 1
+
+
+def test_the_slowest_element_has_to_melt(packing, tmp_path):
+    """Na goes far, Cl stays."""
+    run(tmp_path, packing, 0.6, 1500.0, mobile="Na")
+    slowest, went_A, spacing_A = _slowest(read(tmp_path))
+    assert slowest == "Cl"
+    assert went_A < spacing_A == pytest.approx((packing.get_volume() / 64) ** (1 / 3))
+
+
+@pytest.mark.parametrize(
+    ("order", "state"),
+    [
+        (0.39, "amorphous"),
+        (0.41, "partly ordered"),
+        (0.69, "partly ordered"),
+        (0.71, "crystalline"),
+        (np.nan, "partly ordered"),
+    ],
+)
+def test_the_sharpest_bragg_peak_decides(order, state):
+    assert _state(order) == state
+
+
+def test_distances_are_of_the_time_after_equilibration(packing, tmp_path):
+    run(tmp_path, packing, 0.01, 300.0)
+    stored = read(tmp_path)
+    stored.frames.potential_eV[:12] += 1000.0
+    first = stored.frames.positions_A[12]
+    np.testing.assert_array_equal(_spread(stored)[0].positions, first)
 
 
 def test_what_was_held_too_briefly_to_cool_is_reported(packing, tmp_path):

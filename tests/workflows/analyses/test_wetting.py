@@ -99,6 +99,28 @@ def test_a_run_too_short_to_judge_decides_nothing():
     assert long[:2] == ("wets", 1.0)
 
 
+@pytest.mark.parametrize(
+    ("spread", "verdict"), [(0.76, "wets"), (0.74, "undecided"), (0.41, "undecided"), (0.39, "islands"), (1.3, "wets")]
+)
+def test_the_spread_decides(spread, verdict):
+    found = _verdict(np.full(20, 0.4 + 0.5 * spread), least=0.4, most=0.9)
+    assert found[:2] == (verdict, pytest.approx(min(1.0, spread)))
+
+
+@pytest.mark.parametrize(("change", "steady"), [(0.19, True), (0.21, False)])
+def test_a_spread_whose_halves_differ_decides_nothing(change, steady):
+    spreads = np.repeat([0.8, 0.8 + change], 10) - change / 2 + 0.1
+    verdict, _, said = _verdict(0.4 + 0.5 * spreads, least=0.4, most=0.9)
+    assert (verdict == "wets", "that still changes" in said) == (steady, not steady)
+
+
+def test_a_layer_counts_from_a_twentieth_of_the_metal(tmp_path):
+    lifted = layer()
+    lifted.positions[-3:, 2] += 3.0
+    lifted.positions[-3:, :2] = lifted.positions[-40:-37, :2] + (1.0, 0.5)
+    assert judged(tmp_path, [lifted]).scalars["layers"] == 2
+
+
 def test_shares_that_are_no_numbers_decide_nothing():
     touching = np.ones(20)
     touching[3] = np.nan

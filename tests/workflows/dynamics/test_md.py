@@ -12,12 +12,13 @@ import pytest
 from ase import Atoms
 from ase.build import bulk, graphene
 from ase.constraints import FixAtoms, FixBondLengths
+from ase.units import kB
 
 from philic.potentials import load
 from philic.workflows.dynamics import md as module
 from philic.workflows.dynamics.conditions import default_timestep_fs, thin_cell
 from philic.workflows.dynamics.md import md
-from philic.workflows.dynamics.trajectory import Frames, read
+from philic.workflows.dynamics.trajectory import Frames, append, read
 from philic.workflows.stores.result import Status
 
 
@@ -202,6 +203,22 @@ def test_a_squeezed_crystal_expands_under_no_pressure(emt, tmp_path):
     assert np.prod(vectors) - 1 == pytest.approx(grown, rel=0.03)  # the cell stays nearly rectangular
     assert f"; the volume changed by {100 * grown:+.1f} ± " in outcome.message
     assert "which may be chance, because a cell follows within about 1 ps: run at least 10 ps longer" in outcome.message
+
+
+def test_a_run_whose_energy_still_falls_is_not_converged(tmp_path):
+    """Frames whose potential energy falls to the end, at the temperature that was asked for."""
+    n, about = 61, {"temperature_K": 300.0, "timestep_fs": 5.0, "thermostat": "bussi", "pressure_GPa": None}
+    opened = module._open(
+        0, copper(), tmp_path / "0", about | {"isotropic": True, "mobile": None, "seed": 0, "potential": {}}
+    )
+    kinetic_eV, falls = np.full(n, 9 * kB * 300.0 / 2), -0.1 * np.arange(n)
+    same, cells = np.repeat(copper().positions[None], n, axis=0), np.repeat(copper().cell.array[None], n, axis=0)
+    append(tmp_path / "0", Frames(4 * np.arange(n), same, cells, falls, kinetic_eV, 0 * falls, 0 * falls))
+    outcome = module._summary(opened, 5.0, 4 * (n - 1))
+    assert outcome.status is Status.UNCONVERGED
+    assert "the potential energy still drifts after half of the run: run longer" in outcome.message
+    assert outcome.scalars["temperature_K"] == pytest.approx(300.0)
+    assert outcome.scalars["drift_meV_per_atom_ps"] == pytest.approx(-100 / 4 / 0.02)
 
 
 def test_a_cell_that_evaporates_stops_the_run(emt, tmp_path, monkeypatch):

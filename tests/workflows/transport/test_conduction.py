@@ -14,7 +14,16 @@ GRID = np.stack(np.meshgrid(*[[0.0, 6.0]] * 3), axis=-1).reshape(-1, 3)
 
 
 def walked(
-    folder, D_cm2_per_s, asked_K=600.0, n_frames=1000, seed=0, steps=None, about=None, rattle_A=0.05, measured_K=None
+    folder,
+    D_cm2_per_s,
+    asked_K=600.0,
+    n_frames=1000,
+    seed=0,
+    steps=None,
+    about=None,
+    rattle_A=0.05,
+    measured_K=None,
+    potential_eV=None,
 ):
     """Store eight K that walk (a frame a picosecond) among eight S that rattle, and the result of such a run."""
     rng = np.random.default_rng(seed)
@@ -23,10 +32,11 @@ def walked(
     start = Atoms("K8S8", positions=np.concatenate([GRID + 3.0, GRID]), cell=[BOX_A] * 3, pbc=True)
     begin(folder, start, {"timestep_fs": 1000.0, **(about or {})})
     nothing = np.zeros(n_frames)
+    energies = nothing if potential_eV is None else potential_eV
     kinetic_eV = np.full(n_frames, (3 * 16 - 3) * kB * (measured_K or asked_K) / 2)
     cells = np.repeat(start.cell.array[None], n_frames, axis=0)
     positions = np.concatenate([ions + GRID + 3.0, rest], axis=1)
-    append(folder, Frames(np.arange(n_frames), positions, cells, nothing, kinetic_eV, nothing, nothing))
+    append(folder, Frames(np.arange(n_frames), positions, cells, energies, kinetic_eV, nothing, nothing))
     scalars = {
         "asked_K": asked_K,
         "steps": steps or n_frames - 1,
@@ -87,6 +97,11 @@ def test_the_start_and_what_is_longer_than_the_run_are_left_out(tmp_path):
     assert whole.scalars["analysed_ps"] == pytest.approx(500.0)
 
 
+def test_the_start_is_left_out_until_the_potential_energy_is_steady(tmp_path):
+    run = walked(tmp_path, 2e-5, potential_eV=np.where(np.arange(1000) < 200, 50.0, 0.0) + np.arange(1000) % 2)
+    assert analysed(tmp_path, run).scalars["left_out_ps"] == pytest.approx(200.0, abs=2.0)
+
+
 def test_a_trajectory_that_is_gone_is_a_crash_and_a_failed_run_is_no_run(tmp_path):
     run = walked(tmp_path / "there", 2e-5, n_frames=20)
     gone = analysed(tmp_path / "gone", run)
@@ -122,6 +137,10 @@ def test_the_line_of_known_walks_is_found_over_temperatures_and_seeds(tmp_path):
     conductivity = nernst_einstein_mS_per_cm(scalars["diffusivity_300K_cm2_per_s"], 8, VOLUME_A3, ROOM_K)
     assert scalars["conductivity_300K_mS_per_cm"] == pytest.approx(conductivity, rel=1e-6)
     assert "from 6 runs between 600 and 1000 K" in outcome.message
+    for result in [*parents.values()][3:]:
+        result.scalars["volume_A3"] = 2 * VOLUME_A3
+    larger = arrhenius_of_runs(parents).scalars["conductivity_300K_mS_per_cm"]
+    assert larger == pytest.approx(conductivity / 1.5, rel=1e-6)  # of the mean volume
     assert outcome.arrays["diffusivities_cm2_per_s"].shape == (6, 3)
     assert outcome.arrays["line_temperatures_K"][[0, -1]] == pytest.approx([300.0, 1000.0])
 

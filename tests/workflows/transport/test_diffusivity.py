@@ -158,7 +158,9 @@ def test_a_run_that_is_too_short_is_refused():
 
 def test_a_run_of_any_length_but_the_shortest_is_long_enough():
     walk = 0.3 * gaussian(np.random.default_rng(2), 120, 20)
-    assert all(diffusivity(walk[:n], 0.2).known for n in range(40, 121))
+    found = [diffusivity(walk[:n], 0.2) for n in range(40, 121)]
+    assert all(one.known for one in found)
+    assert all((one.samples_cm2_per_s > 0).all() for one in found)
 
 
 def test_hops_are_counted():
@@ -169,7 +171,7 @@ def test_hops_are_counted():
     assert count_hops(positions, 0.1) == 2
 
 
-def test_the_sentence_tells_value_interval_and_start():
+def test_the_sentence_gives_value_interval_and_start():
     message = diffusivity(gaussian(np.random.default_rng(2), 400, 8), 1.0, "Li").message
     assert message.startswith("D of Li is 5.")
     assert "e-05 cm²/s (68 %: " in message

@@ -112,6 +112,15 @@ def test_ions_that_walk_alone_have_a_haven_ratio_of_one_and_the_nernst_einstein_
     ]
 
 
+def test_ions_that_move_as_one_carry_eight_times_the_current():
+    trajectory = walk(1000)
+    trajectory.frames.positions_A[:, 1:8] = trajectory.frames.positions_A[:, :1]
+    result = transport(trajectory, "K", 600.0)
+    assert np.median(result.haven_ratio) == pytest.approx(1 / 8, rel=0.15)
+    currents = (result.conductivity_mS_per_cm, result.nernst_einstein_mS_per_cm)
+    assert np.divide(*map(np.median, currents)) == pytest.approx(8, rel=0.15)
+
+
 def test_each_species_has_its_curve():
     curves = species_curves(walk(), "K")
     assert list(curves) == ["K", "S"]
