@@ -76,7 +76,8 @@ def md(
     watch
         Called with a structure's index each time its forces have been computed.
     seed
-        Of the start momenta and the thermostat; one for all or one for each.
+        Of the start momenta and the thermostat, together with temperature and start (`random_numbers`); one for all or one
+        for each.
     timestep_fs
         None chooses by the elements: `default_timestep_fs`.
     thermostat
@@ -92,10 +93,10 @@ def md(
     Yields
     ------
     index, outcome
-        As each run ends: ``temperature_K``, ``potential_eV``, ``drift_meV_per_atom_ps`` … in the scalars, averaged after
-        ``equilibrated_ps``; ``initial`` and ``final`` structures; ``times_ps``, ``temperatures_K``, ``potentials_eV``
+        As each run ends: ``temperature_K`` with ``temperature_error_K``, ``potential_eV``, ``drift_meV_per_atom_ps`` … in the
+        scalars, averaged after ``equilibrated_ps``; ``initial`` and ``final`` structures; ``times_ps``, ``temperatures_K``, ``potentials_eV``
         (n_frames,). Under a pressure also how much the cell grew, ``expansion_percent`` (volume) and those of its vectors.
-        An explosion, an overlap, a lost framework, an evaporated cell, or (where the potential knows no free atoms) an atom
+        Unconverged where the energy still drifts, the temperature is off, or fewer than ten frames are left. An explosion, an overlap, a lost framework, an evaporated cell, or (where the potential knows no free atoms) an atom
         that left is a failed outcome with a sentence.
 
     Raises
