@@ -93,11 +93,12 @@ def md(
     Yields
     ------
     index, outcome
-        As each run ends: ``temperature_K`` with ``temperature_error_K``, ``potential_eV``, ``drift_meV_per_atom_ps`` … in the
-        scalars, averaged after ``equilibrated_ps``; ``initial`` and ``final`` structures; ``times_ps``, ``temperatures_K``, ``potentials_eV``
-        (n_frames,). Under a pressure also how much the cell grew, ``expansion_percent`` (volume) and those of its vectors.
-        Unconverged where the energy still drifts, the temperature is off, or fewer than ten frames are left. An explosion, an overlap, a lost framework, an evaporated cell, or (where the potential knows no free atoms) an atom
-        that left is a failed outcome with a sentence.
+        As each run ends. Scalars are averages after ``equilibrated_ps``: ``temperature_K`` with ``temperature_error_K``,
+        ``potential_eV``, ``drift_meV_per_atom_ps`` …, and under a pressure how much the cell grew, ``expansion_percent``
+        (volume) and those of its vectors. Structures ``initial`` and ``final``; arrays ``times_ps``, ``temperatures_K`` and
+        ``potentials_eV``, shape ``(n_frames,)``. Unconverged where the energy still drifts, the temperature is off or fewer
+        than ten frames are left. An explosion, an overlap, a lost framework, an evaporated cell, or (where the potential
+        knows no free atoms) an atom that left is a failed outcome with a sentence.
 
     Raises
     ------
