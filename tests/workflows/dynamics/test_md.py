@@ -14,7 +14,7 @@ from ase.build import bulk, graphene
 from ase.constraints import FixAtoms, FixBondLengths
 from ase.units import kB
 
-from philic.potentials import load
+from philic.potentials import Prediction, load
 from philic.workflows.dynamics import md as module
 from philic.workflows.dynamics.conditions import default_timestep_fs, thin_cell
 from philic.workflows.dynamics.md import md
@@ -59,7 +59,7 @@ def test_killed_at_any_moment_it_ends_like_an_unbroken_run(parameters, emt, tmp_
     code = f"""
         from pathlib import Path
         from ase.build import bulk
-        from philic.potentials import load
+        from philic.potentials import Prediction, load
         from philic.workflows.dynamics import md as module
         module.CHUNK = 4
         start = bulk("Cu", a=3.61, cubic=True)
@@ -205,16 +205,26 @@ def test_a_squeezed_crystal_expands_under_no_pressure(emt, tmp_path):
     assert "which may be chance, because a cell follows within about 1 ps: run at least 10 ps longer" in outcome.message
 
 
+def opened(folder, **changes):
+    about = {"temperature_K": 300.0, "timestep_fs": 5.0, "thermostat": "bussi", "pressure_GPa": None, "isotropic": True}
+    return module._open(0, copper(), folder, about | {"mobile": None, "seed": 0, "potential": {}} | changes)
+
+
+def test_numbers_that_are_none_stop_a_run(tmp_path):
+    nothing = np.full((4, 3), np.nan)
+    outcome = module._advance(opened(tmp_path / "0"), Prediction(np.nan, nothing), 5.0, 40)
+    assert outcome.status is Status.FAILED
+    assert outcome.message.startswith("it exploded at step 1: nan K where 300 K were asked; relax the start")
+
+
 def test_a_run_whose_energy_still_falls_is_not_converged(tmp_path):
     """Frames whose potential energy falls to the end, at the temperature that was asked for."""
-    n, about = 61, {"temperature_K": 300.0, "timestep_fs": 5.0, "thermostat": "bussi", "pressure_GPa": None}
-    opened = module._open(
-        0, copper(), tmp_path / "0", about | {"isotropic": True, "mobile": None, "seed": 0, "potential": {}}
-    )
+    n = 61
     kinetic_eV, falls = np.full(n, 9 * kB * 300.0 / 2), -0.1 * np.arange(n)
     same, cells = np.repeat(copper().positions[None], n, axis=0), np.repeat(copper().cell.array[None], n, axis=0)
+    ended = opened(tmp_path / "0")
     append(tmp_path / "0", Frames(4 * np.arange(n), same, cells, falls, kinetic_eV, 0 * falls, 0 * falls))
-    outcome = module._summary(opened, 5.0, 4 * (n - 1))
+    outcome = module._summary(ended, 5.0, 4 * (n - 1))
     assert outcome.status is Status.UNCONVERGED
     assert "the potential energy still drifts after half of the run: run longer" in outcome.message
     assert outcome.scalars["temperature_K"] == pytest.approx(300.0)

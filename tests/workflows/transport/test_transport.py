@@ -6,7 +6,7 @@ from ase import Atoms
 
 from philic.workflows.dynamics.runs import mobile_ions
 from philic.workflows.dynamics.trajectory import Frames, Trajectory
-from philic.workflows.transport.arrhenius import arrhenius
+from philic.workflows.transport.arrhenius import agreement, arrhenius
 from philic.workflows.transport.diffusivity import interval
 from philic.workflows.transport.transport import (
     convergence,
@@ -200,6 +200,12 @@ def test_numbers_that_are_none_make_no_line(value):
         arrhenius([600.0, 800.0], [good, bad])
     with pytest.raises(ValueError, match=r"`temperatures_K` holds .* but each must be above 0: leave it out"):
         arrhenius([600.0, value], [good, good])
+
+
+def test_runs_of_which_one_is_no_number_do_not_agree():
+    good = np.linspace(1, 2, 100)
+    assert agreement([good, good]).agree
+    assert not agreement([good, np.full(100, np.nan)]).agree
 
 
 def test_positions_that_are_no_numbers_have_no_diffusivity():
