@@ -147,6 +147,19 @@ def test_what_left_is_no_island(tmp_path):
     assert scalars["vs_bulk_eV"] is None
 
 
+def test_what_is_left_on_the_host_is_judged_as_so_many_atoms(tmp_path):
+    """Forty atoms, fourteen of them in a second layer, and twenty that flew away: 26 of 40 touch."""
+    stacked = monolayer(graphene((12, 12), vacuum_A=40.0), "K")[: 288 + N]
+    stacked.positions[-14:, 2] += 3.6
+    flown = stacked[-N : -N // 2]
+    flown.positions[:, 2] += 10.5
+    scalars = judged(tmp_path, [stacked + flown], n_metal=60).scalars
+    least, most = (half_ball("K", N).positions[:, 2] < 0.1).mean(), 0.98
+    assert (scalars["left"], scalars["touching"]) == (20, 26 / N)
+    assert scalars["spread"] == pytest.approx((26 / N - least) / (most - least), rel=0.02)
+    assert scalars["verdict"] == "islands"
+
+
 def test_when_all_have_left_nothing_is_decided(tmp_path):
     gone = layer()
     gone.positions[-N:, 2] += 9.0
