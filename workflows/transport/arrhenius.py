@@ -78,7 +78,7 @@ def agreement(samples: Sequence[Array]) -> Agreement:
     return Agreement(agree, float(middle.std(ddof=1)), float(np.sqrt((errors**2).mean())))
 
 
-def arrhenius(temperatures_K: Sequence[float], samples: Sequence[Array]) -> Arrhenius:
+def fit_arrhenius(temperatures_K: Sequence[float], samples: Sequence[Array]) -> Arrhenius:
     """Fit an Arrhenius line to draws of D at each temperature.
 
     Each draw takes one D from every temperature and fits a line weighted with the spread of ``ln D`` there, so the intervals

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..dynamics.runs import equilibrated, mobile_ions, off_temperature, standard_error, temperatures_K
 from ..dynamics.trajectory import Trajectory, read
 from ..stores.result import Outcome, Result, Status
-from .arrhenius import agreement, arrhenius
+from .arrhenius import agreement, fit_arrhenius
 from .diffusivity import Diffusivity, interval
 from .lindemann import MELTED, lindemann
 from .sites import density_counts, find_sites, follow
@@ -173,7 +173,7 @@ def arrhenius_of_runs(parents: Mapping[str, Result]) -> Outcome:
         head = f"no activation energy: {has}: run longer or hotter"
         return Outcome(Status.UNCONVERGED, "; ".join([head, *left_out, *sentences]), seeds)
     kelvins = [float(result.scalars["temperature_K"]) for result in usable.values()]
-    line = arrhenius(kelvins, [result.arrays["diffusivity_samples_cm2_per_s"] for result in usable.values()])
+    line = fit_arrhenius(kelvins, [result.arrays["diffusivity_samples_cm2_per_s"] for result in usable.values()])
     at_room = line.at(ROOM_K)
     seeds, of_seeds = _seeds(list(usable.values()), float(np.median(line.activation_eV)))
     sentences = [line.message, *left_out, *of_seeds]

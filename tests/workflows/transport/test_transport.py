@@ -6,7 +6,7 @@ from ase import Atoms
 
 from philic.workflows.dynamics.runs import mobile_ions
 from philic.workflows.dynamics.trajectory import Frames, Trajectory
-from philic.workflows.transport.arrhenius import agreement, arrhenius
+from philic.workflows.transport.arrhenius import agreement, fit_arrhenius
 from philic.workflows.transport.diffusivity import interval
 from philic.workflows.transport.transport import (
     convergence,
@@ -164,7 +164,7 @@ def test_arrhenius_intervals_hold_the_truth_as_often_as_they_say():
     temperatures, true_300 = (600.0, 800.0, 1000.0), 1e-3 * np.exp(-0.3 / (8.617333e-5 * 300))
     inside = np.zeros(2)
     for _ in range(200):
-        line = arrhenius(temperatures, [posterior(0.3, t, 0.15, rng) for t in temperatures])
+        line = fit_arrhenius(temperatures, [posterior(0.3, t, 0.15, rng) for t in temperatures])
         for i, (samples, truth) in enumerate([(line.activation_eV, 0.3), (line.at(300.0), true_300)]):
             low, _, high = interval(samples)
             inside[i] += low <= truth <= high
@@ -175,21 +175,21 @@ def test_arrhenius_intervals_hold_the_truth_as_often_as_they_say():
 def test_a_bent_arrhenius_line_is_flagged():
     temperatures = (600.0, 800.0, 1000.0)
     samples = [np.exp(np.random.default_rng(i).normal(mean, 0.02, 1000)) for i, mean in enumerate((-12.0, -9.0, -8.5))]
-    line = arrhenius(temperatures, samples)
+    line = fit_arrhenius(temperatures, samples)
     assert not line.straight
     assert "the points do not lie on one line" in line.message
 
 
 def test_two_temperatures_show_no_curvature():
     samples = [np.exp(np.random.default_rng(i).normal(mean, 0.02, 1000)) for i, mean in enumerate((-12.0, -9.0))]
-    assert arrhenius((600.0, 800.0), samples).message.endswith("two points cannot show whether the line is straight")
+    assert fit_arrhenius((600.0, 800.0), samples).message.endswith("two points cannot show whether the line is straight")
 
 
 def test_an_arrhenius_line_needs_two_temperatures_and_all_of_their_diffusivities():
     with pytest.raises(ValueError, match=r"holds 1 temperature\(s\) but an Arrhenius line needs at least 2"):
-        arrhenius([600.0], [np.ones(10)])
+        fit_arrhenius([600.0], [np.ones(10)])
     with pytest.raises(ValueError, match="there is no diffusivity at 800 K: leave that temperature out, or run it longer"):
-        arrhenius([600.0, 800.0], [np.ones(10), np.empty(0)])
+        fit_arrhenius([600.0, 800.0], [np.ones(10), np.empty(0)])
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 0.0, -1.0])
@@ -197,9 +197,9 @@ def test_numbers_that_are_none_make_no_line(value):
     good, bad = np.linspace(1, 2, 10), np.linspace(1, 2, 10)
     bad[3] = value
     with pytest.raises(ValueError, match="a diffusivity at 800 K is not a positive number: leave that temperature out"):
-        arrhenius([600.0, 800.0], [good, bad])
+        fit_arrhenius([600.0, 800.0], [good, bad])
     with pytest.raises(ValueError, match=r"`temperatures_K` holds .* but each must be above 0: leave it out"):
-        arrhenius([600.0, value], [good, good])
+        fit_arrhenius([600.0, value], [good, good])
 
 
 def test_runs_of_which_one_is_no_number_do_not_agree():
