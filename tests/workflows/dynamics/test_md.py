@@ -392,7 +392,7 @@ def test_the_timestep_follows_the_fastest_vibration():
     assert default_timestep_fs(Atoms("CH4")) == 0.5
 
 
-def test_a_thin_cell_is_told():
+def test_a_thin_cell_is_a_warning():
     assert thin_cell(copper(3.6), 6.0).startswith("the cell is 3.6 Å thin, less than twice the potential's cutoff of 6 Å")
     assert thin_cell(copper(13.0), 6.0) == ""
     slab = Atoms("Cu", cell=[13, 13, 3], pbc=[True, True, False])
