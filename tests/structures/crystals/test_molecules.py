@@ -1,6 +1,4 @@
 import re
-from collections.abc import Callable
-from typing import Literal
 
 import numpy as np
 import pytest
@@ -13,11 +11,9 @@ from hypothesis import strategies as st
 
 from philic.structures.carbons.carbon import carbon_host, graphene
 from philic.structures.carbons.mxenes import mxene
-from philic.structures.crystals.crystals import crystal
 from philic.structures.crystals.metals import bulk_metal
 from philic.structures.crystals.molecules import MOLECULES, metal_cluster, molecule
-from philic.structures.sites.adatoms import sites_reached
-from philic.structures.sites.placing import contact_A, monolayer, place
+from philic.structures.sites.placing import contact_A, place
 from philic.structures.surfaces.metal_slabs import slab_from_bulk
 from philic.structures.surfaces.slabs import slab
 
@@ -135,35 +131,15 @@ def test_a_placed_guest_is_written_down_and_constraints_are_kept() -> None:
     assert both.info["philic"]["host"] == "pristine"
 
 
-@pytest.mark.parametrize(("size", "atoms"), [((4, 4), 4), ((6, 6), 12)])
-def test_a_monolayer_of_potassium_fills_every_fourth_or_third_hexagon(size: tuple[int, int], atoms: int) -> None:
-    layer = monolayer(graphene(size), "K")
-    metals = layer[layer.symbols == "K"]
-    apart = metals.get_all_distances(mic=True)[~np.eye(len(metals), dtype=bool)]
-    assert len(metals) == atoms
-    assert apart.min() >= 0.9 * 5.23 * np.sqrt(3) / 2 - 1e-6
-
-
-@pytest.mark.parametrize(
-    "cover", [lambda host: place(host, molecule("O2"), [[0, 0, 0]]), lambda host: monolayer(host, "Na")]
-)
-def test_a_slab_that_reaches_across_the_cells_top_is_covered_like_a_whole_one(cover: Callable[[Atoms], Atoms]) -> None:
+def test_a_slab_that_reaches_across_the_cells_top_is_covered_like_a_whole_one() -> None:
     whole = slab(bulk("KF", "rocksalt", a=5.34, cubic=True), (1, 0, 0), layers=4, size=(2, 2))
     split = whole.copy()
     split.translate((0, 0, -whole.cell[2, 2] / 2))
     split.wrap()
-    one, other = cover(whole), cover(split)
-    assert len(one) == len(other)
+    one, other = (place(host, molecule("O2"), [[0, 0, 0]]) for host in (whole, split))
     for guest in range(len(whole), len(one)):
         apart = [atoms.get_distances(guest, range(len(whole)), mic=True) for atoms in (one, other)]
         assert apart[1] == pytest.approx(apart[0])
-
-
-@pytest.mark.parametrize(("kind", "reached"), [("top", {"top Li", "top O"}), ("hollow", {"hollow Li3O3"})])
-def test_a_monolayer_sits_on_the_sites_of_the_whole_slab(kind: Literal["top", "hollow"], reached: set[str]) -> None:
-    oxide = crystal("M2O", "Li")
-    host = slab(oxide, (1, 1, 1), layers=6, size=(2, 2))
-    assert set(sites_reached(monolayer(host, "Li", kind), host).split(", ")) <= reached
 
 
 def test_impossible_placements_are_refused() -> None:
@@ -185,11 +161,6 @@ def test_impossible_placements_are_refused() -> None:
             lambda: place(graphene((6, 6), vacuum_A=6.0), guest, [[0, 0, 0]]),
             "`host` is 6.0 A high but then the guest touches the next slab: give it more vacuum",
         ),
-        (
-            lambda: monolayer(graphene((1, 1)), "K"),
-            "`host` repeats every 2.46 A but K needs 4.08: enlarge it",
-        ),
-        (lambda: monolayer(graphene(), "K", "edge"), "`kind` is 'edge' but the host has no such site"),
     ):
         with pytest.raises(ValueError, match=re.escape(words)):
             call()  # type: ignore[no-untyped-call]

@@ -3,8 +3,9 @@ import pytest
 from ase.build import bulk
 
 from philic.structures.carbons.carbon import graphene
+from philic.structures.sites.adatoms import place_adatoms
 from philic.structures.sites.islands import half_ball, place_island
-from philic.structures.sites.placing import monolayer
+from philic.structures.sites.sites import all_anchors, lateral_position
 from philic.workflows.analyses.wetting import _verdict, wetting
 from philic.workflows.dynamics.trajectory import Frames, append, begin
 from philic.workflows.stores.result import Result, Status
@@ -17,17 +18,23 @@ def relaxation(atoms, energy_eV):
     return Result(Status.CONVERGED, "", {"energy_eV": energy_eV}, {"final": atoms}, provenance=provenance)
 
 
-def sheet():
-    return graphene((12, 12))
+def sheet(vacuum_A=15.0):
+    return graphene((12, 12), vacuum_A=vacuum_A)
 
 
 def island():
     return place_island(sheet(), "K", N)
 
 
-def layer():
-    atoms = monolayer(sheet(), "K")
-    return atoms[: 288 + N]
+def layer(vacuum_A=15.0):
+    """Potassium over every third hexagon."""
+    host = sheet(vacuum_A)
+    hollows = [anchors for kind, anchors in all_anchors(host) if kind == "hollow"]
+    spots = np.array([lateral_position(host, anchors) for anchors in hollows])
+    corners = np.rint((spots - spots[0]) @ np.linalg.inv(host.cell.array[:2, :2]) * 12).astype(int)
+    return place_adatoms(
+        host, "K", [hollow for hollow, corner in zip(hollows, corners, strict=True) if corner.sum() % 3 == 0][:N]
+    )
 
 
 def judged(folder, paths, n_metal=N, equilibration_ps=0.0, worth="fit", **others):
@@ -149,7 +156,7 @@ def test_what_left_is_no_island(tmp_path):
 
 def test_what_is_left_on_the_host_is_judged_as_so_many_atoms(tmp_path):
     """Forty atoms, fourteen of them in a second layer, and twenty that flew away: 26 of 40 touch."""
-    stacked = monolayer(graphene((12, 12), vacuum_A=40.0), "K")[: 288 + N]
+    stacked = layer(vacuum_A=40.0)
     stacked.positions[-14:, 2] += 3.6
     flown = stacked[-N : -N // 2]
     flown.positions[:, 2] += 10.5
