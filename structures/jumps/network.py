@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
@@ -239,6 +239,12 @@ def with_stops(network: Network, stops: Mapping[int, int]) -> tuple[Network, dic
             jumps += [Jump(start, end, steps, part, False), Jump(end, start, _back(steps), part, True)]
     cut = Network(network.walker, network.cell_A, tuple(places), tuple(kinds), tuple(labels), tuple(sorted(jumps)))
     return cut, parts
+
+
+def strained(network: Network, strain: Floats) -> Network:
+    """Give a network whose cell and places follow a strain, a vector ``v`` becoming ``v @ strain``, shape ``(3, 3)``."""
+    cell_A, places_A = (np.array(vectors) @ strain for vectors in (network.cell_A, network.places_A))
+    return replace(network, cell_A=tuple(map(as_position, cell_A)), places_A=tuple(map(as_position, places_A)))
 
 
 def to_parameters(network: Network) -> dict[str, Any]:

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from ase.units import kB, m
 
-from ...structures.jumps.network import Jump, Network, from_parameters, percolation, with_stops
+from ...structures.jumps.network import Jump, Network, from_parameters, percolation, strained, with_stops
 from ..stores.result import Outcome, Result, Status
 from .adsorption import check_one_potential
+from .cell_size import strain_of
 from .rates import arrhenius, rate_per_s
 
 CLOSURE_EV = 0.01
@@ -192,9 +193,10 @@ def hopping(
     Parameters
     ----------
     parents
-        Bands by role: ``hop.0`` for the network's first hop, and so on.
+        Bands by role: ``hop.0`` for the network's first hop, and so on. Where there is ``crystal``, the relaxation of the
+        cell, the network follows it.
     network
-        From `philic.structures.jumps.network.to_parameters`.
+        From `philic.structures.jumps.network.to_parameters`, in the crystal as built.
     attempt_frequency_THz
         The same for every hop, unless each band has its own, forward and reverse; where only some have, their geometric
         mean. A band in several parts has none of each part.
@@ -210,7 +212,7 @@ def hopping(
         ``attempt_frequency_THz``, ``closure_error_eV``, ``hops_left_out`` and ``diffusivity_of`` (what it is the
         diffusivity of); the tensors ``diffusivity_cm2_per_s`` as an array, shape ``(n_temperatures, 3, 3)``.
     """
-    whole = from_parameters(network)
+    whole = strained(from_parameters(network), strain_of(parents))
     good, missing = _bands(parents, whole)
     if good:
         check_one_potential({f"hop.{hop}": band for hop, band in good.items()})

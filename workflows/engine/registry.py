@@ -67,8 +67,8 @@ STEPS = {
     "bulk_modulus": Registered(bulk_modulus, 1, expected_force_calls=7),
     "adsorption": Registered(adsorption, 1),
     "gate": Registered(gate, 1),
-    "migration": Registered(migration, 2),
-    "hopping": Registered(hopping, 3),
+    "migration": Registered(migration, 3),
+    "hopping": Registered(hopping, 4),
     "neb": Registered(
         neb,
         2,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 from ase import Atoms
 
-from ...potentials.base import Potential
+from ...potentials.base import Potential, Prediction
 from ...structures.jumps.paths import Approach, closest_approach, farthest_A, interpolated, matched, path_lengths_A, straight
 from ..steps.together import Asking, Watch, together
 from ..stores.result import Memory, Outcome, Result, Status
@@ -87,7 +87,7 @@ def band(start: End, end: End, course: Course) -> Asking:
         on the way: more than the barrier where a minimum on the way is deeper than the end one comes from),
         ``band_force_eV_per_A`` and ``saddle_force_eV_per_A``
         (largest projected force on an atom of any image, and of the highest), ``n_images``, ``image_calls``
-        (images asked for; the relaxation of a minimum on the way comes on top),
+        (every structure whose forces were asked for, the look for a ridge and the relaxation of a minimum included),
         ``path_length_A``, ``clearance_A`` (the closest approach of two atoms on the straight line), ``collision``
         (whether that is too near), ``mirror``, ``climbing`` and ``n_parts``. In the arrays ``path_A``, ``energies_eV``
         (above the start) and ``tangent_forces_eV_per_A``, (n_images,) each, and ``part_barriers_eV``, (n_parts, 2), forward
@@ -102,8 +102,22 @@ def band(start: End, end: End, course: Course) -> Asking:
     line = closest_approach(start.atoms, np.array([start.atoms.positions, last.positions]))
     rough = straight(start.atoms, last, course.n_images(farthest_A(start.atoms, last)))
     mirror = mirror_between(start, end, rough[len(rough) // 2]) if course.mirrored else None
-    parts = yield from parted(start, end, interpolated(start.atoms, rough), mirror, course)
-    return _outcome(parts, start, end, line, course.fmax_eV_per_A)
+    parts, image_calls = yield from _counted(parted(start, end, interpolated(start.atoms, rough), mirror, course))
+    return _outcome(parts, image_calls, start, end, line, course.fmax_eV_per_A)
+
+
+def _counted(
+    descent: Generator[Sequence[Atoms], Sequence[Prediction], list[Band]],
+) -> Generator[Sequence[Atoms], Sequence[Prediction], tuple[list[Band], int]]:
+    """Lead bands down, and count every structure that forces are asked of."""
+    calls = 0
+    try:
+        wanted = next(descent)
+        while True:
+            calls += len(wanted)
+            wanted = descent.send((yield wanted))
+    except StopIteration as end:
+        return end.value, calls
 
 
 def _between(start: Atoms, ends: Mapping[str, Result], course: Course) -> Asking:
@@ -120,7 +134,7 @@ def _between(start: Atoms, ends: Mapping[str, Result], course: Course) -> Asking
     return (yield from band(replace(first, atoms=start), last, course))
 
 
-def _outcome(parts: Sequence[Band], start: End, end: End, line: Approach, fmax: float) -> Outcome:
+def _outcome(parts: Sequence[Band], image_calls: int, start: End, end: End, line: Approach, fmax: float) -> Outcome:
     problem = next((part.problem for part in parts if part.problem), "")
     if problem:
         return Outcome(Status.FAILED, problem, {}, {"initial": start.atoms})
@@ -143,7 +157,7 @@ def _outcome(parts: Sequence[Band], start: End, end: End, line: Approach, fmax: 
         "band_force_eV_per_A": float(max(forces)),
         "saddle_force_eV_per_A": float(saddle_force),
         "n_images": len(path_A),
-        "image_calls": sum(part.image_calls for part in parts),
+        "image_calls": image_calls,
         "path_length_A": float(path_lengths_A(path_A)[-1]),
         "clearance_A": line.distance_A,
         "collision": line.collides,

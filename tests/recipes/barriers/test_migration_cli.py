@@ -10,6 +10,7 @@ question: How easily does a vacancy move in KF?
 metal: K
 hosts: [KF, Si]
 min_image_A: 7.0
+larger_cell_atoms: 0
 fmax_eV_per_A: 0.3
 endpoint_fmax_eV_per_A: 0.05
 """
