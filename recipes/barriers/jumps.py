@@ -74,7 +74,7 @@ class Jumping(Parameters):
 
 
 @dataclass(frozen=True)
-class Plan:
+class JumpPlan:
     """The steps of a recipe of migration barriers.
 
     Attributes
@@ -98,7 +98,7 @@ class Plan:
     complete: bool = True
 
 
-def merged(plans: Sequence[Plan]) -> Plan:
+def merged(plans: Sequence[JumpPlan]) -> JumpPlan:
     """Make one plan of several.
 
     Raises
@@ -106,7 +106,7 @@ def merged(plans: Sequence[Plan]) -> Plan:
     ValueError
         If nothing is left to compute.
     """
-    whole = Plan(
+    whole = JumpPlan(
         Flow([step for one in plans for step in one.flow]),
         {key: steps for one in plans for key, steps in one.jumps.items()},
         {key: step for one in plans for key, step in one.networks.items()},

@@ -12,7 +12,7 @@ from ..crystals.charges import formal_charge
 from ..crystals.metals import check_metal
 from ..crystals.supercells import atom_at, check_holds, crystal_name, supercell_for
 from ..symmetry.orbits import Floats, Position, as_position
-from .jump_lattice import Lattice, Spot, chains, homed, images_of_spots, lattice_of, moved, positions_A
+from .jump_lattice import Lattice, Spot, chains, homed, lattice_of, moved, positions_A, spot_maps
 
 Mechanism = Literal["vacancy", "interstitial", "knock-off", "exchange"]
 MECHANISMS: tuple[Mechanism, ...] = get_args(Mechanism)
@@ -110,7 +110,7 @@ def hops(crystal: Atoms, metal: str, max_length_A: float, *, mechanism: str = "v
     >>> [hop.label for hop in hops(bulk("KF", "rocksalt", a=5.34), "K", 4.0)]
     ['vacancy 3.78 A']
     """
-    chosen = _check(crystal, metal, max_length_A, mechanism)
+    chosen = _checked(crystal, metal, max_length_A, mechanism)
     lattice = lattice_of(crystal, metal, chosen)
     paths = chains(lattice, chosen, max_length_A)
     if not paths:
@@ -189,19 +189,7 @@ def ends_in(supercell: Atoms, hop: Hop) -> tuple[Atoms, Atoms]:
     return start, end
 
 
-def maps_onto(one: Atoms, other: Atoms, operation: Operation, *, within_A: float = 0.1) -> bool:
-    """Tell whether a symmetry operation takes one crystal onto another, whatever the order of atoms."""
-    turn = np.array(operation.rotation)
-    if not _keeps(one, turn):
-        return False
-    images = one.positions @ turn.T + np.array(operation.shift_A)
-    return len(one) == len(other) and all(
-        find_mic(other.positions[other.numbers == number] - image, one.cell)[1].min(initial=np.inf) < within_A
-        for number, image in zip(one.numbers, images, strict=True)
-    )
-
-
-def _check(crystal: Atoms, metal: str, max_length_A: float, mechanism: str) -> Mechanism:
+def _checked(crystal: Atoms, metal: str, max_length_A: float, mechanism: str) -> Mechanism:
     check_metal(metal)
     if mechanism not in MECHANISMS:
         raise ValueError(f"`mechanism` is {mechanism!r} but must be one of: {', '.join(MECHANISMS)}")
@@ -244,7 +232,7 @@ class _Orbit(NamedTuple):
 
 
 def _orbits(lattice: Lattice, paths: set[tuple[Spot, ...]]) -> list[_Orbit]:
-    images = images_of_spots(lattice)
+    images = spot_maps(lattice)
     orbits = []
     waiting = set(paths)
     for path in sorted(paths):

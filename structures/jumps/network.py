@@ -12,7 +12,7 @@ from ase import Atoms
 from ..crystals.supercells import crystal_name
 from ..symmetry.orbits import Floats, Position, as_position
 from .hops import Hop, Mechanism
-from .jump_lattice import SAME_SPOT_A, Lattice, Spot, homed, images_of_spots, lattice_of, moved, nearest
+from .jump_lattice import SAME_SPOT_A, Lattice, Spot, homed, lattice_of, moved, nearest, spot_maps
 
 Steps = tuple[int, ...]
 """A lattice translation, in steps along the cell's vectors."""
@@ -144,7 +144,7 @@ def jump_network(crystal: Atoms, hops: Sequence[Hop]) -> Network:
         raise ValueError(f"`hops` are of {' and '.join(names) or 'nothing'} but must be of one metal by one mechanism")
     mechanism = hops[0].mechanism
     lattice = lattice_of(crystal, hops[0].metal, mechanism)
-    images = images_of_spots(lattice)
+    images = spot_maps(lattice)
     places = np.flatnonzero(lattice.filled == (mechanism in ("vacancy", "exchange"))).tolist()
     jumps: list[Jump] = []
     for at, hop in enumerate(hops):

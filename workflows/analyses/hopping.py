@@ -13,7 +13,7 @@ from ...structures.jumps.network import Jump, Network, from_parameters, percolat
 from ..stores.result import Outcome, Result, Status
 from .adsorption import check_one_potential
 from .cell_size import strain_of
-from .rates import arrhenius, rate_per_s
+from .rates import arrhenius_law, rate_per_s
 
 CLOSURE_EV = 0.01
 """Reaction energies that disagree by more than this are told."""
@@ -253,7 +253,7 @@ def _add_diffusivities(
         scalars |= {f"slowest_{kelvin:g}K_cm2_per_s": slowest, f"fastest_{kelvin:g}K_cm2_per_s": fastest}
     warm = {kelvin: mean for kelvin, mean in zip(temperatures_K, means, strict=True) if mean > 0}
     if len(warm) > 1:
-        scalars["activation_energy_eV"], scalars["prefactor_cm2_per_s"] = arrhenius([*warm], [*warm.values()])
+        scalars["activation_energy_eV"], scalars["prefactor_cm2_per_s"] = arrhenius_law([*warm], [*warm.values()])
     return [f"at {kelvin:g} K D is too small for a number" for kelvin in temperatures_K if kelvin not in warm]
 
 

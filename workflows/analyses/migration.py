@@ -48,10 +48,11 @@ def migration(parents: Mapping[str, Result], *, step_A: Sequence[float]) -> Outc
     Outcome
         The energies of the band (`philic.workflows.analyses.cell_size.ENERGIES`), extrapolated to an infinite cell where
         there is a larger one; the rest is that of the larger cell: what the band says (`TAKEN`) and its arrays.
-        ``size_error_eV``, of a crystal: see `philic.workflows.analyses.cell_size.size_error_eV`. ``length_A`` of the jump in the relaxed crystal; ``start_moved_A`` and ``end_moved_A`` (how far any
-        atom of an end point went as it relaxed), ``image_distance_A`` (how far the defect is from its own image), ``potential``, and of a second potential ``check_forward_eV`` and ``spread_eV``, in the same cell,
-        from the vibrations ``n_imaginary`` at the saddle, ``attempt_frequency_THz`` and
-        ``attempt_frequency_reverse_THz``;
+        ``size_error_eV``, of a crystal: see `philic.workflows.analyses.cell_size.size_error_eV`. ``length_A`` of the jump in
+        the relaxed crystal; ``start_moved_A`` and ``end_moved_A`` (how far any atom of an end point went as it relaxed),
+        ``image_distance_A`` (how far the defect is from its own image), ``potential``, and of a second potential
+        ``check_forward_eV`` and ``spread_eV``, in the same cell, from the vibrations ``n_imaginary`` at the saddle,
+        ``attempt_frequency_THz`` and ``attempt_frequency_reverse_THz``;
         ``trust``: ``agreed`` by two potentials, ``plain`` (of one, with nothing to say against it), or ``doubtful``, and
         the ``doubts`` in words.
     """

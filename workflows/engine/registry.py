@@ -71,7 +71,7 @@ STEPS = {
     "hopping": Registered(hopping, 4),
     "neb": Registered(
         neb,
-        2,
+        3,
         expected_force_calls=40,
         needs=frozenset({"parents", "memories"}),
         stopping=frozenset({"fmax_eV_per_A", "max_iterations"}),

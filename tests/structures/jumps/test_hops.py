@@ -11,7 +11,7 @@ from ase.spacegroup import crystal as spaced
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from philic.structures.jumps.hops import MECHANISMS, Hop, end_points, hops, maps_onto
+from philic.structures.jumps.hops import MECHANISMS, Hop, Operation, end_points, hops
 
 KF = bulk("KF", "rocksalt", a=5.34)
 LIF = bulk("LiF", "rocksalt", a=4.03)
@@ -43,6 +43,15 @@ def every_hop(name: str) -> list[tuple[Hop, Atoms, Atoms]]:
     found = [(hop, *end_points(crystal, hop, min_image_A=9.0)) for hop in all_hops(crystal, metal, longest)]
     assert crystal == before
     return found
+
+
+def maps_onto(one: Atoms, other: Atoms, operation: Operation) -> bool:
+    """Tell whether an operation takes each atom of one crystal onto its like in the other, within 0.1 A."""
+    images = one.positions @ np.array(operation.rotation).T + np.array(operation.shift_A)
+    return len(one) == len(other) and all(
+        find_mic(other.positions[other.numbers == number] - image, one.cell)[1].min(initial=np.inf) < 0.1
+        for number, image in zip(one.numbers, images, strict=True)
+    )
 
 
 def summary(found: list[Hop]) -> tuple[list[tuple[str, int, bool]], list[float]]:

@@ -107,15 +107,18 @@ def test_a_saddle_is_never_extrapolated_to_below_an_end():
     assert forward == pytest.approx(0.5 - (8 / 27 * 0.03 - 0.001) / (8 / 27 - 1))  # both are lifted alike
 
 
+ONE_CELL = "the barrier is that of one cell: in the {} one, {}"
+SLOW, HIGHER = {"status": Status.UNCONVERGED, "message": "slow"}, {"barrier_forward_eV": 0.6, "climb_forward_eV": 0.6}
+
+
 @pytest.mark.parametrize(
     ("small", "large", "forward_eV", "sentence"),
     [
-        ({}, {"status": Status.FAILED, "message": "a NaN"}, 0.5, "the barrier is that of one cell: in the larger one, a NaN"),
-        ({"status": Status.UNCONVERGED, "message": "slow"}, {"barrier_forward_eV": 0.6, "climb_forward_eV": 0.6}, 0.6,
-         "the barrier is that of one cell: in the smaller one, slow"),
+        ({}, {"status": Status.FAILED, "message": "a NaN"}, 0.5, ONE_CELL.format("larger", "a NaN")),
+        (SLOW, HIGHER, 0.6, ONE_CELL.format("smaller", "slow")),
         ({}, {"n_parts": 2}, 0.5, "the path has 1 parts in the smaller cell and 2 in the larger one"),
     ],
-)  # fmt: skip
+)
 def test_without_two_sound_cells_of_one_path_the_barrier_is_doubtful(small, large, forward_eV, sentence):
     outcome = judged(**small, more=in_larger_cell(**large))
     assert outcome.status is Status.CONVERGED

@@ -159,6 +159,9 @@ def test_a_minimum_on_the_way_splits_the_band():
     forward, reverse = (short.scalars[f"barrier_{way}_eV"] for way in ("forward", "reverse"))
     np.testing.assert_allclose(found.arrays["part_barriers_eV"], [[forward, reverse], [reverse, forward]], atol=2e-3)
     assert found.scalars["barrier_forward_eV"] == pytest.approx(forward, abs=2e-3)
+    repeated = found.scalars["image_calls"] - found.force_calls  # a relaxation begins with the image that the band ended with
+    assert 0 <= repeated <= 2
+    assert found.message.startswith(f"converged in {found.scalars['image_calls']} image calls; ")
 
 
 def test_a_way_down_has_no_barrier():
