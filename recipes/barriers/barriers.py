@@ -58,7 +58,7 @@ def _sites(plan: JumpPlan) -> RenderableType:
 
 
 def _tried(plan: JumpPlan) -> list[Step]:
-    """The steps that tell which sites hold the metal."""
+    """The steps that decide which sites hold the metal."""
     return [step for step in plan.flow if "site" in step.about and "mechanism" not in step.about]
 
 
@@ -81,22 +81,22 @@ def jumps(plan: JumpPlan, results: Mapping[str, Result]) -> RenderableType:
         for step in steps:
             if result := results.get(step.key):
                 table.add_row(metal, host, str(step.about["site"]), *_numbers(result))
-                said = [*_other(step.about), *_notes(result)]
-                notes += [f"{metal} in {host}, {step.about['site']}: {sentence}." for sentence in said]
+                sentences = [*_other(step.about), *_notes(result)]
+                notes += [f"{metal} in {host}, {step.about['site']}: {sentence}." for sentence in sentences]
     sized = [SIZE] if any("size_error_eV" in result.scalars for result in results.values()) else []
     return Group(table, Text("\n".join([*notes, *sized, SOFTENING])))
 
 
 def ways(plan: JumpPlan, results: Mapping[str, Result]) -> RenderableType:
-    """Table of the hosts: in how many directions the jumps lead through, what limits them, and the diffusivity."""
+    """Table of the hosts: in how many dimensions the jumps percolate, what limits them, and the diffusivity."""
     found = {key: results[step.key] for key, step in plan.networks.items() if step.key in results}
     kelvins = next((_temperatures(result) for result in found.values() if _temperatures(result)), [])
     table = Table(
-        title="in how many directions there is a way through, and what limits it (D in cm²/s)",
+        title="percolation: in how many dimensions, and what limits it (D in cm²/s)",
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )
-    for column in ("metal", "host", "by", "ways", "limiting eV"):
+    for column in ("metal", "host", "by", "dimensions", "limiting eV"):
         table.add_column(column, no_wrap=True)
     table.add_column("limiting jump")
     for kelvin in kelvins:
@@ -119,9 +119,9 @@ def ways(plan: JumpPlan, results: Mapping[str, Result]) -> RenderableType:
             *numbers,
             "" if energy is None else f"{energy:.3f}",
         )
-        said = [result.message] if result.message != "converged" else []
-        said += [*_by_direction(scalars, kelvins), *_doubtful(plan.jumps[metal, host, mechanism], results)]
-        notes += [f"{metal} in {host} by {mechanism}: {sentence}." for sentence in said]
+        sentences = [result.message] if result.message != "converged" else []
+        sentences += [*_by_direction(scalars, kelvins), *_doubtful(plan.jumps[metal, host, mechanism], results)]
+        notes += [f"{metal} in {host} by {mechanism}: {sentence}." for sentence in sentences]
     meanings = sorted({result.scalars["diffusivity_of"] for result in found.values() if "diffusivity_of" in result.scalars})
     about_D = [f"D is the diffusivity of {meaning}." for meaning in meanings]
     if any(key not in plan.networks for key in plan.jumps):
@@ -178,10 +178,10 @@ def _notes(result: Result) -> list[str]:
     """What a reader must know of a jump that its cells do not say."""
     if result.status is Status.FAILED or "doubts" not in result.scalars:
         return [result.message]
-    said = result.scalars["doubts"].split("; ") if result.scalars["doubts"] else []
+    sentences = result.scalars["doubts"].split("; ") if result.scalars["doubts"] else []
     if result.scalars["n_parts"] > 1 or result.scalars["collision"]:
-        said += result.message.split("; ")
-    return ["; ".join(dict.fromkeys(said))] if said else []
+        sentences += result.message.split("; ")
+    return ["; ".join(dict.fromkeys(sentences))] if sentences else []
 
 
 def _scientific(value: float | None) -> str:

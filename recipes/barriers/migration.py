@@ -118,7 +118,7 @@ def _of_voids(parameters: Migration, metal: str, name: str, crystal: Atoms, know
     tried = {label: results[step.key] for label, step in trials.items() if step.key in results}
     if len(tried) < len(trials) or not all(result.status.final for result in tried.values()):
         return JumpPlan(Flow([*trials.values()]), {}, {}, [], complete=False)
-    voids, said = voids_that_hold(crystal, metal, tried)
+    voids, notes = voids_that_hold(crystal, metal, tried)
     found = _hops(crystal, metal, "interstitial", parameters.max_length_A, voids)
     supercells = _supercells(parameters, crystal, found[-1].length_A)
     steps = [*trials.values()]
@@ -135,20 +135,20 @@ def _of_voids(parameters: Migration, metal: str, name: str, crystal: Atoms, know
         cells = [Cell(supercell, _in_voids(name, crystal, supercell, pairs)) for supercell in supercells]
         jumps[key] = verdicts(parameters, cells, bulk)
         steps += jumps[key]
-    return JumpPlan(Flow(steps), jumps, networks, [f"{metal} in {name}: {sentence}" for sentence in [*said, *alone_only]])
+    return JumpPlan(Flow(steps), jumps, networks, [f"{metal} in {name}: {sentence}" for sentence in [*notes, *alone_only]])
 
 
 def _pairs(
     crystal: Atoms, found: Sequence[Hop], voids: Sequence[DefectSite]
 ) -> tuple[list[tuple[Hop, Position]], list[str]]:
     """Give each jump a place for another atom beside it; and say of which there is none."""
-    pairs, said = [], []
+    pairs, notes = [], []
     for hop in found:
         try:
             pairs.append((hop, second_void(crystal, hop, voids)))
         except ValueError as error:
-            said.append(str(error))
-    return pairs, said
+            notes.append(str(error))
+    return pairs, notes
 
 
 def _bulk(crystal: Atoms, metal: str, name: str, potential: str) -> Step:

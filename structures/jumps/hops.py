@@ -144,7 +144,7 @@ def end_points(crystal: Atoms, hop: Hop, *, min_image_A: float = 10.0) -> tuple[
     Returns
     -------
     tuple of Atoms
-        ``info["philic"]`` of each tells the hop, the moving atoms, the formal charge of the defect and the
+        ``info["philic"]`` of each holds the hop, the moving atoms, the formal charge of the defect and the
         closest approach of a moving atom to any other on the straight line (0 for an exchange: lead the
         atoms around each other).
 
@@ -166,7 +166,7 @@ def ends_in(supercell: Atoms, hop: Hop) -> tuple[Atoms, Atoms]:
     """
     Build the start and the end of a hop as `end_points` does, in a given supercell.
 
-    ``info["philic"]`` of each tells all but the hop's label, multiplicity and symmetry.
+    ``info["philic"]`` of each holds all but the hop's label, multiplicity and symmetry.
     """
     start: Atoms = supercell.copy()
     movers = []

@@ -50,7 +50,7 @@ def matched(start: Atoms, end: Atoms) -> tuple[Atoms, NDArray[np.intp]]:
     Order and unwrap the end of a path so that a straight line leads each atom of the start to its own.
 
     Atoms of one element are assigned so that the squares of their moves by minimum image add up to the least. The order
-    they come in is kept where it fits: an exchange or a knock-off is told by its order alone. A drift of the whole
+    they come in is kept where it fits: only its order identifies an exchange or a knock-off. A drift of the whole
     is taken out where no atom is fixed.
 
     Parameters
@@ -117,11 +117,11 @@ def closest_approach(start: Atoms, path_A: Floats) -> Approach:
 
 
 def straight(start: Atoms, end: Atoms, n_images: int) -> Floats:
-    """Place images on straight lines between matched end points, (n_images, n_atoms, 3), collisions led around."""
+    """Place images on straight lines between matched end points, (n_images, n_atoms, 3), collisions avoided."""
     parts = np.linspace(0, 1, n_images)
     path_A = _along(np.array([start.positions, end.positions]), parts)
     tried = path_A
-    for _ in range(4):  # one atom led around may run into the next
+    for _ in range(4):  # an atom that gives way may run into the next
         approach = closest_approach(start, tried)
         if not approach.collides:
             break

@@ -18,8 +18,8 @@ ENERGIES = (
     "climb_reverse_eV",
 )
 """The scalars of a band that depend on the cell's size."""
-LARGEST_eV_A3 = 80.0
-"""The largest error of a barrier times the cell's volume, among vacancies in halides and oxides of Li, Na and K with CHGNet:
+LARGEST_eV_A3 = 120.0
+"""The largest error of a barrier times the volume of its cell, among vacancies in halides of Li, Na and K with CHGNet (KF):
 `docs/migration-barriers.md`."""
 
 
@@ -60,15 +60,15 @@ def extrapolated(small: Result, large: Result) -> tuple[dict[str, float], NDArra
 
 
 def size_error_eV(band: Result, limit: Mapping[str, float] | None) -> float:
-    """Bound the error that the size of the cell leaves in a barrier.
+    """Estimate the error that the size of the cell leaves in a barrier.
 
     Parameters
     ----------
     band
         In the larger cell, or in the only one.
     limit
-        Its energies extrapolated to an infinite cell: the error is at most the last step of that, from the larger cell on.
-        None for a barrier in one cell: the error is at most `LARGEST_eV_A3` over the cell's volume.
+        Its energies extrapolated to an infinite cell: the error is about as large as the step from the larger cell to that.
+        None for a barrier in one cell: the error is up to `LARGEST_eV_A3` over the cell's volume.
     """
     if limit is None:
         return LARGEST_eV_A3 / float(band.structures["final"].get_volume())

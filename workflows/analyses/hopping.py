@@ -16,7 +16,7 @@ from .cell_size import strain_of
 from .rates import arrhenius_law, rate_per_s
 
 CLOSURE_EV = 0.01
-"""Reaction energies that disagree by more than this are told."""
+"""Reaction energies that disagree by more than this are reported."""
 RARE_kT = 3.0
 """Over a barrier of less than this many times kT a walker does not rest between jumps, as their rates suppose."""
 
@@ -229,17 +229,18 @@ def hopping(
         "hops_left_out": len(missing),
         "diffusivity_of": _MEANING[net.walker],
     }
-    told = [f"{label} is left out: {why}" for label, why in missing.items()]
+    notes = [f"{label} is left out: {why}" for label, why in missing.items()]
     resting = [whole.labels[hop] for hop, band in good.items() if _n_parts(band) > 1]
-    told += [f"{label} has a minimum on its way, which is a place too" for label in resting]
-    told += of_frequencies + _doubts(closure_eV, limits, temperatures_K)
+    notes += [f"{label} has an intermediate minimum, which is a site of the walk too" for label in resting]
+    notes += of_frequencies + _doubts(closure_eV, limits, temperatures_K)
     if not limits:
-        return Outcome(Status.FAILED, "; ".join(["the hops lead nowhere: no place reaches its own image", *told]), scalars)
+        nowhere = "the jumps do not percolate: no site reaches its own image"
+        return Outcome(Status.FAILED, "; ".join([nowhere, *notes]), scalars)
     free = [_free(barriers, own_THz, attempt_frequency_THz, kelvin) for kelvin in temperatures_K]
     conditions = zip(free, temperatures_K, strict=True)
     tensors = np.array([diffusivity_cm2_per_s(net, walls, attempt_frequency_THz, kelvin) for walls, kelvin in conditions])
-    told += _add_diffusivities(scalars, net, tensors, temperatures_K)
-    return Outcome(Status.CONVERGED, "; ".join(["converged", *told]), scalars, arrays={"diffusivity_cm2_per_s": tensors})
+    notes += _add_diffusivities(scalars, net, tensors, temperatures_K)
+    return Outcome(Status.CONVERGED, "; ".join(["converged", *notes]), scalars, arrays={"diffusivity_cm2_per_s": tensors})
 
 
 def _add_diffusivities(
@@ -259,14 +260,14 @@ def _add_diffusivities(
 
 def _doubts(closure_eV: float, limits: Mapping[int, Limit], temperatures_K: Sequence[float]) -> list[str]:
     """Say what speaks against the diffusivities."""
-    said = []
+    notes = []
     if closure_eV > CLOSURE_EV:
-        said.append(f"reaction energies disagree by {1000 * closure_eV:.0f} meV: converge the bands further")
+        notes.append(f"reaction energies disagree by {1000 * closure_eV:.0f} meV: converge the bands further")
     hot_K = [kelvin for kelvin in temperatures_K if limits and limits[1].barrier_eV < RARE_kT * kB * kelvin]
     if hot_K:
         why = f"the lowest barrier is under {RARE_kT:g} kT: jumps are not rare there and D is an upper bound"
-        said.append(f"from {min(hot_K):g} K on {why}")
-    return said
+        notes.append(f"from {min(hot_K):g} K on {why}")
+    return notes
 
 
 def _bands(parents: Mapping[str, Result], network: Network) -> tuple[dict[int, Result], dict[str, str]]:
@@ -309,8 +310,8 @@ def _frequencies(bands: Mapping[int, Result], common_THz: float) -> tuple[Freque
     every = [*own.values()]
     mean_THz = float(np.exp(np.mean(np.log(every))))
     if lacking := len(bands) - len(own):
-        said = f"{lacking} of {len(bands)} jumps lack an attempt frequency: all take the others' mean, {mean_THz:.1f} THz"
-        return {}, mean_THz, [said]
+        notes = f"{lacking} of {len(bands)} jumps lack an attempt frequency: all take the others' mean, {mean_THz:.1f} THz"
+        return {}, mean_THz, [notes]
     return own, mean_THz, [f"each jump has its own attempt frequency, {np.min(every):.1f} to {np.max(every):.1f} THz"]
 
 

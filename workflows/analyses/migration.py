@@ -18,7 +18,7 @@ from .adsorption import check_one_potential
 from .cell_size import ENERGIES, extrapolated, size_error_eV, strain_of
 
 REARRANGED_A = 1.0
-"""An end point in which an atom went farther than this as it relaxed is another end point."""
+"""An end point in which an atom moves farther than this in the relaxation is another end point."""
 AGREE_eV = 0.1
 """Two potentials agree on a barrier when they are nearer than this."""
 NEAR_IMAGE_A = 8.0
@@ -49,7 +49,7 @@ def migration(parents: Mapping[str, Result], *, step_A: Sequence[float]) -> Outc
         The energies of the band (`philic.workflows.analyses.cell_size.ENERGIES`), extrapolated to an infinite cell where
         there is a larger one; the rest is that of the larger cell: what the band says (`TAKEN`) and its arrays.
         ``size_error_eV``, of a crystal: see `philic.workflows.analyses.cell_size.size_error_eV`. ``length_A`` of the jump in
-        the relaxed crystal; ``start_moved_A`` and ``end_moved_A`` (how far any atom of an end point went as it relaxed),
+        the relaxed crystal; ``start_moved_A`` and ``end_moved_A`` (how far any atom of an end point moved as it relaxed),
         ``image_distance_A`` (how far the defect is from its own image), ``potential``, and of a second potential
         ``check_forward_eV`` and ``spread_eV``, in the same cell, from the vibrations ``n_imaginary`` at the saddle,
         ``attempt_frequency_THz`` and ``attempt_frequency_reverse_THz``;
@@ -139,10 +139,10 @@ def _checked(band: Result, check: Result | None) -> dict[str, Any]:
 
 def _doubts(band: Result, scalars: Mapping[str, Any]) -> list[str]:
     """Say what speaks against a barrier."""
-    said = {
+    doubts = {
         band.message: band.status is not Status.CONVERGED,
         **{
-            f"the {role} rearranged: an atom went {scalars[f'{role}_moved_A']:.1f} Å as it relaxed": (
+            f"the {role} rearranged: an atom moved {scalars[f'{role}_moved_A']:.1f} Å in the relaxation": (
                 scalars[f"{role}_moved_A"] > REARRANGED_A
             )
             for role in ("start", "end")
@@ -153,7 +153,7 @@ def _doubts(band: Result, scalars: Mapping[str, Any]) -> list[str]:
         f"forward minus reverse misses the end points' difference by {1e3 * scalars['closure_eV']:.0f} meV": (
             abs(scalars["closure_eV"]) > CLOSED_eV
         ),
-        f"the path dips below its start, and from there {scalars['climb_forward_eV']:.3f} eV have to be climbed": (
+        f"the path dips below its start; the climb from there is {scalars['climb_forward_eV']:.3f} eV": (
             scalars["climb_forward_eV"] > scalars["barrier_forward_eV"] + CLOSED_eV
         ),
         "no saddle between: the highest point is an end": not scalars["climbing"],
@@ -161,7 +161,7 @@ def _doubts(band: Result, scalars: Mapping[str, Any]) -> list[str]:
             scalars.get("size_error_eV", 0.0) > SIZE_eV
         ),
     }
-    return [sentence for sentence, so in said.items() if so]
+    return [sentence for sentence, so in doubts.items() if so]
 
 
 def _doubts_of_check(parents: Mapping[str, Result], scalars: Mapping[str, Any]) -> list[str]:
@@ -176,7 +176,7 @@ def _doubts_of_check(parents: Mapping[str, Result], scalars: Mapping[str, Any]) 
     for role in ("start", "end"):
         moved_A = _moved_A(parents[f"check_{role}_site"])
         if moved_A > REARRANGED_A:
-            doubts.append(f"with {theirs} the {role} rearranged: an atom went {moved_A:.1f} Å as it relaxed")
+            doubts.append(f"with {theirs} the {role} rearranged: an atom moved {moved_A:.1f} Å in the relaxation")
     if scalars["spread_eV"] > AGREE_eV:
-        doubts.append(f"{theirs} says {scalars['check_forward_eV']:.3f} eV, {scalars['spread_eV']:.2f} eV away")
+        doubts.append(f"{theirs} gives {scalars['check_forward_eV']:.3f} eV, a difference of {scalars['spread_eV']:.2f} eV")
     return doubts

@@ -67,11 +67,11 @@ def neb(
 def band(start: End, end: End, course: Course) -> Asking:
     """Lead a band between two relaxed end points, as a calculation for `philic.workflows.steps.together`.
 
-    Atoms are matched, collisions on the straight line led around, and the first path interpolated by distances (IDPP).
+    Atoms are matched, collisions on the straight line avoided, and the first path interpolated by distances (IDPP).
     Once every image's projected force is below `philic.workflows.neb.path.NEAR_eV_PER_A`, the highest image climbs. Once it
     has settled, the atom that goes farthest is pushed aside there and all relax across the way: where they do not come
     back, the band lies on a ridge, for its symmetry, and is bowed off it. A jump that a symmetry operation turns into its
-    reverse is computed up to its middle. A band with a minimum on its way is split there, and each part gets its own.
+    reverse is computed up to its middle. A band with an intermediate minimum is split there, and each part gets its own.
 
     Parameters
     ----------
@@ -180,27 +180,27 @@ def _outcome(parts: Sequence[Band], image_calls: int, start: End, end: End, line
 
 def _sentence(parts: Sequence[Band], scalars: Mapping[str, float], atoms: Atoms, line: Approach, fmax: float) -> str:
     """Say how it ended, and what a reader must know of the path."""
-    said = [f"converged in {scalars['image_calls']} image calls"]
+    sentences = [f"converged in {scalars['image_calls']} image calls"]
     for part in [part for part in parts if not part.converged][:1]:
         force, change_meV = part.residues_eV_per_A.max(), 1e3 * part.change_eV
-        said = [
+        sentences = [
             f"not converged: after {part.iterations - 1} moves the largest projected force is {force:.3f} eV/Å (asked was"
             f" {fmax:g}) and the last move changed the barrier by {change_meV:.1f} meV"
         ]
     if not scalars["climbing"]:
-        said.append("no saddle between: the highest point is an end")
+        sentences.append("no saddle between: the highest point is an end")
     if len(parts) > 1:
         barriers = ", ".join(f"{_barriers(part)[0]:.3f}" for part in parts)
-        said.append(f"the path has a minimum on its way and was split: barriers of its parts {barriers} eV")
+        sentences.append(f"the path has an intermediate minimum and was split: barriers of its parts {barriers} eV")
     if scalars["climb_forward_eV"] > scalars["barrier_forward_eV"] + CLOSED_eV:
-        said.append(f"the path dips below its start, and from there {scalars['climb_forward_eV']:.3f} eV have to be climbed")
+        sentences.append(f"the path dips below its start; the climb from there is {scalars['climb_forward_eV']:.3f} eV")
     if line.collides:
         pair = " and ".join(f"{i} ({atoms.symbols[i]})" for i in (line.mover, line.other))
-        said.append(f"the straight line brings atoms {pair} to {line.distance_A:.2f} Å and was led around")
+        sentences.append(f"on the straight line atoms {pair} come within {line.distance_A:.2f} Å; the path goes around")
     if abs(scalars["closure_eV"]) > CLOSED_eV:
         closure = 1e3 * scalars["closure_eV"]
-        said.append(f"forward minus reverse misses the end points' difference by {closure:.1f} meV: relax them tighter")
-    return "; ".join(said)
+        sentences.append(f"forward minus reverse misses the end points' difference by {closure:.1f} meV: relax them tighter")
+    return "; ".join(sentences)
 
 
 def _climb(energies_eV: np.ndarray) -> float:

@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 PROBED_A = 0.1
 PUSHED_A = 0.3
 ASKEW = 0.2
-"""How far the atom is moved to tell its softest direction across the way, how far to let it go, and the part of the stiffer
+"""How far the atom is moved to find its softest direction across the way, how far to let it go, and the part of the stiffer
 direction in that."""
 TRIES, MOVES = 10, 40
 """Moves after which the energy must have fallen below the saddle's; and the most there are."""

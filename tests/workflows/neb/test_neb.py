@@ -155,11 +155,11 @@ def test_a_minimum_on_the_way_splits_the_band():
     found, short = jump("fcc", 0.01), jump("hcp", 0.01)
     assert found.status is Status.CONVERGED
     assert found.scalars["n_parts"] == 2
-    assert "has a minimum on its way and was split: barriers of its parts 0.0" in found.message
+    assert "has an intermediate minimum and was split: barriers of its parts 0.0" in found.message
     forward, reverse = (short.scalars[f"barrier_{way}_eV"] for way in ("forward", "reverse"))
     np.testing.assert_allclose(found.arrays["part_barriers_eV"], [[forward, reverse], [reverse, forward]], atol=2e-3)
     assert found.scalars["barrier_forward_eV"] == pytest.approx(forward, abs=2e-3)
-    repeated = found.scalars["image_calls"] - found.force_calls  # a relaxation begins with the image that the band ended with
+    repeated = found.scalars["image_calls"] - found.force_calls  # the relaxation's first
     assert 0 <= repeated <= 2
     assert found.message.startswith(f"converged in {found.scalars['image_calls']} image calls; ")
 
