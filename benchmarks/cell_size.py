@@ -1,6 +1,6 @@
 """How much of a migration barrier is the size of the periodic cell: ``python benchmarks/cell_size.py [METAL:HOST ...]``.
 
-Prints the barrier of a vacancy in cells that repeat the conventional one 2, 3 (with ``--largest 4`` also 4) times along every
+Prints the barrier of a vacancy in cells that repeat the conventional one 2, 3 (``--largest 4``: and 4) times along every
 direction, and what two of them give for an infinite cell. Everything is kept in ``cell_size.db``.
 """
 

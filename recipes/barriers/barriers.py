@@ -12,7 +12,7 @@ from rich.text import Text
 
 from ...workflows.engine.flow import Step
 from ...workflows.stores.result import Result, Status
-from .jumps import Jumping, JumpPlan
+from .jumps import Jumping, Plan
 
 SOFTENING = (
     "Universal machine-learned potentials are too soft away from equilibrium, so barriers tend to come out low "
@@ -25,7 +25,7 @@ APART = 2.0
 """Where D along the fastest direction is more than so many times that along the slowest, both are reported."""
 
 
-def headline(parameters: Jumping, plan: JumpPlan) -> str:
+def headline(parameters: Jumping, plan: Plan) -> str:
     """Say in a few words what is asked: ``Li, K in 2 hosts, 5 jumps``."""
     if not plan.complete:
         words = f"{', '.join(parameters.metal)} with {len(parameters.hosts)} hosts, {len(_tried(plan))} sites to try"
@@ -35,7 +35,7 @@ def headline(parameters: Jumping, plan: JumpPlan) -> str:
     return f"{', '.join(parameters.metal)} in {hosts} hosts, {jumps} distinct jumps"
 
 
-def overview(_: Jumping, plan: JumpPlan) -> RenderableType:
+def overview(_: Jumping, plan: Plan) -> RenderableType:
     """Table of the hosts with their jumps."""
     if not plan.complete:
         return _sites(plan)
@@ -46,7 +46,7 @@ def overview(_: Jumping, plan: JumpPlan) -> RenderableType:
     return table
 
 
-def _sites(plan: JumpPlan) -> RenderableType:
+def _sites(plan: Plan) -> RenderableType:
     """Table of the sites that are tried."""
     tried: dict[tuple[str, str], list[str]] = {}
     for step in _tried(plan):
@@ -57,18 +57,18 @@ def _sites(plan: JumpPlan) -> RenderableType:
     return table
 
 
-def _tried(plan: JumpPlan) -> list[Step]:
+def _tried(plan: Plan) -> list[Step]:
     """The steps that decide which sites hold the metal."""
     return [step for step in plan.flow if "site" in step.about and "mechanism" not in step.about]
 
 
-def tables(plan: JumpPlan, results: Mapping[str, Result]) -> Iterator[RenderableType]:
+def tables(plan: Plan, results: Mapping[str, Result]) -> Iterator[RenderableType]:
     """Every jump with its barriers; then what limits the way through each host."""
     yield jumps(plan, results)
     yield ways(plan, results)
 
 
-def jumps(plan: JumpPlan, results: Mapping[str, Result]) -> RenderableType:
+def jumps(plan: Plan, results: Mapping[str, Result]) -> RenderableType:
     """Table of the jumps of every host: forward and reverse barrier, and what they can be trusted for."""
     table = Table(title="barriers of every distinct jump (eV)", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for column in ("metal", "host", "jump"):
@@ -87,7 +87,7 @@ def jumps(plan: JumpPlan, results: Mapping[str, Result]) -> RenderableType:
     return Group(table, Text("\n".join([*notes, *sized, SOFTENING])))
 
 
-def ways(plan: JumpPlan, results: Mapping[str, Result]) -> RenderableType:
+def ways(plan: Plan, results: Mapping[str, Result]) -> RenderableType:
     """Table of the hosts: in how many dimensions the jumps percolate, what limits them, and the diffusivity."""
     found = {key: results[step.key] for key, step in plan.networks.items() if step.key in results}
     kelvins = next((_temperatures(result) for result in found.values() if _temperatures(result)), [])

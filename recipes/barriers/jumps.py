@@ -74,7 +74,7 @@ class Jumping(Parameters):
 
 
 @dataclass(frozen=True)
-class JumpPlan:
+class Plan:
     """The steps of a recipe of migration barriers.
 
     Attributes
@@ -98,7 +98,7 @@ class JumpPlan:
     complete: bool = True
 
 
-def merged(plans: Sequence[JumpPlan]) -> JumpPlan:
+def merged(plans: Sequence[Plan]) -> Plan:
     """Make one plan of several.
 
     Raises
@@ -106,7 +106,7 @@ def merged(plans: Sequence[JumpPlan]) -> JumpPlan:
     ValueError
         If nothing is left to compute.
     """
-    whole = JumpPlan(
+    whole = Plan(
         Flow([step for one in plans for step in one.flow]),
         {key: steps for one in plans for key, steps in one.jumps.items()},
         {key: step for one in plans for key, step in one.networks.items()},

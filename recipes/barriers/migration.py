@@ -21,7 +21,7 @@ from ...structures.symmetry.orbits import Position, as_position
 from ...workflows.engine.flow import Derived, Flow, Step
 from ..parts.hosts import host_atoms
 from ..parts.kinds import Known, OneOrMore, no_results, number_as_list
-from .jumps import Cell, Jumping, JumpPlan, Planned, judged, merged, verdicts
+from .jumps import Cell, Jumping, Plan, Planned, judged, merged, verdicts
 from .voids import filled, void_trials, voids_that_hold
 
 MECHANISMS = get_args(Mechanism)
@@ -62,7 +62,7 @@ class Migration(Jumping):
         return self
 
 
-def plan(parameters: Migration, known: Known = no_results) -> JumpPlan:
+def plan(parameters: Migration, known: Known = no_results) -> Plan:
     """Make the steps of the recipe; computes nothing.
 
     Which voids hold an interstitial is computed first; its jumps are those between them. What cannot be had of one host
@@ -78,11 +78,11 @@ def plan(parameters: Migration, known: Known = no_results) -> JumpPlan:
         try:
             plans.append(_of_crystal(parameters, metal, name, mechanism, known))
         except ValueError as error:
-            plans.append(JumpPlan(Flow([]), {}, {}, [f"{metal} in {name} by {mechanism} is left out: {error}"]))
+            plans.append(Plan(Flow([]), {}, {}, [f"{metal} in {name} by {mechanism} is left out: {error}"]))
     return merged(plans)
 
 
-def _of_crystal(parameters: Migration, metal: str, name: str, mechanism: str, known: Known) -> JumpPlan:
+def _of_crystal(parameters: Migration, metal: str, name: str, mechanism: str, known: Known) -> Plan:
     crystal = host_atoms(name, metal)
     for potential in parameters.potentials:
         card(potential).check_elements({*crystal.symbols, metal})
@@ -94,7 +94,7 @@ def _of_crystal(parameters: Migration, metal: str, name: str, mechanism: str, kn
     bulk = _bulk(crystal, metal, name, parameters.potential)
     steps, network = judged(parameters, cells, jump_network(crystal, found), bulk)
     key = metal, name, mechanism
-    return JumpPlan(Flow([network]), {key: steps}, {key: network}, [])
+    return Plan(Flow([network]), {key: steps}, {key: network}, [])
 
 
 def _supercells(parameters: Migration, crystal: Atoms, length_A: float) -> list[Atoms]:
@@ -110,14 +110,14 @@ def _supercells(parameters: Migration, crystal: Atoms, length_A: float) -> list[
     return [first, *([repeated(crystal, matrix // parts * (parts + 1))] if larger else [])]
 
 
-def _of_voids(parameters: Migration, metal: str, name: str, crystal: Atoms, known: Known) -> JumpPlan:
+def _of_voids(parameters: Migration, metal: str, name: str, crystal: Atoms, known: Known) -> Plan:
     """Try the voids; then plan the jumps of a lone interstitial, of one beside another, or both."""
     bulk = _bulk(crystal, metal, name, parameters.potential)
     trials = void_trials(bulk, metal, parameters.relaxation, supercell_for(crystal, parameters.min_image_A))
     results = known([step.key for step in trials.values()])
     tried = {label: results[step.key] for label, step in trials.items() if step.key in results}
     if len(tried) < len(trials) or not all(result.status.final for result in tried.values()):
-        return JumpPlan(Flow([*trials.values()]), {}, {}, [], complete=False)
+        return Plan(Flow([*trials.values()]), {}, {}, [], complete=False)
     voids, notes = voids_that_hold(crystal, metal, tried)
     found = _hops(crystal, metal, "interstitial", parameters.max_length_A, voids)
     supercells = _supercells(parameters, crystal, found[-1].length_A)
@@ -135,7 +135,7 @@ def _of_voids(parameters: Migration, metal: str, name: str, crystal: Atoms, know
         cells = [Cell(supercell, _in_voids(name, crystal, supercell, pairs)) for supercell in supercells]
         jumps[key] = verdicts(parameters, cells, bulk)
         steps += jumps[key]
-    return JumpPlan(Flow(steps), jumps, networks, [f"{metal} in {name}: {sentence}" for sentence in [*notes, *alone_only]])
+    return Plan(Flow(steps), jumps, networks, [f"{metal} in {name}: {sentence}" for sentence in [*notes, *alone_only]])
 
 
 def _pairs(
@@ -197,7 +197,7 @@ def _between(crystal: Atoms, found: list[Hop], voids: Sequence[DefectSite] | Non
 
 
 def _of_lattice(name: str, crystal: Atoms, supercell: Atoms, found: Sequence[Hop]) -> Callable[[str], list[Planned]]:
-    """JumpPlan the jumps of atoms of the crystal, or of one more that pushes them."""
+    """Plan the jumps of atoms of the crystal, or of one more that pushes them."""
     built = [ends_in(supercell, hop) for hop in found]
 
     def planned(hop: Hop, ends: tuple[Atoms, Atoms], potential: str) -> Planned:
@@ -217,7 +217,7 @@ def _of_lattice(name: str, crystal: Atoms, supercell: Atoms, found: Sequence[Hop
 def _in_voids(
     name: str, crystal: Atoms, supercell: Atoms, found: Sequence[tuple[Hop, Position | None]]
 ) -> Callable[[str], list[Planned]]:
-    """JumpPlan an interstitial's jumps, each beside another metal atom where a place for that is given."""
+    """Plan an interstitial's jumps, each beside another metal atom where a place for that is given."""
 
     def planned(hop: Hop, beside_A: Position | None, potential: str) -> Planned:
         bulk = _bulk(crystal, hop.metal, name, potential)

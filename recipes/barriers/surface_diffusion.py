@@ -22,7 +22,7 @@ from ...workflows.engine.flow import Derived, Flow, Step
 from ...workflows.stores.result import Result, Status
 from ..parts.kinds import Known, OneOrMore, no_results
 from ..parts.substrates import KINDS, Substrates
-from .jumps import Cell, Jumping, JumpPlan, Planned, judged, merged
+from .jumps import Cell, Jumping, Plan, Planned, judged, merged
 
 
 class SurfaceDiffusion(Jumping, Substrates):
@@ -37,7 +37,7 @@ class SurfaceDiffusion(Jumping, Substrates):
     )
 
 
-def plan(parameters: SurfaceDiffusion, known: Known = no_results) -> JumpPlan:
+def plan(parameters: SurfaceDiffusion, known: Known = no_results) -> Plan:
     """Make the steps of the recipe; computes nothing.
 
     Where an adatom rests is computed first; the jumps are those between these places. What cannot be had of one host is a
@@ -53,22 +53,22 @@ def plan(parameters: SurfaceDiffusion, known: Known = no_results) -> JumpPlan:
     )
 
 
-def _of_host(parameters: SurfaceDiffusion, metal: str, name: str, known: Known) -> Iterator[JumpPlan]:
-    """JumpPlan each face of a host by itself: no jump leads from one to the other."""
+def _of_host(parameters: SurfaceDiffusion, metal: str, name: str, known: Known) -> Iterator[Plan]:
+    """Plan each face of a host by itself: no jump leads from one to the other."""
     try:
         host = parameters.substrate(name, metal)
         for potential in parameters.potentials:
             card(potential).check_elements({*host.symbols, metal})
         sites = _sites(parameters, host)
     except ValueError as error:
-        yield JumpPlan(Flow([]), {}, {}, [f"{metal} on {name} is left out: {error}"])
+        yield Plan(Flow([]), {}, {}, [f"{metal} on {name} is left out: {error}"])
         return
     for face in sorted({site.face for site in sites}, reverse=True):
         yield _of_face(parameters, metal, name, host, [site for site in sites if site.face == face], known)
 
 
-def _of_face(parameters: SurfaceDiffusion, metal: str, name: str, host: Atoms, sites: list[Rest], known: Known) -> JumpPlan:
-    """JumpPlan the jumps on a face; where there are none, only say why."""
+def _of_face(parameters: SurfaceDiffusion, metal: str, name: str, host: Atoms, sites: list[Rest], known: Known) -> Plan:
+    """Plan the jumps on a face; where there are none, only say why."""
     below = " below" if sites[0].face < 0 else ""
     steps: list[Step] = []
     warnings: list[str] = []
@@ -77,7 +77,7 @@ def _of_face(parameters: SurfaceDiffusion, metal: str, name: str, host: Atoms, s
         steps += tried.steps
         warnings += [f"{metal} on {name}{below}{sentence}" for sentence in tried.warnings]
         if not tried.complete:
-            return JumpPlan(Flow(steps), {}, {}, warnings, complete=False)
+            return Plan(Flow(steps), {}, {}, warnings, complete=False)
         key = metal, name, f"adatom{below}"
         jumps, network = _jumps(parameters, key, host, tried.minima)
         if parameters.near_A != "all" and host.info.get("philic", {}).get("defect"):
@@ -85,8 +85,8 @@ def _of_face(parameters: SurfaceDiffusion, metal: str, name: str, host: Atoms, s
                 f"{metal} on {name}{below}: ways and D are those of jumps up to {parameters.near_A:g} Å from the defect"
             )
     except ValueError as error:
-        return JumpPlan(Flow(steps), {}, {}, [*warnings, f"{metal} on {name}{below} is left out: {error}"])
-    return JumpPlan(Flow([*steps, network]), {key: jumps}, {key: network}, warnings)
+        return Plan(Flow(steps), {}, {}, [*warnings, f"{metal} on {name}{below} is left out: {error}"])
+    return Plan(Flow([*steps, network]), {key: jumps}, {key: network}, warnings)
 
 
 class _Tried(NamedTuple):

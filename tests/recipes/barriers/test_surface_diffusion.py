@@ -142,7 +142,7 @@ def test_an_adatom_crosses_a_step_from_foot_to_foot():
 
 
 def planned(parameters, spot=None):
-    """JumpPlan from trials that all have one energy, and ended over one place or stayed where they were put."""
+    """Plan from trials that all have one energy, and ended over one place or stayed where they were put."""
     found = {}
     for step in (step for step in plan(parameters).flow if "site" in step.about):
         start = place_adatoms(step.structure.parent.structure, **step.structure.parameters)
