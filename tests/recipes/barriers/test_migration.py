@@ -94,6 +94,17 @@ def test_a_second_cell_has_the_shape_of_the_first(atoms, cells):
         matrix = np.array(band.parents["start"].structure.parameters["supercell"])
         assert (matrix == np.eye(3) * matrix[0, 0]).all()
     assert step.parents["crystal"].parameters["relax_cell"]
+    assert np.linalg.norm(step.parameters["step_A"]) == pytest.approx(step.about["length_A"], abs=1e-3)
+
+
+def test_a_cell_that_is_repeated_unevenly_keeps_its_shape_when_it_grows(tmp_path):
+    """Two cubes of LiF on each other, 2 by 2 by 1 times: the next cell of that shape is 4 by 4 by 2 of them."""
+    file = tmp_path / "double.cif"
+    write(file, bulk("LiF", "rocksalt", a=4.03, cubic=True) * (1, 1, 2))
+    ((step,),) = plan(asked(metal="Li", hosts=str(file), larger_cell_atoms=512)).jumps.values()
+    bands = [parent for role, parent in step.parents.items() if role.endswith("band")]
+    assert [band.n_atoms for band in bands] == [63, 511]
+    assert bands[1].parents["start"].structure.parameters["supercell"] == np.diag([4, 4, 2]).tolist()
 
 
 def test_forward_minus_reverse_is_the_difference_of_the_end_points(judged):

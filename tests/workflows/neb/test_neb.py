@@ -137,6 +137,20 @@ def test_back_and_forth_are_one_path():
     assert forth.scalars["closure_eV"] == pytest.approx(0, abs=1e-9)
 
 
+def test_an_end_point_whose_atoms_come_in_another_order_is_the_same():
+    """Its forces belong to the atoms that they are matched with."""
+    start, end = (end_of(outcome) for outcome in ends("hcp"))
+    order = np.arange(len(end.atoms))
+    order[-4:] = order[[-1, -4, -3, -2]]  # the adatom and the three atoms of the upper layer before it
+    forces = np.random.default_rng(0).normal(scale=0.05, size=end.forces_eV_per_A.shape)
+    shuffled = end.atoms[order]
+    pair = End(end.atoms, end.energy_eV, forces), End(shuffled, end.energy_eV, forces[order])
+    outcomes = dict(together([band(start, one, Course(EMT.card.cutoff_A, 0.05)) for one in pair], EMT))
+    slopes = [outcomes[index].arrays["tangent_forces_eV_per_A"] for index in (0, 1)]
+    assert abs(slopes[0][-1]) > 1e-3
+    np.testing.assert_allclose(slopes[1], slopes[0], atol=1e-6)
+
+
 def test_the_saddle_is_one():
     """The force vanishes there, and on the way the forces are the slopes of the energies."""
     found = jump("hcp", 0.01)
