@@ -14,7 +14,7 @@ from ...potentials import card
 from ...structures.crystals.supercells import repeated, supercell_for
 from ...structures.defects.defects import DefectSite, interstitial_sites
 from ...structures.defects.voids import fill_void, void_near
-from ...structures.jumps.hops import Hop, Mechanism, ends_in, hops
+from ...structures.jumps.hops import Hop, Mechanism, end_points, hops
 from ...structures.jumps.network import jump_network, percolation
 from ...structures.jumps.second_void import second_void
 from ...structures.symmetry.orbits import Position, as_position
@@ -198,7 +198,7 @@ def _between(crystal: Atoms, found: list[Hop], voids: Sequence[DefectSite] | Non
 
 def _of_lattice(name: str, crystal: Atoms, supercell: Atoms, found: Sequence[Hop]) -> Callable[[str], list[Planned]]:
     """Plan the jumps of atoms of the crystal, or of one more that pushes them."""
-    built = [ends_in(supercell, hop) for hop in found]
+    built = [end_points(supercell, hop) for hop in found]
 
     def planned(hop: Hop, ends: tuple[Atoms, Atoms], potential: str) -> Planned:
         bulk = _bulk(crystal, hop.metal, name, potential)

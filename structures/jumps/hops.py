@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..crystals.charges import formal_charge
 from ..crystals.metals import check_metal
-from ..crystals.supercells import atom_at, check_holds, crystal_name, supercell_for
+from ..crystals.supercells import atom_at, check_holds, crystal_name, shortest_vector_A
 from ..symmetry.orbits import Floats, Position, as_position
 from .jump_lattice import Lattice, Spot, chains, homed, lattice_of, moved, positions_A, spot_maps
 
@@ -124,22 +124,21 @@ def hops(crystal: Atoms, metal: str, max_length_A: float, *, mechanism: str = "v
     return _labelled(found)
 
 
-def end_points(crystal: Atoms, hop: Hop, *, min_image_A: float = 10.0) -> tuple[Atoms, Atoms]:
+def end_points(supercell: Atoms, hop: Hop) -> tuple[Atoms, Atoms]:
     """
     Build the start and the end of a hop in a supercell.
 
-    Atoms are matched one to one, in the order of `supercell_for`, a vacancy taken out, an interstitial last.
+    Atoms are matched one to one, in the order of the supercell, a vacancy taken out, an interstitial last.
     Start is wrapped into the cell; end is start plus the moves, so that a straight line between the two is
     right across the cell's edge too.
 
     Parameters
     ----------
-    crystal
-        The one the hop was found in.
+    supercell
+        Of the crystal the hop was found in, from `philic.structures.crystals.supercells`; atoms are more than twice
+        the hop's length from their images.
     hop
         One of `hops`.
-    min_image_A
-        Least distance between an atom and its image; more than twice the length of the hop.
 
     Returns
     -------
@@ -153,8 +152,7 @@ def end_points(crystal: Atoms, hop: Hop, *, min_image_A: float = 10.0) -> tuple[
     ValueError
         When images are too near for the hop, or it belongs to another crystal.
     """
-    supercell = supercell_for(crystal, min_image_A)
-    _check_room(supercell, hop, min_image_A)
+    _check_room(supercell, hop)
     start, end = ends_in(supercell, hop)
     kept = hop.operation is not None and _keeps(start, np.array(hop.operation.rotation))
     for atoms in (start, end):
@@ -164,7 +162,7 @@ def end_points(crystal: Atoms, hop: Hop, *, min_image_A: float = 10.0) -> tuple[
 
 def ends_in(supercell: Atoms, hop: Hop) -> tuple[Atoms, Atoms]:
     """
-    Build the start and the end of a hop as `end_points` does, in a given supercell.
+    Build the start and the end of a hop as `end_points` does, however near its images are.
 
     ``info["philic"]`` of each holds all but the hop's label, multiplicity and symmetry.
     """
@@ -200,12 +198,12 @@ def _checked(crystal: Atoms, metal: str, max_length_A: float, mechanism: str) ->
     return mechanism
 
 
-def _check_room(supercell: Atoms, hop: Hop, min_image_A: float) -> None:
-    apart = supercell.info["philic"]["image_distance_A"]
-    if apart <= 2 * hop.length_A + 1e-6:
+def _check_room(supercell: Atoms, hop: Hop) -> None:
+    apart_A = shortest_vector_A(supercell)
+    if apart_A <= 2 * hop.length_A + 1e-6:
         raise ValueError(
-            f"`min_image_A` is {min_image_A} and images are {apart:.2f} A apart but a hop of"
-            f" {hop.length_A:.2f} A needs more than {2 * hop.length_A:.2f} A: raise it"
+            f"`supercell` has images {apart_A:.2f} A apart but a hop of {hop.length_A:.2f} A needs more than"
+            f" {2 * hop.length_A:.2f} A: repeat the crystal more often"
         )
 
 
