@@ -347,25 +347,30 @@ def test_a_path_does_not_stay_on_a_ridge_for_its_symmetry(surface, barrier_eV):
     assert outcome.scalars["barrier_forward_eV"] == pytest.approx(barrier_eV, abs=1e-3)
 
 
-HILLS = 20 * np.polynomial.Polynomial.fromroots([-1, -0.6, 0, 0.4, 1]).integ()  # minima at -1, 0 and 1, saddles between
+def two_hills(saddle, other_saddle):
+    """Minima at -1, 0 and 1 along x, 1.5 Å from one to the next, and saddles between: the energy, and as a potential."""
+    hills = 20 * np.polynomial.Polynomial.fromroots([-1, saddle, 0, other_saddle, 1]).integ()
+
+    def predicted(atoms):
+        x, y, z = (atoms.positions[0] - 6.0) / [1.5, 1, 1]
+        slope = (hills.deriv()(x) / 1.5, 2 * y, 2 * z)
+        return Prediction(float(hills(x) + y**2 + z**2), -np.array([slope, np.zeros(3), np.zeros(3)]))
+
+    return hills, predicted
 
 
-def two_hills(atoms):
-    """Two unlike hills along x, 1.5 Å from minimum to minimum."""
-    x, y, z = (atoms.positions[0] - 6.0) / [1.5, 1, 1]
-    slope = (HILLS.deriv()(x) / 1.5, 2 * y, 2 * z)
-    return Prediction(float(HILLS(x) + y**2 + z**2), -np.array([slope, np.zeros(3), np.zeros(3)]))
-
-
-def test_each_part_of_a_split_band_has_its_own_barriers_there_and_back():
+@pytest.mark.parametrize("saddles", [(-0.6, 0.4), (-0.6, 0.6)])  # unlike hills, and one the mirror image of the other
+def test_each_part_of_a_split_band_has_its_own_barriers_there_and_back(saddles):
+    hills, predicted = two_hills(*saddles)
     ends = []
     for x in (-1, 1):
         atoms = Atoms("KFCl", [(6.0 + 1.5 * x, 6.0, 6.0), (6.0, 6.0, 1.0), (6.0, 6.0, 3.0)], cell=[12.0] * 3, pbc=True)
         atoms.set_constraint(FixAtoms([1, 2]))
-        ends.append(End(atoms, float(HILLS(x)), np.zeros((3, 3))))
-    outcome = followed(band(*ends, Course(6.0, fmax_eV_per_A=0.01)), two_hills)
-    first, saddle, middle, other_saddle, last = HILLS(np.array([-1, -0.6, 0, 0.4, 1]))
+        ends.append(End(atoms, float(hills(x)), np.zeros((3, 3))))
+    outcome = followed(band(*ends, Course(6.0, fmax_eV_per_A=0.01)), predicted)
+    first, saddle, middle, other_saddle, last = hills(np.array([-1, saddles[0], 0, saddles[1], 1]))
     parts = [[saddle - first, saddle - middle], [other_saddle - middle, other_saddle - last]]
+    assert abs(saddle - first - (saddle - middle)) > 0.05
     np.testing.assert_allclose(outcome.arrays["part_barriers_eV"], parts, atol=1e-3)
     highest = max(saddle, other_saddle)
     assert outcome.scalars["barrier_forward_eV"] == pytest.approx(highest - first, abs=1e-3)
