@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ..crystals.supercells import crystal_name
 from ..sites.sites import Floats
 from ..symmetry.orbits import SYMMETRY_TOLERANCE_A, symmetry
+from ..symmetry.species import kept, species
 from .interfaces import Miller, stacked, touching_gap_A
 
 _CLOSEST = 0.8  # across a boundary, no pair is nearer than this many times its shortest distance in the crystal
@@ -143,13 +144,15 @@ def _cubic(crystal: Atoms) -> _Cubic:
     dataset = symmetry(crystal)
     if dataset.number < 195:
         raise ValueError(f"`crystal` is {crystal_name(crystal)} with space group {dataset.international} but must be cubic")
-    cell = (crystal.cell.array, crystal.get_scaled_positions(), crystal.numbers)
+    kinds = species(crystal).tolist()
+    cell = (crystal.cell.array, crystal.get_scaled_positions(), kinds)
     with warnings.catch_warnings():  # spglib 2.7 and 2.8 announce their new error handling at every call
         warnings.simplefilter("ignore", DeprecationWarning)
         standard = spglib.standardize_cell(cell, to_primitive=True, symprec=SYMMETRY_TOLERANCE_A)
     assert standard is not None, "spglib found its space group"
-    rows, spots, numbers = standard
-    atoms = Atoms(numbers, scaled_positions=spots, cell=rows, pbc=True)
+    rows, spots, found = standard
+    like = [kinds.index(kind) for kind in found]
+    atoms = Atoms(crystal.numbers[like], scaled_positions=spots, cell=rows, pbc=True, **kept(crystal, like))
     return _Cubic(atoms, float(np.linalg.norm(dataset.std_lattice[0])))
 
 
@@ -231,7 +234,7 @@ def _grain(cubic: _Cubic, common: Floats, rotation: Floats, least_A: float) -> t
     along = a / np.linalg.norm(a)
     frame = np.array([along, np.cross(normal, along), normal])
     cell = slab.cell.array @ frame.T
-    turned = Atoms(slab.numbers, slab.positions @ frame.T, cell=cell, pbc=True)
+    turned = Atoms(slab.numbers, slab.positions @ frame.T, cell=cell, pbc=True, **kept(slab))
     turned.wrap(eps=1e-4)
     turned.set_cell([cell[0], cell[1], (0, 0, cell[2, 2])])
     turned.pbc = (True, True, False)

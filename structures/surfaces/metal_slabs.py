@@ -5,6 +5,7 @@ import math
 import numpy as np
 from ase import Atoms
 
+from ..symmetry.species import kept
 from .slabs import check_miller, shown_miller, slab
 
 
@@ -53,7 +54,7 @@ def slab_from_bulk(
     """
     _check_slab(bulk, miller, layers, vacuum_A, size)
     to_primitive = np.ones((3, 3), dtype=int) - 2 * np.eye(3, dtype=int)  # twice the primitive vectors
-    primitive = Atoms(bulk.symbols[:1], cell=to_primitive / 2 @ bulk.cell.array, pbc=True)
+    primitive = Atoms(bulk.symbols[:1], cell=to_primitive / 2 @ bulk.cell.array, pbc=True, **kept(bulk, [0]))
     h, k, l = (int(i) for i in to_primitive @ np.array(miller))  # noqa: E741
     cut = slab(primitive, (h, k, l), layers=layers, vacuum_A=vacuum_A, size=size)
     metal = str(bulk.symbols[0])

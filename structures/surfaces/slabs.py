@@ -9,6 +9,7 @@ from ase.data import covalent_radii
 from ase.neighborlist import natural_cutoffs, neighbor_list
 
 from ..symmetry.periodic import check_periodic
+from ..symmetry.species import kept
 from .stacks import Floats, Integers, Stack, stack_planes
 
 _OVERLAP = 0.5  # of the sum of covalent radii: H2, the shortest bond there is, has 1.19 times its sum
@@ -329,7 +330,9 @@ def _tasker(stack: Stack, cut: _Cut) -> int | None:
 
 def _build(stack: Stack, cut: _Cut, vacuum_A: float, size: tuple[int, int]) -> Atoms:
     index, positions, plane = _positions(stack, cut.first, cut.layers)
-    built = Atoms(stack.atoms.numbers[index], positions=positions, tags=cut.layers - plane, pbc=True)
+    built = Atoms(
+        stack.atoms.numbers[index], positions=positions, tags=cut.layers - plane, pbc=True, **kept(stack.atoms, index)
+    )
     cell = stack.atoms.cell.array.copy()
     cell[2] = 0, 0, np.ptp(positions[:, 2]) + vacuum_A
     built.set_cell(cell)

@@ -10,6 +10,7 @@ from ase.geometry import minkowski_reduce
 from ase.neighborlist import natural_cutoffs, neighbor_list
 from numpy.typing import NDArray
 
+from ..symmetry.species import kept
 from ..symmetry.symmetry import symmetry_of
 
 Floats = NDArray[np.float64]
@@ -89,16 +90,15 @@ def stack_planes(crystal: Atoms, miller: tuple[int, int, int]) -> Stack:
 
 
 def primitive_cell(crystal: Atoms) -> Atoms:
-    """Give the primitive cell, neither turned nor made ideal; its initial charges are the crystal's."""
+    """Give the primitive cell, neither turned nor made ideal; masses, moments and initial charges are the crystal's."""
     dataset = symmetry_of(crystal, _SYMMETRY_TOLERANCE_A)
     first = np.unique(dataset.mapping_to_primitive, return_index=True)[1]
-    charges = crystal.get_initial_charges()[first]
     return Atoms(
         crystal.numbers[first],
         positions=crystal.positions[first],
         cell=dataset.primitive_lattice,
         pbc=True,
-        charges=charges,
+        **kept(crystal, first),
     )
 
 

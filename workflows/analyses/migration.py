@@ -13,8 +13,8 @@ from ...structures.crystals.supercells import shortest_vector_A
 from ...structures.sites.adatoms import image_distance_A
 from ..neb.neb import CLOSED_eV
 from ..steps.vibrations import vineyard_THz
+from ..stores.one_potential import CHECK, check_one_potential
 from ..stores.result import Outcome, Result, Status
-from .adsorption import check_one_potential
 from .cell_size import ENERGIES, extrapolated, size_error_eV, strain_of
 
 REARRANGED_A = 1.0
@@ -59,7 +59,7 @@ def migration(parents: Mapping[str, Result], *, step_A: Sequence[float]) -> Outc
     band, other, unsized = _by_size(parents)
     if not band.status.usable:
         return Outcome(Status.FAILED, band.message)
-    check_one_potential({role: result for role, result in parents.items() if not role.startswith("check_")})
+    check_one_potential({role: result for role, result in parents.items() if not role.startswith(CHECK)})
     scalars: dict[str, Any] = {name: band.scalars[name] for name in (*ENERGIES, *TAKEN)}
     arrays = dict(band.arrays)
     limit, arrays["part_barriers_eV"] = extrapolated(other, band) if other else (None, band.arrays["part_barriers_eV"])

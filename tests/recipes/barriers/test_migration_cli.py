@@ -11,7 +11,7 @@ metal: K
 hosts: [KF, Si]
 min_image_A: 7.0
 larger_cell_atoms: 0
-fmax_eV_per_A: 0.3
+fmax_eV_per_A: 0.1
 endpoint_fmax_eV_per_A: 0.05
 """
 
