@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ...workflows.stores.result import Result
-from ..parts.hosts import check_new
 from ..parts.pictures import COLOURS, SIZE_IN, panels
+from ..parts.structure_files import check_new
 
 
 def draw_transport(results: Sequence[Result], path: Path) -> None:

@@ -12,9 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from ...workflows.stores.result import Result
-from ..parts.hosts import check_new
 from ..parts.kinds import words_and_numbers
 from ..parts.pictures import COLOURS, SIZE_IN, panels
+from ..parts.structure_files import check_new
 from .melt_quench import MeltQuench, Plan
 
 CAUTION = (

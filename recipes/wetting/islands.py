@@ -18,9 +18,9 @@ from ...workflows.analyses.wetting import ISLANDS, WETS
 from ...workflows.stores.result import Result
 from ..adsorption.ranking import worth
 from ..barriers.profiles import COLOURS
-from ..parts.hosts import check_new
 from ..parts.kinds import words_and_numbers
 from ..parts.pictures import panels
+from ..parts.structure_files import check_new
 from .metal_on_host import MetalOnHost, Plan
 
 RULE = (

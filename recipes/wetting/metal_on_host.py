@@ -10,6 +10,7 @@ from ase import Atoms
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from ...structures.sites.adatoms import place_adatoms
+from ...structures.sites.faces import free_faces
 from ...structures.sites.islands import place_island, scattered_anchors
 from ...workflows.engine.flow import Derived, Flow, Step
 from ..dynamics.md_steps import Equilibration, Length, Timestep, long_enough, md_parameters
@@ -126,6 +127,8 @@ def _start(parameters: MetalOnHost, host: Atoms, metal: str, start: str, seed: i
         place: dict[str, Any] = {"metal": metal, "n": parameters.atoms}
         return "place_island", place, place_island(host, **place)
     place = {"metal": metal, "anchors": scattered_anchors(host, metal, parameters.atoms, seed)}
+    if free_faces(host)[0] < 0:
+        place["face"] = -1
     return "place_adatoms", place, place_adatoms(host, **place)
 
 

@@ -3,8 +3,9 @@ import pytest
 from ase.build import bulk
 
 from philic.structures.carbons.carbon import graphene
+from philic.structures.sites.adatoms import place_adatoms
 from philic.structures.sites.islands import half_ball, place_island
-from philic.structures.sites.placing import monolayer
+from philic.structures.sites.sites import all_anchors, lateral_position
 from philic.workflows.analyses.wetting import wetting
 from philic.workflows.dynamics.trajectory import Frames, append, begin
 from philic.workflows.stores.result import Result, Status
@@ -26,8 +27,14 @@ def island():
 
 
 def layer():
-    atoms = monolayer(sheet(), "K")
-    return atoms[: 288 + N]
+    """Potassium over every third hexagon."""
+    host = sheet()
+    hollows = [anchors for kind, anchors in all_anchors(host) if kind == "hollow"]
+    spots = np.array([lateral_position(host, anchors) for anchors in hollows])
+    corners = np.rint((spots - spots[0]) @ np.linalg.inv(host.cell.array[:2, :2]) * 12).astype(int)
+    return place_adatoms(
+        host, "K", [hollow for hollow, corner in zip(hollows, corners, strict=True) if corner.sum() % 3 == 0][:N]
+    )
 
 
 def judged(folder, paths, n_metal=N, equilibration_ps=0.0, worth="fit", **others):
