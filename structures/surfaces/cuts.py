@@ -49,11 +49,12 @@ def cuts(stack: Stack, layers: int | None, thickness_A: float | None) -> list[Cu
         run = planes.upward(first, most, stack.repeat_A)
         least = layers or int(np.argmax(run.high_A - run.low_A >= (thickness_A or 0) - 1e-6)) + 1
         found += [_judged(stack, run, first, number, halved=False) for number in range(least, least + period)]
-        found += [
+        halved = [
             _judged(stack, run, first, number, halved=True)
             for number in range(max(least, 2), least + period + 1)
             if can_be_halved(stack, first, (first + number - 1) % period)
         ]
+        found += [cut for cut in halved if cut.polar_e_per_A2 == 0]
     return found
 
 
