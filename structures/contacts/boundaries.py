@@ -40,10 +40,10 @@ def grain_boundary(crystal: Atoms, sigma: int, axis: Miller, plane: Miller, *, m
     Join two grains of a cubic crystal, one turned about an axis by a coincidence angle.
 
     The cell is periodic and holds two boundaries. Each grain is whole repeats of the crystal's planes, cut where the
-    weakest bonds break: no atom is taken out, so composition is kept, and molecular units stay whole. The upper grain is shifted rigidly in the plane, and the boundaries
-    opened, by the least that keeps every pair of atoms 0.8 times as far apart as its shortest distance in
-    the crystal; relax from there, and from other shifts. Of the angles of one sigma, the smallest that makes
-    a symmetric tilt is taken, else the smallest.
+    weakest bonds break: no atom is taken out, so composition is kept, and molecular units stay whole. The upper
+    grain is shifted rigidly in the plane, and the boundaries opened, by the least that keeps every pair of atoms 0.8
+    times as far apart as its shortest distance in the crystal; relax from there, and from other shifts. Of the angles
+    of one sigma, the smallest that makes a symmetric tilt is taken, else the smallest.
 
     Parameters
     ----------
@@ -155,10 +155,11 @@ def _cubic(crystal: Atoms) -> _Cubic:
         whole, primitive = (
             spglib.standardize_cell(cell, to_primitive=small, symprec=SYMMETRY_TOLERANCE_A) for small in (False, True)
         )
-    assert whole is not None and primitive is not None, "spglib found its space group"
+    assert whole is not None, "spglib found its space group"
+    assert primitive is not None, "spglib found its space group"
     atoms = Atoms(whole[2], scaled_positions=whole[1], cell=whole[0], pbc=True)
     atoms.info = {"philic": dict(crystal.info.get("philic", {}))}
-    return _Cubic(atoms, primitive[0], float(np.linalg.norm(dataset.std_lattice[0])))
+    return _Cubic(atoms, np.array(primitive[0]), float(np.linalg.norm(dataset.std_lattice[0])))
 
 
 def _rotation(sigma: int, axis: Miller, plane: Miller) -> tuple[float, Floats]:
@@ -232,7 +233,7 @@ def _grain(cubic: _Cubic, common: Floats, plane: Sequence[int], least_A: float) 
     stack = stack_planes(cubic.atoms, (h, k, l))
     repeats = int(np.ceil(least_A / stack.repeat_A - 1e-6))
     grain = build(stack, weakest_cut(stack).first, repeats * len(stack.units), 0.0)
-    a, b, normal = common  # in the grain's own axes
+    a, _, normal = common  # in the grain's own axes
     steps = np.linalg.solve(stack.atoms.cell.array.T, (common[:2] * cubic.constant_A @ stack.frame).T).T
     grain.set_cell([*grain.cell.array[:2], (0, 0, repeats * stack.repeat_A)])
     wide = make_supercell(grain, np.vstack([steps, (0, 0, 1)]).round().astype(int), wrap=False)

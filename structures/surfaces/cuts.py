@@ -87,13 +87,13 @@ def best_cut(stack: Stack, found: list[Cut]) -> Cut:
 def weakest_cut(stack: Stack) -> Cut:
     """Give the one repeat of a stack whose faces break the weakest bonds; it may be charged or polar."""
     period = len(stack.units)
-    return best_cut(stack, [_whole(stack, first, period, 2 * stack.broken[first - 1]) for first in range(period)])
+    return best_cut(stack, [_whole(first, period, 2 * stack.broken[first - 1]) for first in range(period)])
 
 
 def in_order(stack: Stack, planes: list[int]) -> list[int]:
     """Put upper faces in an order that does not depend on the crystal's description, the weakest bonds first."""
     period = len(stack.units)
-    left = {plane: _whole(stack, (plane + 1) % period, period, stack.broken[plane]) for plane in planes}
+    left = {plane: _whole((plane + 1) % period, period, stack.broken[plane]) for plane in planes}
     ordered = []
     while left:
         best = best_cut(stack, list(left.values())).last(stack)
@@ -102,7 +102,7 @@ def in_order(stack: Stack, planes: list[int]) -> list[int]:
     return ordered
 
 
-def _whole(stack: Stack, first: int, layers: int, broken: float) -> Cut:
+def _whole(first: int, layers: int, broken: float) -> Cut:
     return Cut(first, layers, halved=False, stoichiometric=True, charge_e=0, polar_e_per_A2=0, broken=broken, symmetric=True)
 
 
