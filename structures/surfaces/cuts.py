@@ -15,6 +15,7 @@ POLAR_E_PER_A2 = 0.002
 _SAME_VALENCE = 1e-3
 _SAME_HEIGHT_A = 0.02
 _SAME_DIPOLE = 1e-4
+_SAME_SPREAD = 0.02  # A, times atomic number
 _NEUTRAL = 1e-6
 _SAME = 1e-8
 
@@ -64,7 +65,7 @@ def best_cut(stack: Stack, found: list[Cut]) -> Cut:
     broken, then two equal faces, then the thinnest.
 
     What is left is decided by what does not depend on how the crystal is described: the valence broken at the
-    upper face, cations outermost, and the heights of the planes from the top.
+    upper face, cations outermost, and the heights of planes and atoms from the top.
     """
     rules: list[tuple[Callable[[Cut], float], float]] = [
         (lambda cut: not cut.stoichiometric, 0),
@@ -80,7 +81,8 @@ def best_cut(stack: Stack, found: list[Cut]) -> Cut:
     for rule, tolerance in rules:
         found = _least(found, rule, tolerance)
     for depth in range(min(cut.layers for cut in found)):
-        found = _least(found, lambda cut, depth=depth: _depth_A(stack, cut, depth), _SAME_HEIGHT_A)  # type: ignore[misc]
+        for part, tolerance in enumerate((_SAME_HEIGHT_A, _SAME_SPREAD)):
+            found = _least(found, lambda cut, depth=depth, part=part: _shape(stack, cut, depth)[part], tolerance)  # type: ignore[misc]
     return _least(found, lambda cut: _broken_above(stack, cut), _SAME)[0]
 
 
@@ -188,9 +190,10 @@ def _broken_above(stack: Stack, cut: Cut) -> float:
     return _broken_over(stack, cut.last(stack), cut.halved)
 
 
-def _depth_A(stack: Stack, cut: Cut, depth: int) -> float:
-    """Give how far below the highest plane the plane of a number from the top lies."""
-    top = cut.first + cut.layers - 1
-    period = len(stack.units)
+def _shape(stack: Stack, cut: Cut, depth: int) -> tuple[float, float]:
+    """Give how far below the highest plane the plane of a number from the top lies, and how its atoms spread in height."""
+    top, period = cut.first + cut.layers - 1, len(stack.units)
     heights = [stack.levels[number % period] + number // period * stack.repeat_A for number in (top, top - depth)]
-    return float(heights[0] - heights[1])
+    plane = stack.planes[(top - depth) % period]
+    off = stack.atoms.positions[plane, 2] - stack.levels[(top - depth) % period]
+    return float(heights[0] - heights[1]), float(stack.atoms.numbers[plane] @ (off + off**2))
