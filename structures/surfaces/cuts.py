@@ -65,7 +65,7 @@ def best_cut(stack: Stack, found: list[Cut]) -> Cut:
     broken, then two equal faces, then the thinnest.
 
     What is left is decided by what does not depend on how the crystal is described: the valence broken at the
-    upper face, cations outermost, and the heights of planes and atoms from the top.
+    upper face, cations outermost, and the heights and elements of planes from the top.
     """
     rules: list[tuple[Callable[[Cut], float], float]] = [
         (lambda cut: not cut.stoichiometric, 0),
@@ -81,7 +81,7 @@ def best_cut(stack: Stack, found: list[Cut]) -> Cut:
     for rule, tolerance in rules:
         found = _least(found, rule, tolerance)
     for depth in range(min(cut.layers for cut in found)):
-        for part, tolerance in enumerate((_SAME_HEIGHT_A, _SAME_SPREAD)):
+        for part, tolerance in enumerate((_SAME_HEIGHT_A, _SAME_SPREAD, _NEUTRAL)):
             found = _least(found, lambda cut, depth=depth, part=part: _shape(stack, cut, depth)[part], tolerance)  # type: ignore[misc]
     return _least(found, lambda cut: _broken_above(stack, cut), _SAME)[0]
 
@@ -190,10 +190,11 @@ def _broken_above(stack: Stack, cut: Cut) -> float:
     return _broken_over(stack, cut.last(stack), cut.halved)
 
 
-def _shape(stack: Stack, cut: Cut, depth: int) -> tuple[float, float]:
-    """Give how far below the highest plane the plane of a number from the top lies, and how its atoms spread in height."""
+def _shape(stack: Stack, cut: Cut, depth: int) -> tuple[float, float, float]:
+    """Give how far below the highest plane another lies, how its atoms spread in height, and their mean atomic number."""
     top, period = cut.first + cut.layers - 1, len(stack.units)
     heights = [stack.levels[number % period] + number // period * stack.repeat_A for number in (top, top - depth)]
     plane = stack.planes[(top - depth) % period]
     off = stack.atoms.positions[plane, 2] - stack.levels[(top - depth) % period]
-    return float(heights[0] - heights[1]), float(stack.atoms.numbers[plane] @ (off + off**2))
+    numbers = stack.atoms.numbers[plane]
+    return float(heights[0] - heights[1]), float(numbers @ (off + off**2)), float(numbers.mean())

@@ -149,7 +149,7 @@ def _primitive_indices(crystal: Atoms, primitive: Atoms, miller: tuple[int, int,
 
 
 def _oriented(primitive: Atoms, indices: Integers) -> tuple[Atoms, float, Floats]:
-    """Give the cell with a and b in the plane, shortest and a along x; the height of c; and the rotation."""
+    """Give the cell with a and b in the plane, as short as can be, a along x; the height of c; and the rotation."""
     lattice = _unimodular(indices) @ primitive.cell.array
     normal = np.linalg.solve(primitive.cell.array, indices)
     normal /= np.linalg.norm(normal)
@@ -165,15 +165,21 @@ def _oriented(primitive: Atoms, indices: Integers) -> tuple[Atoms, float, Floats
 
 
 def right_handed(a: Floats, b: Floats, normal: Floats) -> tuple[Floats, Floats]:
-    """Choose among the shortest vectors of a plane the right-handed pair that encloses no obtuse angle if there is one."""
+    """
+    Choose among the shortest vectors of a plane a right-handed pair that does not depend on the description.
+
+    The longer is first. Of two of one length the pair with the acute angle is taken, 120 degrees in a hexagonal plane;
+    where a centred rectangle has two longer ones as short as each other, the obtuse angle.
+    """
     if np.cross(a, b) @ normal < 0:
         b = -b
-    length, other = np.linalg.norm(a), np.linalg.norm(b)
-    overlap = a @ b / length**2
-    if overlap < 0 and other < length * (1 + _SAME_LENGTH):
+    if np.linalg.norm(a) < np.linalg.norm(b) * (1 - _SAME_LENGTH):
+        a, b = b, -a
+    overlap = a @ b / (b @ b)
+    if overlap > 0.5 - _SAME_LENGTH:
+        return (a, b - a) if np.linalg.norm(a) < np.linalg.norm(b) * (1 + _SAME_LENGTH) else (a - b, b)
+    if np.linalg.norm(a) < np.linalg.norm(b) * (1 + _SAME_LENGTH) and -0.5 + _SAME_LENGTH < overlap < -_SAME_LENGTH:
         return b, -a
-    if overlap < -0.5 + _SAME_LENGTH:
-        return a, a + b
     return a, b
 
 

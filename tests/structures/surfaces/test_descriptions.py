@@ -40,6 +40,7 @@ FACES: list[tuple[Atoms, Miller]] = [
     (crystal("M3VO4", "K"), (1, 1, 0)),
     (crystal("MOH", "K"), (0, 1, 0)),
     (crystal("KSn", "K"), (0, 0, 1)),
+    (crystal("M3OCl", "Li"), (1, 0, 0)),
     (crystal("SnSSe"), (1, 0, 0)),
 ]
 LOW_INDEX: list[Miller] = [(1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (1, 0, 1), (0, 1, 1), (1, 1, 1)]
@@ -91,6 +92,7 @@ def check_descriptions(cell: Atoms, miller: Miller) -> None:
         for word in ("termination", "half_moved", "stoichiometric", "symmetric", "polar", "layers", "charge_e"):
             assert other.info["philic"][word] == one.info["philic"][word], (name, word)
         assert len(other) == len(one), name
+        assert other.cell.cellpar() == pytest.approx(one.cell.cellpar(), abs=1e-3), name
         assert other.info["philic"]["area_A2"] == pytest.approx(one.info["philic"]["area_A2"]), name
         assert other.info["philic"]["dipole_e_A"] == pytest.approx(one.info["philic"]["dipole_e_A"], abs=1e-3), name
         assert moments(other) == pytest.approx(moments(one), rel=1e-4), name
