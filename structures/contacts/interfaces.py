@@ -239,8 +239,6 @@ def _laid_flat(slab: Atoms) -> Atoms:
     frame = np.array([a, np.cross(normal, a), normal])
     flat.set_positions(flat.positions @ frame.T)
     flat.set_cell(flat.cell.array @ frame.T)
-    if np.linalg.det(flat.cell.array) < 0:
-        flat.cell[1] *= -1
     flat.positions[:, 2] -= flat.positions[:, 2].min()
     flat.cell[2] = (0, 0, np.ptp(flat.positions[:, 2]) + _REACH_A)
     flat.wrap(pbc=(True, True, False))

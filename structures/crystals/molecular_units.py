@@ -69,15 +69,13 @@ def clusters(atoms: Atoms, charges: Floats, bonds: Bonds, *, endless: tuple[bool
     """
     may_not = ~np.array(endless)
     joined: _Neighbours = defaultdict(list)
-    frozen = np.zeros(len(atoms), dtype=bool)
     for kind in _kinds(atoms, charges, bonds):
-        tried = _with(joined, bonds, kind[~frozen[bonds.first[kind]] & ~frozen[bonds.second[kind]]])
+        tried = _with(joined, bonds, kind)
         ends = np.zeros(len(atoms), dtype=bool)
         for cluster in _walks(len(atoms), tried):
             if cluster.endless[may_not].any():
                 ends[list(cluster.steps)] = True
         joined = _merged(joined, tried, ends)
-        frozen |= ends
     return _walks(len(atoms), joined)
 
 

@@ -32,6 +32,7 @@ from philic.structures.crystals.molecular_units import clusters, molecular_units
         ("M2B12H12", "Na", {"H12B12": 2}),
         ("MZr2P3O12", "Na", {"O4P": 18}),  # in a framework of Zr-O bonds
         ("Li10GeP2S12", "Li", {"GeS4": 2, "PS4": 4}),
+        ("Li2PO2N", "Li", {"O2P": 4}),  # side groups of endless P-N chains
         ("MAl11O17", "Na", {}),
         ("M2O", "Li", {}),
         ("Cu6Sn5", None, {}),

@@ -169,6 +169,14 @@ def test_half_of_the_outermost_ions_cross_over_where_no_cut_of_whole_planes_is_f
     assert cut.info["philic"]["symmetric"]
 
 
+def test_the_weaker_of_two_bonds_is_broken_though_each_is_one() -> None:
+    # K-O of 2.5 and 3.0 A in turn; the cation would be outermost if the bonds were counted
+    rods = Atoms("KO", [(0, 0, 0), (0, 0, 2.5)], cell=[5, 5, 5.5], pbc=True)
+    cut = slab(rods, (0, 0, 1), layers=2)
+    assert np.ptp(cut.positions[:, 2]) == pytest.approx(2.5)
+    assert cut.info["philic"]["termination"] == "O"
+
+
 def test_half_of_a_square_of_ions_is_a_chessboard() -> None:
     cut = slab(bulk("CsCl", "cesiumchloride", a=4.12), (1, 0, 0), layers=5)
     top = cut[cut.get_tags() == 1] * (2, 2, 1)
