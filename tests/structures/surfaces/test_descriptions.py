@@ -11,8 +11,9 @@ from ase.spacegroup import crystal as spaced
 
 from philic.structures.crystals.crystals import Crystal, crystal, crystals
 from philic.structures.crystals.molecular_units import molecular_units
+from philic.structures.surfaces.cuts import weakest_cut
 from philic.structures.surfaces.slabs import slab, terminations
-from philic.structures.surfaces.stacks import primitive_cell
+from philic.structures.surfaces.stacks import primitive_cell, stack_planes
 
 Miller = tuple[int, int, int]
 
@@ -170,11 +171,12 @@ def test_half_of_the_outermost_ions_cross_over_where_no_cut_of_whole_planes_is_f
 
 
 def test_the_weaker_of_two_bonds_is_broken_though_each_is_one() -> None:
-    # K-O of 2.5 and 3.0 A in turn; the cation would be outermost if the bonds were counted
+    # K-O of 2.5 and 3.0 A in turn; were the bonds counted, the cation would be outermost
     rods = Atoms("KO", [(0, 0, 0), (0, 0, 2.5)], cell=[5, 5, 5.5], pbc=True)
-    cut = slab(rods, (0, 0, 1), layers=2)
-    assert np.ptp(cut.positions[:, 2]) == pytest.approx(2.5)
-    assert cut.info["philic"]["termination"] == "O"
+    stack = stack_planes(rods, (0, 0, 1))
+    lowest = weakest_cut(stack).first
+    assert str(stack.atoms[stack.planes[lowest]].symbols) == "K"
+    assert stack.broken[lowest] / stack.broken[lowest - 1] == pytest.approx(np.exp(0.5 / 0.37), rel=0.2)
 
 
 def test_half_of_a_square_of_ions_is_a_chessboard() -> None:
