@@ -61,7 +61,7 @@ def grain_boundary(crystal: Atoms, sigma: int, axis: Miller, plane: Miller, *, m
     Returns
     -------
     Atoms
-        Lower grain first; the boundary along z. ``info["philic"]`` tells the angle, the kind (symmetric tilt,
+        Lower grain first; the boundary along z. ``info["philic"]`` holds the angle, the kind (symmetric tilt,
         tilt, twist or mixed), the upper grain's plane, the shift, the opening of each boundary
         beyond the crystal's spacing, each grain's orientation (rows: where x, y and z of the crystal point)
         and ``n_lower``.

@@ -34,7 +34,7 @@ def interfaces(
     vacuum_A: float = 15.0,
 ) -> list[Atoms]:
     """
-    Cut two crystals and lay one on the other in every coherent way worth having.
+    Cut two crystals and join them in every coherent match that no smaller one equals.
 
     Slabs are cut by `philic.structures.surfaces.slabs.slab`, one for each termination that meets the other crystal:
     molecular units stay whole. A termination that only a charged, polar or non-stoichiometric slab shows is left out
@@ -92,7 +92,7 @@ def coherent(
     vacuum_A: float = 15.0,
 ) -> list[Atoms]:
     """
-    Lay one slab on another in every coherent way worth having, the least strained first.
+    Join two slabs in every coherent match that no smaller one equals, the least strained first.
 
     Common cells are found as Zur and McGill did (J. Appl. Phys. 55, 378, 1984). A match is kept when no
     smaller one is as little strained.
@@ -108,7 +108,7 @@ def coherent(
     Returns
     -------
     list of Atoms
-        Substrate atoms first, then the film's; a along x. ``info["philic"]`` tells the strain of the film
+        Substrate atoms first, then the film's; a along x. ``info["philic"]`` holds the strain of the film
         (Biot strain in the cell's frame, the largest principal one), area, gaps, shift and ``n_substrate``.
 
     Raises
@@ -154,7 +154,7 @@ def shift_film(interface: Atoms, shift: tuple[float, float], *, gap_A: float | N
     interface
         One of `interfaces`.
     shift
-        How far, in fractions of the in-plane cell vectors; added to what ``info`` tells.
+        How far, in fractions of the in-plane cell vectors; added to the shift in ``info``.
     gap_A
         The new gap; the vacuum is kept. By default the old one.
 

@@ -19,7 +19,7 @@ def slab_flaws(slab: Atoms) -> list[str]:
     Returns
     -------
     list of str
-        Sentences, each with a way out; empty for a flawless slab.
+        Sentences that say what is wrong and what to do; empty for a flawless slab.
 
     Examples
     --------
@@ -50,7 +50,7 @@ thickness: choose another face or termination
 
 def slab_caveats(slab: Atoms) -> list[str]:
     """
-    Say what a reader of a slab's energies must know: its flaws, and that ions were moved to take a dipole away.
+    List the caveats of a slab's energies: its flaws, and that ions were moved to remove a dipole.
 
     Examples
     --------
