@@ -247,7 +247,7 @@ def _bare(stack: Stack, cut: Cut, vacuum_A: float) -> Atoms:
         return build(stack, cut.first, cut.layers, vacuum_A)
     ways = all_halves(stack, cut.first, cut.last(stack))
     built = [build(stack, cut.first, cut.layers, vacuum_A, halves) for halves in ways]
-    built.sort(key=lambda slab: (round(outer_energy(slab), 5), round(float(slab.cell.lengths().sum()), 3)))
+    built.sort(key=lambda slab: (round(outer_energy(slab), 7), round(float(slab.cell.lengths().sum()), 3)))
     return next((slab for slab in built if turns_over(slab)), built[0])
 
 

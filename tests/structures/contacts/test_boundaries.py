@@ -164,6 +164,13 @@ def test_no_boundary_cuts_a_molecular_unit(name: str, unit: str) -> None:
         assert held == [unit] * (len(grain) * len(molecular_units(cell)) // len(cell))
 
 
+def test_a_boundary_runs_where_the_weakest_bonds_break() -> None:
+    # along [111] K3Bi is equally spaced planes of Bi, K, K, K: between two of K
+    for grain in grains(grain_boundary(crystal("M3Bi-cubic", "K"), 3, (1, 1, 1), (1, 1, 1), min_grain_A=8.0)):
+        heights = grain.positions[:, 2]
+        assert set(grain.symbols[(heights < heights.min() + 0.1) | (heights > heights.max() - 0.1)]) == {"K"}
+
+
 def test_thicker_grains_on_demand() -> None:
     atoms = grain_boundary(CRYSTALS["K"], 5, (0, 0, 1), (3, 1, 0), min_grain_A=20.0)
     assert atoms.cell[2, 2] >= 40.0

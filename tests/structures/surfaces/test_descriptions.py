@@ -152,6 +152,8 @@ def test_lithium_cobaltate_is_cut_beside_its_lithium_and_keeps_half_of_it_on_eit
         ("MAl11O17", "Na", (1, 0, 0), "O", "Al44Na4O68"),
         ("M3VO4", "K", (1, 1, 0), "KVO4", "K6V2O8"),
         ("MF", "K", (1, 1, 1), "K", "K6F6"),
+        ("M2S2", "Li", (1, 1, 0), "LiS2", "Li8S8"),  # not every way to halve its planes makes equal faces
+        ("M2O2", "Li", (1, 0, 0), None, "Li12O12"),  # half a plane would break weaker bonds
         ("M2O", "K", (1, 1, 0), None, "K10O5"),
         ("M2O", "K", (1, 1, 1), None, "K6O3"),
     ],
@@ -185,6 +187,16 @@ def test_half_of_a_square_of_ions_is_a_chessboard() -> None:
     apart = top.get_all_distances(mic=True)
     assert set(top.symbols) == {"Cs"}
     assert apart[apart > 0.1].min() == pytest.approx(4.12 * 2**0.5)
+
+
+def test_the_ions_of_half_a_plane_are_spread() -> None:
+    cut = slab(crystal("MAl11O17", "Na"), (1, 0, 0), thickness_A=7.0)
+    nearest = []
+    for tag in (1, 7):  # a half and a whole plane of O
+        plane = cut[cut.get_tags() == tag] * (2, 2, 1)
+        apart = plane.get_all_distances(mic=True)
+        nearest.append(apart[apart > 0.1].min())
+    assert nearest == pytest.approx([5.43, 2.74], abs=0.01)
 
 
 def test_chains_that_run_in_the_plane_are_left_whole() -> None:
