@@ -115,12 +115,18 @@ class Card:
         ValueError
             Names the unknown elements, the potential and the elements it knows.
         """
-        unknown = sorted(set(symbols) - self.elements)
-        if unknown:
-            raise ValueError(
-                f"{', '.join(unknown)} is unknown to the potential {self.name!r}; choose another or one "
-                f"of its elements: {', '.join(sorted(self.elements))}"
-            )
+        if sentence := self.unknown(symbols):
+            raise ValueError(sentence)
+
+    def unknown(self, symbols: Iterable[str]) -> str:
+        """Say which elements the potential does not know; nothing where it knows all."""
+        strange = sorted(set(symbols) - self.elements)
+        if not strange:
+            return ""
+        return (
+            f"{', '.join(strange)} is unknown to the potential {self.name!r}; choose another or one "
+            f"of its elements: {', '.join(sorted(self.elements))}"
+        )
 
 
 Predict = Callable[[Sequence["Atoms"], bool], list[Prediction]]
@@ -180,24 +186,23 @@ class Potential:
 
         Returns
         -------
-            One prediction per structure, in order. A structure with positions that are not finite is not
-            given to the model; its numbers are NaN and `Prediction.reason` says why.
-
-        Raises
-        ------
-        ValueError
-            A structure holds an element the potential does not know, or has no cell where it needs one.
+            One prediction per structure, in order. A structure that the potential can say nothing about is not given to
+            the model: one with an element that it does not know, a position that is not finite, or no cell where it
+            needs one. Its numbers are NaN and `Prediction.reason` says why; the others get theirs.
         """
-        self.card.check_elements({symbol for atoms in structures for symbol in atoms.symbols})
-        finite = [bool(np.isfinite(a.positions).all() and np.isfinite(a.cell.array).all()) for a in structures]
-        sound = [atoms for atoms, is_finite in zip(structures, finite, strict=True) if is_finite]
+        problems = [self._problem(atoms) for atoms in structures]
+        sound = [atoms for atoms, problem in zip(structures, problems, strict=True) if not problem]
         predictions = iter(self.predict(sound, stress) if sound else [])
         return [
-            _without_empty_stress(atoms, next(predictions))
-            if is_finite
-            else nothing_known(atoms, stress, "a position or cell vector is not finite: the geometry exploded")
-            for atoms, is_finite in zip(structures, finite, strict=True)
+            nothing_known(atoms, stress, problem) if problem else _without_empty_stress(atoms, next(predictions))
+            for atoms, problem in zip(structures, problems, strict=True)
         ]
+
+    def _problem(self, atoms: Atoms) -> str:
+        """Say why a structure cannot be given to the model; nothing where it can."""
+        if not (np.isfinite(atoms.positions).all() and np.isfinite(atoms.cell.array).all()):
+            return "a position or cell vector is not finite: the geometry exploded"
+        return self.card.unknown(atoms.symbols)
 
     def calculator(self) -> PotentialCalculator:
         """Return the ASE calculator of this potential, one per process."""

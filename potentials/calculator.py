@@ -34,10 +34,18 @@ class PotentialCalculator(Calculator):
         properties: Any = ("energy",),
         system_changes: Any = all_changes,
     ) -> None:
-        """Fill `results` for one structure; the stress costs little and comes wherever the cell has one."""
+        """Fill `results` for one structure; the stress costs little and comes wherever the cell has one.
+
+        Raises
+        ------
+        ValueError
+            The potential can say nothing about the structure; the sentence says why.
+        """
         super().calculate(atoms, properties, system_changes)  # type: ignore[no-untyped-call]
         assert self.atoms is not None
         (prediction,) = self.potential.evaluate([self.atoms], stress=bool(self.atoms.cell.rank == 3))
+        if prediction.reason:
+            raise ValueError(prediction.reason)
         energy = prediction.energy_eV
         self.results = {"energy": energy, "free_energy": energy, "forces": prediction.forces_eV_per_A}
         if prediction.stress_eV_per_A3 is not None:

@@ -86,20 +86,24 @@ def _load(name: str) -> Any:
 
 
 def _predict(model: Any, structures: Sequence[Atoms], stress: bool) -> list[Prediction]:
-    """Evaluate structures; one with an isolated atom gets NaN, for CHGNet never saw one."""
+    """Evaluate structures; one with an isolated atom gets NaN, for CHGNet never saw one, and so does one without a cell."""
     from .graphs import crystal_graph
 
-    for atoms in structures:
-        if atoms.cell.rank < 3:
-            raise ValueError(
-                f"the cell of {atoms.get_chemical_formula()} has no volume but CHGNet needs three cell "
-                "vectors; give it a box, for instance with atoms.center(vacuum=10)"
-            )
     with warnings.catch_warnings():
         # chgnet copies the volumes, which it does not use here, out of tensors with a gradient.
         warnings.filterwarnings("ignore", message="Converting a tensor with requires_grad", category=UserWarning)
-        graphs = ((atoms, crystal_graph(atoms, CUTOFF_A, ANGLE_CUTOFF_A)) for atoms in structures)
-        return map_in_threads(partial(_predict_one, model, stress), graphs)
+        boxed = [atoms for atoms in structures if atoms.cell.rank == 3]
+        graphs = ((atoms, crystal_graph(atoms, CUTOFF_A, ANGLE_CUTOFF_A)) for atoms in boxed)
+        predictions = iter(map_in_threads(partial(_predict_one, model, stress), graphs))
+    return [next(predictions) if atoms.cell.rank == 3 else _without_cell(atoms, stress) for atoms in structures]
+
+
+def _without_cell(atoms: Atoms, stress: bool) -> Prediction:
+    sentence = (
+        f"the cell of {atoms.get_chemical_formula()} has no volume but CHGNet needs three cell "
+        "vectors; give it a box, for instance with atoms.center(vacuum=10)"
+    )
+    return nothing_known(atoms, stress, sentence)
 
 
 def _predict_one(model: Any, stress: bool, pair: tuple[Atoms, Any]) -> Prediction:

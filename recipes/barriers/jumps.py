@@ -13,6 +13,7 @@ from ...structures.defects.freezing import atoms_near
 from ...structures.jumps.network import Network, to_parameters
 from ...structures.symmetry.equivalents import image_of
 from ...workflows.engine.flow import Derived, Flow, Step
+from ...workflows.neb.path import SETTLED_eV_PER_A
 from ..parts.kinds import OneOrMore, Parameters, PotentialName, number_as_list
 
 
@@ -25,6 +26,16 @@ def _two_at_least(temperatures_K: tuple[float, ...]) -> tuple[float, ...]:
     return different
 
 
+def _settled(fmax_eV_per_A: float) -> float:
+    if fmax_eV_per_A > SETTLED_eV_PER_A:
+        raise ValueError(
+            f"`fmax_eV_per_A` is {fmax_eV_per_A:g} but must be at most {SETTLED_eV_PER_A:g}: a saddle is tested for a ridge "
+            "only when its forces are that small"
+        )
+    return fmax_eV_per_A
+
+
+BandForce = Annotated[PositiveFloat, AfterValidator(_settled)]
 Temperatures = Annotated[tuple[PositiveFloat, ...], BeforeValidator(number_as_list), AfterValidator(_two_at_least)]
 
 
@@ -35,7 +46,7 @@ class Jumping(Parameters):
     cross_check: PotentialName | None = Field(None, description="a second potential, to see how far the two agree")
     endpoint_fmax_eV_per_A: PositiveFloat = Field(0.01, description="largest force at the end of an end point's relaxation")
     max_steps: PositiveInt = Field(300, description="optimiser steps after which an end point is given up")
-    fmax_eV_per_A: PositiveFloat = Field(0.02, description="largest projected force on a band at its end")
+    fmax_eV_per_A: BandForce = Field(0.02, description="largest projected force on a band at its end")
     max_iterations: PositiveInt = Field(100, description="moves after which a band is given up")
     image_spacing_A: PositiveFloat = Field(0.75, description="how far the metal moves from image to image, at most")
     attempt_frequency_THz: PositiveFloat = Field(10.0, description="how often a jump is tried, for rates")

@@ -125,7 +125,7 @@ def results(
     with refusals():
         if not store.exists():
             raise ValueError(f"`{store}` does not exist: run a recipe first, or name the store with --store")
-        found = select(_open(store), function, where or [], sort)
+        found = select(_open(store, reading=True), function, where or [], sort)
         if to and to.suffix in PICTURES:
             pictures = {"transport": draw_transport, "sites": draw_density, "arrhenius": draw_arrhenius}
             pictures |= {"glass": draw_glasses, "wetting": draw_wetting}
@@ -163,11 +163,11 @@ def _pair(text: str) -> tuple[str, str]:
     return key.strip(), value.strip()
 
 
-def _open(path: Path) -> Any:
+def _open(path: Path, *, reading: bool = False) -> Any:
     from ...workflows.stores.store import Store
 
     with refusals():
-        return Store(path)
+        return Store(path, reading=reading)
 
 
 if __name__ == "__main__":

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from ...potentials import Card, card, fingerprint
-from ...workflows.dynamics.conditions import check_disk, stride
+from ...workflows.dynamics.conditions import check_disk, stored_bytes, stride
 from ...workflows.dynamics.trajectory import estimated_bytes
 from ...workflows.engine.flow import Step
 from ...workflows.engine.registry import STEPS
 from ...workflows.stores.result import Result
-from ...workflows.stores.store import Store
-from ..parts.kinds import Plan, no_results
+from ...workflows.stores.store import Store, work_folder
+from ..parts.kinds import Plan
 from .recipe_files import RecipeFile
 
 LOCKED = (
@@ -74,20 +74,26 @@ def prepare(recipe: RecipeFile, store_path: Path) -> Prepared:
         If the recipe asks for what cannot be built or the potential does not know, the store cannot be used, or the disk
         has no room for trajectories.
     """
-    store = Store(store_path) if store_path.exists() else None
-    made = recipe.kind.plan(recipe.parameters, store.get if store else no_results)
-    finished = store.finished(made.flow.steps) if store else set()
+    store = Store(store_path, reading=True)
+    made = recipe.kind.plan(recipe.parameters, store.get)
+    finished = store.finished(made.flow.steps)
     prepared = Prepared(recipe, made, card(recipe.parameters.potential), frozenset(finished))
-    trajectories = sum(_trajectory_bytes(step) for step in prepared.missing)
+    store.close()
+    trajectories = missing_bytes(prepared.missing, store_path)
     if trajectories:
         check_disk(store_path, trajectories)
     return prepared
 
 
-def _trajectory_bytes(step: Step) -> int:
-    if step.function != "md":
-        return 0
-    return estimated_bytes(step.n_atoms, step.parameters["steps"] // stride(step.parameters["timestep_fs"]))
+def missing_bytes(steps: Sequence[Step], store_path: Path) -> int:
+    """Estimate the disk space that the trajectories of some steps still need, beyond what unfinished runs have stored."""
+    asked: dict[Path, int] = {}
+    for step in steps:
+        if step.function == "md":
+            frames = step.parameters["steps"] // stride(step.parameters["timestep_fs"])
+            folder = work_folder(store_path, step.trail)  # a longer run goes on from a shorter in one folder
+            asked[folder] = max(asked.get(folder, 0), estimated_bytes(step.n_atoms, frames))
+    return sum(max(0, needed - stored_bytes(folder)) for folder, needed in asked.items())
 
 
 def run(prepared: Prepared, store: Store) -> dict[str, Result]:

@@ -187,7 +187,6 @@ def _title(atoms: Atoms, name: str) -> str:
 def _described(atoms: Atoms, name: str, metal: str | None) -> dict[str, Any]:
     """Collect what a person asks about a structure."""
     from ase import units
-    from ase.data import atomic_masses
 
     from ...structures.catalogue import facts, find, space_group
     from ...structures.symmetry.periodic import VACUUM_A, gaps_A
@@ -209,7 +208,7 @@ def _described(atoms: Atoms, name: str, metal: str | None) -> dict[str, Any]:
         if gap > VACUUM_A:
             rows["vacuum"] = f"{gap:.2f} Å"
         else:
-            rows["density"] = f"{atomic_masses[atoms.numbers].sum() / atoms.cell.volume / units.mol * 1e24:.3f} g/cm³"
+            rows["density"] = f"{atoms.get_masses().sum() / atoms.cell.volume / units.mol * 1e24:.3f} g/cm³"
     rows["shortest distances"] = _shortest(atoms)
     others = {key: value for key, value in about.items() if key not in ("family", "host", "source", "metal")}
     return rows | {key: str(value) for key, value in others.items()}

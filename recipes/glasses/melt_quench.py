@@ -14,6 +14,7 @@ from ...potentials import card
 from ...structures.crystals.packing import random_packing
 from ...structures.crystals.supercells import supercell_for
 from ...structures.symmetry.periodic import VACUUM_A, gaps_A
+from ...structures.symmetry.species import MASSES, own_arrays
 from ...workflows.dynamics.conditions import thin_cell
 from ...workflows.engine.flow import Derived, Flow, Step
 from ..dynamics.md_steps import Timestep, md_parameters
@@ -118,8 +119,10 @@ def _start(parameters: MeltQuench, crystal: Atoms, seed: int) -> Atoms:
     times = max(1, round(parameters.atoms / len(unit)))
     density_g_cm3 = parameters.density * crystal.get_masses().sum() / crystal.get_volume() / units.mol * 1e24
     composition = {symbol: times * n for symbol, n in unit.count().items()}
+    own = own_arrays(crystal).get(MASSES)
+    isotopes = {} if own is None else {symbol: float(own[crystal.symbols == symbol].mean()) for symbol in composition}
     try:
-        return random_packing(composition, density_g_cm3=density_g_cm3, seed=seed)
+        return random_packing(composition, density_g_cm3=density_g_cm3, seed=seed, masses_u=isotopes)
     except ValueError as error:
         raise ValueError(str(error).replace("`density_g_cm3`", f"`density` of {parameters.density:g}")) from error
 

@@ -61,15 +61,15 @@ def metal_steps(metal: str, potential: str) -> MetalSteps:
         "bulk_modulus": Step("bulk_modulus", {}, Derived(bulk, len(crystal)), potential=potential, about=about),
         "slab": relax(slab, "(110) slab"),
     }
-    if "C" in card(potential).elements:
+    facts = card(potential)
+    if "C" in facts.elements:
         sheet = graphene(GRAPHENE_SIZE)
         hollow = next(site for site in adsorption_sites(sheet) if site.kind == "hollow")
         place = {"metal": metal, "anchors": spread_sites(sheet, hollow, 1)}
         parents["graphene"] = Step("relax", TIGHT, sheet, potential=potential, about={"host": "3x3 graphene"})
         on_sheet = Derived(parents["graphene"], len(sheet) + 1, "place_adatoms", place)
         parents["on_graphene"] = relax(on_sheet, "3x3 graphene")
-    facts = card(potential)
-    values, source = _references(facts.cohesive_reference, metal)
+    values, source = references(facts.cohesive_reference, metal, facts.elements)
     settings = {"cutoff_A": facts.cutoff_A, "reference": values, "source": source}
     gate = Step("gate", settings, parents=parents, about=about | {"potential": potential})
     if facts.cohesive_reference is None:
@@ -78,8 +78,11 @@ def metal_steps(metal: str, potential: str) -> MetalSteps:
     return MetalSteps(bulk, gate, cohesive_eV, facts.cohesive_reference)
 
 
-def _references(functional: str | None, metal: str) -> tuple[dict[str, float], str]:
-    """Reference values by the gate's names, and their sources; none where the functional has no table."""
+def references(functional: str | None, metal: str, elements: frozenset[str]) -> tuple[dict[str, float], str]:
+    """Give reference values by the gate's names, and their sources; none where the functional has no table.
+
+    A potential that does not know carbon is not judged on graphene.
+    """
     try:
         known = reference(functional or "", metal)
     except ValueError:
@@ -88,6 +91,6 @@ def _references(functional: str | None, metal: str) -> tuple[dict[str, float], s
         "lattice_constant_A": known.lattice_constant_A,
         "bulk_modulus_GPa": known.bulk_modulus_GPa,
         "surface_energy_J_per_m2": known.surface_energy_110_J_per_m2,
-        "graphene_vs_bulk_eV": known.graphene_hollow_vs_bulk_eV,
+        **({"graphene_vs_bulk_eV": known.graphene_hollow_vs_bulk_eV} if "C" in elements else {}),
     }
     return values, "; ".join(dict.fromkeys(source.text for source in known.sources.values()))

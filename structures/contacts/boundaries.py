@@ -18,6 +18,7 @@ from ..surfaces.building import build
 from ..surfaces.cuts import weakest_cut
 from ..surfaces.stacks import stack_planes
 from ..symmetry.orbits import SYMMETRY_TOLERANCE_A, symmetry
+from ..symmetry.species import kept, species
 from .interfaces import Miller, stacked, touching_gap_A
 
 _CLOSEST = 0.8  # across a boundary, no pair is nearer than this many times its shortest distance in the crystal
@@ -149,7 +150,8 @@ def _cubic(crystal: Atoms) -> _Cubic:
     dataset = symmetry(crystal)
     if dataset.number < 195:
         raise ValueError(f"`crystal` is {crystal_name(crystal)} with space group {dataset.international} but must be cubic")
-    cell = (crystal.cell.array, crystal.get_scaled_positions(), crystal.numbers)
+    kinds = species(crystal).tolist()
+    cell = (crystal.cell.array, crystal.get_scaled_positions(), kinds)
     with warnings.catch_warnings():  # spglib 2.7 and 2.8 announce their new error handling at every call
         warnings.simplefilter("ignore", DeprecationWarning)
         whole, primitive = (
@@ -157,7 +159,8 @@ def _cubic(crystal: Atoms) -> _Cubic:
         )
     assert whole is not None, "spglib found its space group"
     assert primitive is not None, "spglib found its space group"
-    atoms = Atoms(whole[2], scaled_positions=whole[1], cell=whole[0], pbc=True)
+    like = [kinds.index(kind) for kind in whole[2]]
+    atoms = Atoms(crystal.numbers[like], scaled_positions=whole[1], cell=whole[0], pbc=True, **kept(crystal, like))
     atoms.info = {"philic": dict(crystal.info.get("philic", {}))}
     return _Cubic(atoms, np.array(primitive[0]), float(np.linalg.norm(dataset.std_lattice[0])))
 

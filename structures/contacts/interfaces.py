@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..sites.sites import Floats, lateral_distances_A
 from ..surfaces.caveats import slab_flaws
 from ..surfaces.slabs import shown_miller, slab, terminations
+from ..symmetry.species import kept
 from .matching import FAR_STRAIN, Match, all_matches, best_matches, biot_strain, smallest_area_A2
 
 Miller = tuple[int, int, int]
@@ -233,7 +234,7 @@ def _laid_flat(slab: Atoms) -> Atoms:
     normal = np.cross(a, b) / np.linalg.norm(np.cross(a, b))
     if normal @ c < 0:
         a, b, normal = b, a, -normal
-    flat = Atoms(slab.numbers, _gathered(slab), cell=[a, b, normal * 100.0], pbc=(True, True, False))
+    flat = Atoms(slab.numbers, _gathered(slab), cell=[a, b, normal * 100.0], pbc=(True, True, False), **kept(slab))
     flat.set_cell(minkowski_reduce(flat.cell, pbc=(True, True, False))[0])
     a = flat.cell.array[0] / np.linalg.norm(flat.cell.array[0])
     frame = np.array([a, np.cross(normal, a), normal])
@@ -297,9 +298,9 @@ def stacked(lower: Atoms, upper: Atoms, gap_A: float, over_A: float) -> Atoms:
     """Put two slabs of one in-plane cell on each other, half of the space over the upper below the lower."""
     below, above = lower.positions[:, 2], upper.positions[:, 2]
     atoms = Atoms(pbc=True, cell=lower.cell)
-    atoms += Atoms(lower.numbers, lower.positions - (0, 0, below.min() - over_A / 2))
+    atoms += Atoms(lower.numbers, lower.positions - (0, 0, below.min() - over_A / 2), **kept(lower))
     rise = over_A / 2 + np.ptp(below) + gap_A
-    atoms += Atoms(upper.numbers, upper.positions - (0, 0, above.min() - rise))
+    atoms += Atoms(upper.numbers, upper.positions - (0, 0, above.min() - rise), **kept(upper))
     atoms.cell[2] = (0, 0, np.ptp(below) + np.ptp(above) + gap_A + over_A)
     atoms.wrap(pbc=(True, True, False))
     return atoms

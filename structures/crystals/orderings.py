@@ -14,6 +14,7 @@ from ase import Atoms
 from ase.formula import Formula
 from numpy.typing import NDArray
 
+from ..symmetry.species import kept, renamed
 from .crystals import average_cell, crystal
 
 Floats = NDArray[np.float64]
@@ -371,12 +372,9 @@ def _arranged(
     random = np.random.default_rng(seed)
     tries = [_descended(atoms, pools, charges, coulomb, random) for _ in range(_RESTARTS)]
     energy, names = min(tries, key=lambda found: found[0])
-    arranged = Atoms(
-        [str(name) for name in names if name != VACANCY],
-        positions=atoms.positions[names != VACANCY],
-        cell=atoms.cell,
-        pbc=True,
-    )
+    here = names != VACANCY
+    left = Atoms(atoms.numbers[here], positions=atoms.positions[here], cell=atoms.cell, pbc=True, **kept(atoms, here))
+    arranged = renamed(left, [str(name) for name in names[here]])
     arranged.info["philic"] = {
         **atoms.info["philic"],
         "host": arranged.get_chemical_formula(),
@@ -398,13 +396,17 @@ def _descended(
     for sites, counts in pools:
         names[sites] = random.permutation([what for what, n in counts.items() for _ in range(n)])
     charge = np.array([charges[name] for name in names])
+    energy = float(charge @ coulomb @ charge)
     while True:
         swaps = [_best_swap(sites, charge, coulomb) for sites, _ in pools]
-        gain, i, j = min(swaps)
-        if gain > -_GAIN_EV:
-            return float(charge @ coulomb @ charge), names
+        _, i, j = min(swaps)
+        swapped = charge.copy()
+        swapped[[i, j]] = charge[[j, i]]
+        lower = float(swapped @ coulomb @ swapped)
+        if not lower < energy - _GAIN_EV:  # of the whole, so that rounding cannot lead it round in circles
+            return energy, names
         names[[i, j]] = names[[j, i]]
-        charge[[i, j]] = charge[[j, i]]
+        charge, energy = swapped, lower
 
 
 def _best_swap(sites: NDArray[np.int_], charge: Floats, coulomb: Floats) -> tuple[float, int, int]:

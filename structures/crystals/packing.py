@@ -18,7 +18,14 @@ _RANDOM_CLOSE = 0.64  # the part of space spheres fill at most when packed at ra
 _MARGIN = 1.002  # aim a little past the closest distance
 
 
-def random_packing(composition: Mapping[str, int], *, density_g_cm3: float, closest: float = 0.8, seed: int = 0) -> Atoms:
+def random_packing(
+    composition: Mapping[str, int],
+    *,
+    density_g_cm3: float,
+    closest: float = 0.8,
+    seed: int = 0,
+    masses_u: Mapping[str, float] | None = None,
+) -> Atoms:
     """
     Throw atoms into a cubic box and push those apart that are closer than a fraction of their radii.
 
@@ -35,6 +42,8 @@ def random_packing(composition: Mapping[str, int], *, density_g_cm3: float, clos
         Trans. 2008, 2832).
     seed
         Of the random positions.
+    masses_u
+        Masses of isotopes, by element; others have ASE's.
 
     Returns
     -------
@@ -54,9 +63,12 @@ def random_packing(composition: Mapping[str, int], *, density_g_cm3: float, clos
     """
     _check(composition, density_g_cm3, closest)
     numbers = np.repeat([atomic_numbers[element] for element in composition], list(composition.values()))
-    edge_A = (atomic_masses[numbers].sum() * _G_PER_CM3 / density_g_cm3) ** (1 / 3)
+    masses = atomic_masses[numbers]
+    for element, mass_u in (masses_u or {}).items():
+        masses[numbers == atomic_numbers[element]] = mass_u
+    edge_A = (masses.sum() * _G_PER_CM3 / density_g_cm3) ** (1 / 3)
     positions = np.random.default_rng(seed).random((len(numbers), 3)) * edge_A
-    atoms = Atoms(numbers, positions=positions, cell=[edge_A] * 3, pbc=True)
+    atoms = Atoms(numbers, positions=positions, cell=[edge_A] * 3, pbc=True, masses=masses if masses_u else None)
     _push_apart(atoms, closest)
     atoms.info["philic"] = {
         "family": "amorphous",

@@ -10,6 +10,7 @@ from ase.geometry import find_mic, minkowski_reduce
 from numpy.typing import ArrayLike, NDArray
 
 from ..symmetry.orbits import Floats, Position, conventional_rows
+from ..symmetry.species import kept
 
 _SAME_ATOM_A = 0.5
 
@@ -55,9 +56,10 @@ def repeated(crystal: Atoms, matrix: ArrayLike) -> Atoms:
     """
     Repeat a crystal as `supercell_for` does, by an integer matrix whose rows are the new cell's vectors.
 
-    The order of atoms does not change when the crystal is relaxed, even across its cell's edge.
+    The order of atoms does not change when the crystal is relaxed, even across its cell's edge. Masses, initial magnetic
+    moments and charges are kept; constraints are not.
     """
-    plain = Atoms(crystal.numbers, crystal.positions, cell=crystal.cell, pbc=True)
+    plain = Atoms(crystal.numbers, crystal.positions, cell=crystal.cell, pbc=True, **kept(crystal))
     supercell: Atoms = make_supercell(plain, matrix)
     supercell.info["philic"] = {
         "family": "crystal",

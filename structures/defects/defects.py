@@ -18,7 +18,9 @@ from ..symmetry.orbits import (
     all_images,
     as_position,
     distances_to_atoms,
+    into_cell,
     primitive,
+    ranks,
     shifts_within,
     voids,
 )
@@ -80,8 +82,9 @@ def vacancy_sites(crystal: Atoms, element: str | None = None) -> list[DefectSite
     if element is not None:
         check_holds(crystal, element, "element")
     cell, operations = primitive(crystal)
-    sites = _distinct(crystal, cell, operations, cell.get_scaled_positions(), list(cell.symbols))
-    sites.sort(key=lambda site: (str(site.element), site.multiplicity, site.distance_A))
+    spots = into_cell(cell.cell.scaled_positions(cell.positions))
+    sites = _distinct(crystal, cell, operations, spots, list(cell.symbols))
+    sites.sort(key=lambda site: (str(site.element), site.multiplicity, ranks([site.distance_A])))
     return [site for site in _labelled(sites) if element in (None, site.element)]
 
 
@@ -116,7 +119,7 @@ def interstitial_sites(crystal: Atoms, metal: str) -> list[DefectSite]:
     cell, operations = primitive(crystal)
     spots = voids(cell, metal, operations)
     sites = _distinct(crystal, cell, operations, spots, [None] * len(spots))
-    sites.sort(key=lambda site: (-round(site.distance_A, 3), site.multiplicity))
+    sites.sort(key=lambda site: (ranks([-site.distance_A]), site.multiplicity))
     return _labelled(sites)
 
 

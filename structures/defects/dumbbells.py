@@ -5,6 +5,7 @@ from ase import Atoms
 
 from ..crystals.supercells import atom_at, supercell_for
 from ..symmetry.orbits import conventional_rows
+from ..symmetry.species import kept
 from .defects import DefectSite, described
 
 _LENGTH = 0.8  # in nearest distances: EMT relaxes those of Cu, Ni and Al to 0.82 or 0.83
@@ -50,7 +51,7 @@ def dumbbell(crystal: Atoms, site: DefectSite, direction: tuple[int, int, int], 
     index = atom_at(atoms, site.position_A, site.element)
     along = np.array(direction) @ conventional_rows(crystal) @ crystal.cell.array
     half = _LENGTH * site.distance_A / 2 * along / np.linalg.norm(along)
-    atoms += Atoms(site.element, positions=[atoms.positions[index] + half])
+    atoms += Atoms(site.element, positions=[atoms.positions[index] + half], **kept(atoms, [index]))
     atoms.positions[index] -= half
     atoms.wrap()
     atoms = described(atoms, crystal, "dumbbell", site.element, [site])

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from ase import Atoms
-from numpy.typing import ArrayLike
 
 from ..crystals.metals import check_metal
 from ..crystals.supercells import repeated
@@ -18,10 +17,10 @@ def fill_void(
     crystal: Atoms,
     *,
     metal: str,
-    at_scaled: ArrayLike,
-    supercell: ArrayLike,
-    aside_A: ArrayLike = (0, 0, 0),
-    beside_scaled: ArrayLike | None = None,
+    at_scaled: Sequence[float],
+    supercell: Sequence[Sequence[int]],
+    aside_A: Sequence[float] = (0.0, 0.0, 0.0),
+    beside_scaled: Sequence[float] | None = None,
 ) -> Atoms:
     """
     Put a metal atom, the last, into a void of a supercell; and, before it, another into a second void.

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 from ase import Atoms
 from ase.geometry import find_mic
-from numpy.typing import ArrayLike
 
 from ..crystals.metals import check_metal
 from ..crystals.supercells import atom_at, repeated
@@ -28,7 +27,7 @@ def hop_end(
     metal: str,
     mechanism: Mechanism,
     path_scaled: Sequence[Sequence[float]],
-    supercell: ArrayLike,
+    supercell: Sequence[Sequence[int]],
     end: str,
 ) -> Atoms:
     """

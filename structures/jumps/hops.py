@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..crystals.charges import formal_charge
 from ..crystals.metals import check_metal
 from ..crystals.supercells import atom_at, check_holds, crystal_name, supercell_for
-from ..symmetry.orbits import Floats, Position, as_position
+from ..symmetry.orbits import Floats, Position, as_position, ranks
 from .jump_lattice import Lattice, Spot, chains, homed, images_of_spots, lattice_of, moved, positions_A
 
 Mechanism = Literal["vacancy", "interstitial", "knock-off", "exchange"]
@@ -120,7 +120,7 @@ def hops(crystal: Atoms, metal: str, max_length_A: float, *, mechanism: str = "v
             f" {crystal_name(crystal)} is {shortest:.2f} A: raise it"
         )
     found = [_hop(lattice, orbit, chosen, metal) for orbit in _orbits(lattice, paths)]
-    found.sort(key=lambda hop: (round(hop.length_A, 3), round(_span_A(hop), 3), hop.multiplicity, hop.path_A))
+    found.sort(key=lambda hop: (ranks([hop.length_A, _span_A(hop)]), hop.multiplicity, ranks(np.ravel(hop.path_A))))
     return _labelled(found)
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..crystals.supercells import crystal_name
 from ..defects.defects import interstitial_sites
-from ..symmetry.orbits import Floats, Operations, all_images, primitive
+from ..symmetry.orbits import Floats, Operations, all_images, into_cell, primitive
 
 Spot = tuple[int, int, int, int]
 """A site of the primitive cell and the cell it is taken from, in steps along a, b and c."""
@@ -42,7 +42,7 @@ def lattice_of(crystal: Atoms, metal: str, mechanism: str) -> Lattice:
     cell, operations = primitive(crystal)
     spots: list[Floats] = []
     if mechanism != "interstitial":
-        spots += list(cell.get_scaled_positions()[cell.symbols == metal])
+        spots += list(into_cell(cell.cell.scaled_positions(cell.positions))[cell.symbols == metal])
     n_filled = len(spots)
     if mechanism in ("interstitial", "knock-off"):
         voids = interstitial_sites(crystal, metal)

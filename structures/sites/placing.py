@@ -12,6 +12,7 @@ from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
 
 from ..crystals.metals import METALS, bulk_metal, check_metal
+from ..symmetry.species import kept
 from .adatoms import AnchorList, image_distance_A, place_adatoms
 from .sites import all_anchors, lateral_distances_A, lateral_position
 from .slab_sites import heights_A
@@ -149,7 +150,7 @@ def contact_A(one: str, other: str) -> float:
 
 def _turned(guest: Atoms, down: int | None, turn_deg: float, face: int) -> Atoms:
     """Centre a guest, bare of all but its atoms, point one of them at the host, and turn it about z."""
-    turned = Atoms(guest.symbols, positions=guest.positions - guest.positions.mean(axis=0))
+    turned = Atoms(guest.symbols, positions=guest.positions - guest.positions.mean(axis=0), **kept(guest))
     if down is not None and np.linalg.norm(turned.positions[down]) > 1e-6:
         turned.rotate(turned.positions[down], (0, 0, -face))
     turned.rotate(turn_deg, "z")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ..crystals.bond_valences import Bonds, find_bonds
 from ..crystals.charges import formal_charges
 from ..crystals.molecular_units import Cluster, clusters
+from ..symmetry.species import kept
 from ..symmetry.symmetry import symmetry_of
 
 Floats = NDArray[np.float64]
@@ -19,7 +20,6 @@ Integers = NDArray[np.int64]
 _SAME_PLANE_A = 0.1
 _SAME_LENGTH = 1e-3
 _SYMMETRY_TOLERANCE_A = 0.01
-_PROPERTIES = ("masses", "initial_charges", "initial_magmoms")
 
 
 @dataclass(frozen=True)
@@ -113,31 +113,22 @@ def stack_planes(crystal: Atoms, miller: tuple[int, int, int]) -> Stack:
 
 
 def primitive_cell(crystal: Atoms) -> Atoms:
-    """Give the primitive cell, neither turned nor made ideal; atoms differ by mass, charge and moment too."""
-    dataset = symmetry_of(_kinds_apart(crystal), _SYMMETRY_TOLERANCE_A)
+    """Give the primitive cell, neither turned nor made ideal; masses, moments and initial charges are the crystal's."""
+    dataset = symmetry_of(crystal, _SYMMETRY_TOLERANCE_A)
     first = np.unique(dataset.mapping_to_primitive, return_index=True)[1]
-    primitive: Atoms = crystal[first]
-    primitive.set_cell(dataset.primitive_lattice)
-    primitive.pbc = True
-    primitive.set_constraint()
-    for name in primitive.arrays.keys() - {"numbers", "positions", *_PROPERTIES}:
-        del primitive.arrays[name]
-    return primitive
-
-
-def _kinds_apart(atoms: Atoms) -> Atoms:
-    """Give each kind of atom a number of its own, for a search for symmetry."""
-    held = [atoms.arrays[name].reshape(len(atoms), -1) for name in _PROPERTIES if name in atoms.arrays]
-    if not held:
-        return atoms
-    kinds = np.unique(np.column_stack([atoms.numbers, *held]).round(6), axis=0, return_inverse=True)[1]
-    return Atoms(kinds.ravel() + 1, atoms.positions, cell=atoms.cell, pbc=True)
+    return Atoms(
+        crystal.numbers[first],
+        positions=crystal.positions[first],
+        cell=dataset.primitive_lattice,
+        pbc=True,
+        info=crystal.info,
+        **kept(crystal, first),
+    )
 
 
 def turns_over(slab: Atoms) -> bool:
     """Tell whether an operation of symmetry takes a slab's upper face to its lower one."""
-    rotations = symmetry_of(_kinds_apart(slab), _SYMMETRY_TOLERANCE_A).rotations
-    return bool((rotations[:, 2, 2] == -1).any())
+    return bool((symmetry_of(slab, _SYMMETRY_TOLERANCE_A).rotations[:, 2, 2] == -1).any())
 
 
 def _primitive_indices(crystal: Atoms, primitive: Atoms, miller: tuple[int, int, int]) -> Integers:
@@ -226,7 +217,7 @@ def _grouped(heights: Floats) -> list[Integers]:
 
 def _images(atoms: Atoms, levels: Floats, repeat_A: float) -> tuple[list[set[int]], list[set[int]]]:
     """For each plane, give those that operations which keep the normal, and which reverse it, take it to."""
-    dataset = symmetry_of(_kinds_apart(atoms), _SYMMETRY_TOLERANCE_A)
+    dataset = symmetry_of(atoms, _SYMMETRY_TOLERANCE_A)
     lattice = atoms.cell.array
     turns = lattice.T @ dataset.rotations @ np.linalg.inv(lattice.T)
     rises = (dataset.translations @ lattice)[:, 2]

@@ -6,6 +6,7 @@ import numpy as np
 from ase import Atoms
 from ase.build import bulk as ase_bulk
 
+from ..symmetry.species import own_arrays
 from ..symmetry.symmetry import symmetry_of
 from .slabs import check_apart, slab
 from .stacks import Integers, primitive_cell
@@ -181,6 +182,8 @@ def _conventional(crystal: Atoms) -> tuple[str, Atoms]:
     a, _, c = np.linalg.norm(found.std_lattice, axis=1)
     shape = {"a": a, "c": c} if lattice == "hcp" else {"a": a, "cubic": True}
     cell = ase_bulk(str(primitive.symbols[0]), lattice, **shape)
+    for name, values in own_arrays(primitive).items():  # of an element: the same on every atom
+        cell.set_array(name, np.full(len(cell), values[0]))
     cell.info["philic"] = dict(crystal.info.get("philic", {}))
     return lattice, cell
 

@@ -1,18 +1,21 @@
-"""A defect at one place, and its like at another: which symmetry operation turns the one into the other."""
+"""Equivalent defects: the symmetry operation that takes one to the other."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from ase import Atoms
-from ase.constraints import FixAtoms
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
+from .fixed import fixed_atoms
 from .orbits import SYMMETRY_TOLERANCE_A, Floats, Position, as_position
+from .species import species
 from .symmetry import symmetry_of
 
 _SAME_DEFECT_A = 0.3  # what spglib's shifts may be off for a defect that an operation does take to the other
 _SAME_ATOM_A = 0.1  # after the shift is refined
 _SAME_METRIC = 1e-3  # relative: by how much an operation may change the lengths of the cell's vectors
+_DECIMALS = 9  # of a shift: 0.24999999999999997 is 0.25
 _OWN_PLACES = ("anchors", "positions_A")  # what info["philic"] says of where a defect is
 
 
@@ -37,10 +40,9 @@ class Image(NamedTuple):
 
 def image_of(perfect: Atoms, one: Atoms, other: Atoms) -> Image | None:
     """
-    Find an operation of a host that takes a defect at one place to its like at another.
+    Find an operation of a host that takes a defect at one place to an equivalent one at another.
 
-    Translations are preferred. All structures are as built: `imaged` then turns the one, relaxed, into the
-    other, relaxed.
+    Translations are preferred. All structures are unrelaxed: `imaged` then makes the relaxed one into the relaxed other.
 
     Parameters
     ----------
@@ -52,7 +54,7 @@ def image_of(perfect: Atoms, one: Atoms, other: Atoms) -> Image | None:
     Returns
     -------
     Image or None
-        None when no operation does it: the two places are different.
+        None when there is no such operation: the two places are distinct.
 
     Raises
     ------
@@ -69,15 +71,16 @@ def image_of(perfect: Atoms, one: Atoms, other: Atoms) -> Image | None:
     (False, True)
     """
     here, there = (_defect(perfect, atoms, name) for atoms, name in ((one, "one"), (other, "other")))
-    if sorted(one.numbers) != sorted(other.numbers):
+    kinds = np.split(species(one + other), [len(one)])
+    if sorted(kinds[0]) != sorted(kinds[1]):
         return None
     for turn, shift in _operations(perfect, here, there):
-        if image := _matched(one, other, turn, shift):
+        if image := _matched(one, other, kinds, turn, shift):
             return image
     return None
 
 
-def imaged(atoms: Atoms, *, rotation: ArrayLike, shift: ArrayLike, order: ArrayLike) -> Atoms:
+def imaged(atoms: Atoms, *, rotation: Sequence[Sequence[int]], shift: Sequence[float], order: Sequence[int]) -> Atoms:
     """
     Apply an `Image` to a relaxed structure: the relaxed structure of the other place, without a calculation.
 
@@ -93,8 +96,8 @@ def imaged(atoms: Atoms, *, rotation: ArrayLike, shift: ArrayLike, order: ArrayL
     Returns
     -------
     Atoms
-        In the same cell, wrapped into it; held atoms are those of the image, and ``info["philic"]`` no longer says
-        where the defect is.
+        In the same cell, wrapped into it; held atoms, masses, moments and charges are those of the image, and
+        ``info["philic"]`` no longer says where the defect is.
 
     Raises
     ------
@@ -142,17 +145,20 @@ def _operations(perfect: Atoms, here: Floats, there: Floats) -> list[tuple[NDArr
     )
 
 
-def _matched(one: Atoms, other: Atoms, turn: NDArray[np.int64], shift: Floats) -> Image | None:
+def _matched(
+    one: Atoms, other: Atoms, kinds: Sequence[NDArray[np.int64]], turn: NDArray[np.int64], shift: Floats
+) -> Image | None:
     """Match atoms one to one, held ones to held ones, and refine the shift."""
     apart, lengths = _apart(one.cell.scaled_positions(one.positions) @ turn.T + shift, other)
-    same = (one.numbers[:, None] == other.numbers) & (_held(one)[:, None] == _held(other))
+    same = (kinds[0][:, None] == kinds[1]) & (fixed_atoms(one)[:, None] == fixed_atoms(other))
     order = np.where(same, lengths, np.inf).argmin(axis=0)
     steps = apart[order, np.arange(len(other))]
     off = np.linalg.norm((steps - steps.mean(axis=0)) @ one.cell.array, axis=1)
     if len(set(order.tolist())) < len(one) or off.max() > _SAME_ATOM_A:
         return None
     rotation = tuple(tuple(row) for row in turn.tolist())
-    return Image(rotation, as_position(shift + steps.mean(axis=0)), tuple(order.tolist()))
+    refined = (shift + steps.mean(axis=0)).round(_DECIMALS) % 1
+    return Image(rotation, as_position(refined), tuple(order.tolist()))
 
 
 def _apart(spots: Floats, atoms: Atoms) -> tuple[Floats, Floats]:
@@ -160,8 +166,3 @@ def _apart(spots: Floats, atoms: Atoms) -> tuple[Floats, Floats]:
     steps = atoms.cell.scaled_positions(atoms.positions) - spots[:, None]
     steps -= steps.round()
     return steps, np.linalg.norm(steps @ atoms.cell.array, axis=2)
-
-
-def _held(atoms: Atoms) -> NDArray[np.bool_]:
-    held = [constraint.index for constraint in atoms.constraints if isinstance(constraint, FixAtoms)]
-    return np.isin(np.arange(len(atoms)), np.concatenate([[], *held]))

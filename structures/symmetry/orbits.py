@@ -1,5 +1,6 @@
 """A crystal's primitive cell, its symmetry, and the voids between its atoms."""
 
+from collections.abc import Sequence
 from itertools import product
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ from ase.geometry import minkowski_reduce
 from numpy.typing import NDArray
 
 from .periodic import check_periodic
+from .species import kept, species
 from .symmetry import symmetry_of
 
 Floats = NDArray[np.float64]
@@ -21,6 +23,8 @@ SYMMETRY_TOLERANCE_A = 0.05
 
 _SAME_VOID_A = 1.0
 _SAME_IMAGE_A = 0.3
+_SAME_SPOT = 1e-6  # fractional
+_TIE = 1e-7  # added before rounding: half-way between two rounded numbers is where round coordinates are
 _NEARLY_AS_FAR_A = 0.1
 _OFF_CENTRE = 0.05  # how far outside its nearest atoms a void may be, in units of its radius
 _CLOSEST = 0.5  # a void whose nearest atom is nearer than this many times the sum of covalent radii is none
@@ -49,6 +53,7 @@ def primitive(crystal: Atoms) -> tuple[Atoms, Operations]:
         crystal.positions[first],
         cell=minkowski_reduce(whole.primitive_lattice)[0],
         pbc=True,
+        **kept(crystal, first),
     )
     cell.wrap()
     found = symmetry(cell)
@@ -62,11 +67,12 @@ def refined_shifts(cell: Atoms, found: spglib.SpglibDataset) -> Floats:
 
 
 def _refined(cell: Atoms, rotation: NDArray[np.int64], shift: Floats) -> Floats:
-    spots = cell.get_scaled_positions()
+    spots = cell.cell.scaled_positions(cell.positions)
     apart = spots - (spots @ rotation.T + shift)[:, None]
     apart -= apart.round()
     lengths = np.linalg.norm(apart @ cell.cell.array, axis=2)
-    lengths[cell.numbers[:, None] != cell.numbers] = np.inf
+    kinds = species(cell)
+    lengths[kinds[:, None] != kinds] = np.inf
     return np.asarray(shift + apart[np.arange(len(cell)), lengths.argmin(axis=1)].mean(axis=0))
 
 
@@ -88,9 +94,25 @@ def conventional_rows(crystal: Atoms) -> Floats:
     return np.asarray(np.linalg.inv(symmetry(crystal).transformation_matrix).T)
 
 
+def into_cell(spots: Floats) -> Floats:
+    """Bring fractional positions into the cell, one on its far side to 0 whatever the last bits say."""
+    return np.asarray(spots - np.floor(spots + _SAME_SPOT))
+
+
+def ranks(lengths: Sequence[float] | Floats) -> tuple[float, ...]:
+    """Give numbers to sort by: those that differ by less than 1e-3 are equal, and the last bits have no say.
+
+    Examples
+    --------
+    >>> ranks([0.0625, 0.0625 - 1e-15])
+    (0.063, 0.063)
+    """
+    return tuple((np.asarray(lengths) + _TIE).round(3).tolist())
+
+
 def all_images(cell: Atoms, operations: Operations, position: Floats) -> Floats:
     """Give every fractional position the space group takes one to, each once, shape ``(n, 3)``."""
-    images = (operations.rotations @ position + operations.shifts) % 1
+    images = into_cell(operations.rotations @ position + operations.shifts)
     apart = images[:, None] - images
     same = np.linalg.norm((apart - apart.round()) @ cell.cell.array, axis=2) < _SAME_IMAGE_A
     return np.asarray(images[same.argmax(axis=1) == np.arange(len(images))])
@@ -105,7 +127,7 @@ def voids(cell: Atoms, metal: str, operations: Operations) -> Floats:
         away = distances_to_atoms(cell, spot @ cell.cell.array).reshape(-1, len(cell))
         if (away > least).all() and (_is_surrounded(cell, vertex) or _is_surrounded(cell, spot)):
             found.append((float(away.min()), spot))
-    found.sort(key=lambda void: (-round(void[0], 3), *(void[1] % 1).round(3)))
+    found.sort(key=lambda void: ranks([-void[0], *into_cell(void[1])]))
     kept: list[Floats] = []
     taken = np.zeros((0, 3))
     for _, spot in found:
@@ -134,7 +156,7 @@ def _settled(cell: Atoms, operations: Operations, spot: Floats) -> Floats:
     apart = operations.rotations @ spot + operations.shifts - spot
     apart -= apart.round()
     near = np.linalg.norm(apart @ cell.cell.array, axis=1) < _SAME_VOID_A
-    return np.asarray((spot + apart[near].mean(axis=0)) % 1)
+    return into_cell(spot + apart[near].mean(axis=0))
 
 
 def _is_surrounded(cell: Atoms, spot: Floats) -> bool:

@@ -5,17 +5,21 @@ import warnings
 import spglib
 from ase import Atoms
 
+from .species import species
+
 
 def symmetry_of(atoms: Atoms, tolerance_A: float, name: str = "host") -> spglib.SpglibDataset:
     """
     Find the symmetry of atoms in a periodic cell; `name` is what the error calls them.
+
+    Isotopes, magnetic moments and charges of one element are told apart.
 
     Raises
     ------
     ValueError
         When spglib finds none because atoms overlap.
     """
-    cell = (atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers)
+    cell = (atoms.cell.array, atoms.get_scaled_positions(), species(atoms).tolist())
     with warnings.catch_warnings():  # spglib 2.7 and 2.8 announce their new error handling at every call
         warnings.simplefilter("ignore", DeprecationWarning)
         dataset = spglib.get_symmetry_dataset(cell, symprec=tolerance_A)

@@ -194,9 +194,47 @@ def test_calculator_gives_the_same_numbers(case: Case, potential: Potential) -> 
     assert potential.calculator() is atoms.calc
 
 
-def test_an_unknown_element_is_refused(potential: Potential) -> None:
+@pytest.mark.parametrize("number", [np.inf, -np.inf, np.nan])
+def test_a_cell_that_is_not_finite_is_not_evaluated(case: Case, potential: Potential, number: float) -> None:
+    exploded = case.make()
+    exploded.cell[2, 2] = number
+    nothing, something = potential.evaluate([exploded, case.make()], stress=True)
+    assert np.isnan(nothing.energy_eV)
+    assert nothing.reason == "a position or cell vector is not finite: the geometry exploded"
+    assert np.isfinite(something.energy_eV)
+
+
+def test_without_a_cell_there_is_no_stress(case: Case, potential: Potential) -> None:
+    bare = Atoms(case.make().symbols, case.make().positions)
+    (prediction,) = potential.evaluate([bare], stress=True)
+    assert prediction.stress_eV_per_A3 is None
+    assert np.isfinite(prediction.energy_eV) != bool(prediction.reason)
+
+
+def test_an_unknown_element_fails_alone(case: Case, potential: Potential) -> None:
+    strange = case.make()
+    strange.symbols[0] = "X"
+    nothing, something = potential.evaluate([strange, case.make()], stress=True)
+    (alone,) = potential.evaluate([case.make()], stress=True)
+    assert np.isnan(nothing.energy_eV)
+    assert nothing.reason.startswith(f"X is unknown to the potential {potential.name!r}; choose another or one of")
+    assert something.energy_eV == alone.energy_eV
     with pytest.raises(ValueError, match=r"^X is unknown to the potential '.*'; choose another or one of"):
-        potential.evaluate([Atoms("X")])
+        potential.card.check_elements(strange.symbols)
+    strange.calc = potential.calculator()
+    with pytest.raises(ValueError, match=r"^X is unknown to the potential"):
+        strange.get_potential_energy()
+
+
+def test_a_left_handed_cell_is_the_same_crystal(case: Case, potential: Potential) -> None:
+    atoms = case.make()
+    swapped = atoms.copy()
+    swapped.set_cell(atoms.cell.array[[1, 0, 2]])
+    assert np.linalg.det(swapped.cell.array) * np.linalg.det(atoms.cell.array) < 0
+    here, there = potential.evaluate([atoms, swapped], stress=True)
+    assert there.energy_eV == pytest.approx(here.energy_eV, abs=case.rounding * len(atoms))
+    np.testing.assert_allclose(there.forces_eV_per_A, here.forces_eV_per_A, atol=10 * case.rounding)
+    np.testing.assert_allclose(there.stress_eV_per_A3, here.stress_eV_per_A3, atol=case.rounding)
 
 
 def test_fingerprint_is_plain_json_and_needs_no_torch(potential: Potential) -> None:

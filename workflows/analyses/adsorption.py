@@ -9,6 +9,7 @@ import numpy as np
 
 from ...structures.sites.adatoms import adatom_geometry, lateral_shift_A, sites_reached
 from ...structures.sites.bonds import bonds_changed
+from ..stores.one_potential import check_one_potential
 from ..stores.result import Outcome, Result, Status
 
 
@@ -50,33 +51,6 @@ def adsorption_from(adsorbed: Result, host: Result, bulk: Result, n_metal: int) 
         )
     metal_eV = bulk.scalars["energy_eV"] / len(bulk.structures["final"])
     return adsorption_energy_eV(adsorbed.scalars["energy_eV"], host.scalars["energy_eV"], metal_eV, n_metal)
-
-
-def check_one_potential(results: Mapping[str, Result]) -> None:
-    """Refuse to subtract energies of different potentials.
-
-    Parameters
-    ----------
-    results
-        Results by role in the formula (``host``, ``bulk`` …).
-
-    Raises
-    ------
-    ValueError
-        If two of them differ in weights, dtype, dispersion or package.
-    """
-    (first_role, first), *others = results.items()
-    ours = first.provenance["fingerprint"]
-    for role, result in others:
-        theirs = result.provenance["fingerprint"]
-        differing = [name for name in ours if name != "name" and ours[name] != theirs.get(name)]
-        if differing:
-            name = differing[0]
-            raise ValueError(
-                f"`{role}` comes from {theirs['name']} ({name} {theirs.get(name)}) but `{first_role}` from "
-                f"{ours['name']} ({name} {ours[name]}): energies of different potentials are never subtracted; "
-                "compute both with one"
-            )
 
 
 def adsorption(

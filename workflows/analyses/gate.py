@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from ase.units import J, m
 
+from ..stores.one_potential import check_one_potential
 from ..stores.result import Outcome, Result, Status
-from .adsorption import adsorption_from, check_one_potential
+from .adsorption import adsorption_from
 
 VERDICTS = ("fit", "doubtful", "unfit")
 CUTOFF_IN_NEIGHBOUR_DISTANCES = 1.25
@@ -57,7 +58,7 @@ def gate(parents: Mapping[str, Result], *, cutoff_A: float, reference: Mapping[s
     cutoff_A
         The potential's cutoff.
     reference
-        Values by the names in `CHECKS`; a quantity without one is not judged. None at all is doubtful at best.
+        Values by the names in `CHECKS`; a quantity without one is not judged, and without any the potential is doubtful.
     source
         Where the reference values come from.
 
@@ -77,13 +78,19 @@ def gate(parents: Mapping[str, Result], *, cutoff_A: float, reference: Mapping[s
     reasons = [reason for v, reason in judged if v == verdict]
     scalars: dict[str, Any] = {
         "verdict": verdict,
-        "sentence": "; ".join(reasons) if verdict != "fit" else "every check is within its tolerance",
+        "sentence": "; ".join(reasons) if verdict != "fit" else _praise(reference),
         **measured,
         **{f"reference_{name}": value for name, value in reference.items()},
         "cutoff_A": cutoff_A,
         "source": source,
     }
     return Outcome(Status.CONVERGED, f"{verdict}: {scalars['sentence']}", scalars)
+
+
+def _praise(reference: Mapping[str, float]) -> str:
+    """Say that every check was passed, and which were not made."""
+    left_out = [check.label for name, check in CHECKS.items() if name not in reference]
+    return "every check is within its tolerance" + (f"; not judged: {', '.join(left_out)}" if left_out else "")
 
 
 def surface_energy_J_per_m2(slab_eV: float, bulk_eV: float, area_A2: float) -> float:

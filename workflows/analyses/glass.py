@@ -14,9 +14,9 @@ from ...structures.measures.bragg import sharpest_peak
 from ...structures.measures.rdf import Pair, RadialDistribution, first_shell, radial_distribution
 from ..dynamics.runs import equilibrated, run_of
 from ..dynamics.trajectory import Trajectory
+from ..stores.one_potential import check_one_potential
 from ..stores.result import Outcome, Result, Status
 from ..transport.transport import displacements
-from .adsorption import check_one_potential
 
 Array = NDArray[np.float64]
 

@@ -10,8 +10,8 @@ import numpy as np
 from ase.units import kB, m
 
 from ...structures.jumps.network import Jump, Network, from_parameters, percolation, with_stops
+from ..stores.one_potential import check_one_potential
 from ..stores.result import Outcome, Result, Status
-from .adsorption import check_one_potential
 from .rates import arrhenius, rate_per_s
 
 CLOSURE_EV = 0.01

@@ -10,8 +10,8 @@ from ase.geometry import find_mic
 
 from ..neb.neb import CLOSED_eV
 from ..steps.vibrations import vineyard_THz
+from ..stores.one_potential import CHECK, check_one_potential
 from ..stores.result import Outcome, Result, Status
-from .adsorption import check_one_potential
 
 REARRANGED_A = 1.0
 """An end point in which an atom went farther than this as it relaxed is another end point."""
@@ -61,7 +61,7 @@ def migration(parents: Mapping[str, Result], *, image_distance_A: float) -> Outc
     band = parents["band"]
     if not band.status.usable:
         return Outcome(Status.FAILED, band.message)
-    check_one_potential({role: result for role, result in parents.items() if not role.startswith("check_")})
+    check_one_potential({role: result for role, result in parents.items() if not role.startswith(CHECK)})
     scalars: dict[str, Any] = {name: band.scalars[name] for name in TAKEN}
     moved = {f"{role}_moved_A": _moved_A(parents[f"{role}_site"]) for role in ("start", "end")}
     scalars |= {**moved, "image_distance_A": image_distance_A, "potential": band.provenance["fingerprint"]["name"]}

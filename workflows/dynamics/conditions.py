@@ -82,7 +82,7 @@ def check(
         mobile_ions(atoms.get_chemical_symbols(), mobile)
     _check_cell(atoms, thermostat, pressure_GPa)
     if folder is not None:
-        check_disk(folder, estimated_bytes(len(atoms), steps // stride(timestep_fs)))
+        check_disk(folder, estimated_bytes(len(atoms), steps // stride(timestep_fs)) - stored_bytes(folder))
 
 
 def thin_cell(atoms: Atoms, cutoff_A: float) -> str:
@@ -116,13 +116,17 @@ def _check_cell(atoms: Atoms, thermostat: str, pressure_GPa: float | None) -> No
         )
 
 
+def stored_bytes(folder: Path) -> int:
+    """Give the size of the trajectory that a folder holds already."""
+    return sum(path.stat().st_size for path in folder.glob("*.npz"))
+
+
 def check_disk(folder: Path, needed: int) -> None:
-    """Refuse trajectories of so many bytes, less what the folder holds, where the disk has no room."""
+    """Refuse to write so many bytes more where the disk has no room."""
     existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.is_dir())
-    stored = sum(path.stat().st_size for path in folder.glob("*.npz"))
     free = shutil.disk_usage(existing).free
-    if needed - stored > free - SPARE_BYTES:
+    if needed > free - SPARE_BYTES:
         raise ValueError(
-            f"the trajectory will take {needed / 1e6:.0f} MB but `{existing}` has {free / 1e6:.0f} MB free: make room, or "
-            "run fewer steps"
+            f"the trajectory will take {needed / 1e6:.0f} MB more but `{existing}` has {free / 1e6:.0f} MB free: make room, "
+            "or run fewer steps"
         )

@@ -19,6 +19,7 @@ from threadpoolctl import ThreadpoolController
 
 from ... import __version__
 from ...potentials import load
+from ..stores.one_potential import CHECK, check_one_potential
 from ..stores.result import Outcome, Result, Status, title
 from ..stores.store import Store
 from .flow import structure_from
@@ -55,16 +56,30 @@ def execute(store: Store, keys: Sequence[str]) -> None:
 
 
 def _one_thread_for_matrices() -> AbstractContextManager[Any]:
-    """Keep numpy and scipy to one thread: theirs wait for work by spinning, and take the cores from the potential.
+    """Limit numpy and scipy to one thread: their idle threads spin and take cores away from the potential.
 
-    A relaxation with its cell takes up to seven times as long beside other work without this. Torch has threads of its own.
+    Without this a cell relaxation takes up to seven times as long on a busy machine. Torch has its own threads.
     """
     return ThreadpoolController().select(internal_api="openblas").limit(limits=1)  # type: ignore[no-any-return]
 
 
 def _parents(store: Store, definition: Definition) -> dict[str, Result]:
     found = store.get(definition["parents"].values())
-    return {role: found[key] for role, key in definition["parents"].items() if key in found}
+    return {role: _inheriting(store, found[key]) for role, key in definition["parents"].items() if key in found}
+
+
+def _inheriting(store: Store, result: Result) -> Result:
+    """Add the inherited fingerprint to a result: analyses in older stores lack it."""
+    return replace(result, provenance={**result.provenance, "fingerprint": _fingerprint(store, result.provenance)})
+
+
+def _fingerprint(store: Store, origin: Mapping[str, Any]) -> Mapping[str, str]:
+    """Return the fingerprint of a step, or, for an analysis, that of the results it reads, cross-checks excluded."""
+    own: Mapping[str, str] = origin.get("fingerprint") or {}
+    if own:
+        return own
+    parents = store.get(key for role, key in origin.get("parents", {}).items() if not role.startswith(CHECK))
+    return next((found for one in parents.values() if (found := _fingerprint(store, one.provenance))), {})
 
 
 PROVIDES: Mapping[str, Callable[[Store, Definition], Any]] = {
@@ -86,6 +101,7 @@ def _analyse(store: Store, definition: Definition) -> Outcome:
     try:
         start, cpu = time.perf_counter(), time.process_time()
         step = STEPS[definition["function"]]
+        check_one_potential({role: result for role, result in by_role.items() if not role.startswith(CHECK)})
         given = {"folders": _parents_folders(store, definition)} if "folders" in step.needs else {}
         outcome: Outcome = step.function(by_role, **given, **definition["parameters"])
     except Exception as error:
@@ -94,7 +110,7 @@ def _analyse(store: Store, definition: Definition) -> Outcome:
 
 
 def _compute(store: Store, definitions: Mapping[str, Definition]) -> None:
-    """Run the steps of one pack together; if that breaks, those that are left run alone: one cannot stop the others."""
+    """Run the steps of one pack together; if that raises, run the remaining ones singly: one cannot stop the others."""
     structures: dict[str, Atoms] = {}
     for key, definition in definitions.items():
         built = _build(store, definition)
@@ -160,7 +176,7 @@ def _build(store: Store, definition: Definition) -> Atoms | Outcome:
 def _blocked(parents: Mapping[str, Result], wanted: Sequence[str] | Mapping[str, str]) -> Outcome | None:
     """A step whose parent is missing or crashed has to wait for another run."""
     if len(parents) < len(wanted):
-        return Outcome(Status.CRASHED, "not run: what it waits for has no result")
+        return Outcome(Status.CRASHED, "not run: a step it depends on has no result")
     for parent in parents.values():
         if not parent.status.final:
             return Outcome(Status.CRASHED, f"not run: {parent.title} crashed: {parent.message}")
@@ -182,7 +198,7 @@ def _commit(store: Store, key: str, definition: Definition, outcome: Outcome) ->
         "parameters": definition["parameters"],
         "parents": definition["parents"],
         "structure_parent": (definition["structure"] or {}).get("parent"),
-        "fingerprint": definition["fingerprint"],
+        "fingerprint": _fingerprint(store, definition),
         "versions": {"philic": __version__, "ase": version("ase"), "numpy": version("numpy")},
         "host": platform.node(),
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 from ase import Atoms
-from ase.constraints import FixAtoms
 from ase.io.jsonio import decode, encode
 
 from ...potentials import fingerprint
+from .identity import digest, structure_identity, written
 from .registry import BUILDERS, STEPS
 
 
@@ -27,17 +24,22 @@ class Derived:
     parent
         The step whose ``final`` structure is the builder's first argument.
     n_atoms
-        How many atoms it will have, for estimates.
+        Number of atoms it will have, for estimates.
     builder
-        Name of a builder in `philic.workflows.engine.registry.BUILDERS`; None takes the parent's structure as it is.
+        Name of a builder in `philic.workflows.engine.registry.BUILDERS`; None uses the parent's structure unchanged.
     parameters
-        The builder's other arguments, plain JSON.
+        The builder's other arguments; kept as `philic.workflows.engine.identity.written` gives them.
     """
 
     parent: Step
     n_atoms: int
     builder: str | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Normalise the parameters."""
+        if self.builder:
+            object.__setattr__(self, "parameters", written(BUILDERS[self.builder], self.parameters))
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +51,7 @@ class Step:
     function
         Name of a step function in `philic.workflows.engine.registry.STEPS`.
     parameters
-        The function's parameters, plain JSON.
+        The function's parameters; kept as `philic.workflows.engine.identity.written` gives them.
     structure
         What it starts from, for a step that computes.
     parents
@@ -67,17 +69,24 @@ class Step:
     potential: str | None = None
     about: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Normalise the parameters."""
+        object.__setattr__(self, "parameters", written(STEPS[self.function], self.parameters))
+
     @cached_property
     def key(self) -> str:
-        """The content hash: same key, same calculation (32 hexadecimal digits of a SHA-256)."""
-        return _digest(self._identity)
+        """The content hash: same key, same calculation."""
+        return digest(self._identity)
 
     @cached_property
     def trail(self) -> str:
-        """The content hash without the parameters that only say where it stops: same trail, same way as far as both go."""
+        """The content hash without the parameters that set only where the calculation stops.
+
+        Steps with one trail follow the same path as far as both go, and share one memory and one folder.
+        """
         stopping = STEPS[self.function].stopping
-        way = {name: value for name, value in self.parameters.items() if name not in stopping}
-        return _digest({**self._identity, "parameters": way})
+        others = {name: value for name, value in self.parameters.items() if name not in stopping}
+        return digest({**self._identity, "parameters": others})
 
     @property
     def _identity(self) -> dict[str, Any]:
@@ -91,7 +100,7 @@ class Step:
 
     @cached_property
     def fingerprint(self) -> dict[str, str]:
-        """The fingerprint of the potential; empty for an analysis."""
+        """The fingerprint of the potential; empty for an analysis, whose result inherits that of its parents."""
         return fingerprint(self.potential).asdict() if self.potential else {}
 
     @cached_property
@@ -172,7 +181,7 @@ class Flow:
         groups: dict[str, list[Step]] = {}
         for step in sorted(self, key=lambda step: step.level):
             shared = {**step.parameters, **dict.fromkeys(STEPS[step.function].each & step.parameters.keys())}
-            alike = _digest([step.level, step.function, shared, step.fingerprint])
+            alike = digest([step.level, step.function, shared, step.fingerprint])
             groups.setdefault(alike if step.structure else f"analyses {step.level}", []).append(step)
         return [group[i : i + size] for group in groups.values() for i in range(0, len(group), size)]
 
@@ -198,29 +207,7 @@ def structure_from(definition: Mapping[str, Any], final: Mapping[str, Atoms]) ->
 
 
 def _structure_identity(structure: Atoms | Derived | None) -> Any:
-    if structure is None:
-        return None
-    if isinstance(structure, Derived):
-        version = BUILDERS[structure.builder].version if structure.builder else 0
-        return [structure.parent.key, structure.builder, version, dict(structure.parameters)]
-    for constraint in structure.constraints:
-        if not isinstance(constraint, FixAtoms):
-            raise ValueError(f"`{type(constraint).__name__}` is a constraint that no key can tell: use FixAtoms alone")
-    fixed = sorted(i for constraint in structure.constraints for i in constraint.get_indices())
-    return {
-        "numbers": structure.numbers.tolist(),
-        "positions_A": _rounded(structure.positions),
-        "cell_A": _rounded(structure.cell.array),
-        "pbc": structure.pbc.tolist(),
-        "fixed": [int(i) for i in fixed],
-    }
-
-
-def _rounded(lengths_A: np.ndarray) -> Any:
-    """Lengths to 1e-8 angstrom, without minus zero: the last bits differ between machines."""
-    return (np.round(lengths_A, 8) + 0.0).tolist()
-
-
-def _digest(content: Any) -> str:
-    plain = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False, default=dict)
-    return hashlib.sha256(plain.encode()).hexdigest()[:32]
+    if not isinstance(structure, Derived):
+        return None if structure is None else structure_identity(structure)
+    version = BUILDERS[structure.builder].version if structure.builder else 0
+    return [structure.parent.key, structure.builder, version, structure.parameters]

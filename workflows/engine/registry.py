@@ -48,10 +48,13 @@ class Registered:
         `steps.together`) and ``folders`` (where it may keep files). An analysis is given its parents' ``folders``
         by role.
     stopping
-        Its parameters that only say where it stops, and not how it gets there: steps that differ in nothing else share
-        one memory and one folder.
+        Parameters that set where it stops but not how it gets there: steps that differ in nothing else share one memory
+        and one folder.
     each
-        Its parameters that may differ from structure to structure in one call, and are given as a list.
+        Parameters that may differ between the structures of one call, and are given as a list.
+    shown
+        Parameters that are always in the key, even at their default. Other defaults are not, so a parameter that is added
+        later changes no key.
     """
 
     function: Callable[..., Any]
@@ -60,10 +63,17 @@ class Registered:
     needs: frozenset[str] = frozenset()
     stopping: frozenset[str] = frozenset()
     each: frozenset[str] = frozenset()
+    shown: frozenset[str] = frozenset()
 
 
 STEPS = {
-    "relax": Registered(relax, 1, expected_force_calls=32, stopping=frozenset({"fmax_eV_per_A", "max_steps"})),
+    "relax": Registered(
+        relax,
+        1,
+        expected_force_calls=32,
+        stopping=frozenset({"fmax_eV_per_A", "max_steps"}),
+        shown=frozenset({"fmax_eV_per_A", "max_steps"}),
+    ),
     "bulk_modulus": Registered(bulk_modulus, 1, expected_force_calls=7),
     "adsorption": Registered(adsorption, 1),
     "gate": Registered(gate, 1),
@@ -75,6 +85,7 @@ STEPS = {
         expected_force_calls=40,
         needs=frozenset({"parents", "memories"}),
         stopping=frozenset({"fmax_eV_per_A", "max_iterations"}),
+        shown=frozenset({"fmax_eV_per_A", "max_iterations", "image_spacing_A"}),
     ),
     "md": Registered(
         md,
@@ -82,6 +93,7 @@ STEPS = {
         needs=frozenset({"folders"}),
         stopping=frozenset({"steps"}),
         each=frozenset({"temperature_K", "seed"}),
+        shown=frozenset({"seed", "thermostat"}),
     ),
     "transport": Registered(transport_of_run, 2, needs=frozenset({"folders"})),
     "sites": Registered(sites_of_run, 1, needs=frozenset({"folders"})),
@@ -93,7 +105,7 @@ STEPS = {
 
 BUILDERS = {
     "freeze_except": Registered(freeze_except, 1),
-    "place_adatoms": Registered(place_adatoms, 1),
+    "place_adatoms": Registered(place_adatoms, 1, shown=frozenset({"face"})),
     "fill_void": Registered(fill_void, 1),
     "place_island": Registered(place_island, 1),
     "hop_end": Registered(hop_end, 1),

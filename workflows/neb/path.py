@@ -29,7 +29,7 @@ DEEP_eV = 0.05
 SPLIT_eV_PER_A = 0.2
 """A minimum on the way is one when the band is higher by this on both sides, with projected forces below that."""
 SETTLED_eV_PER_A = 0.1
-"""Below that projected force the saddle is tried for a ridge."""
+"""Below that projected force the saddle is tested for a ridge; no band that climbs is converged before that."""
 ON_MIRROR_A = 0.05
 """A band bowed off a ridge is still computed up to its middle where that is nearer to its mirror image."""
 RETREAT, RETREATS = 3.0, 3
@@ -264,7 +264,8 @@ def _descend(
                 descent = Descent([band.image(index) for index in band.computed], ~fixed_atoms(band.atoms))
                 best, calmest = band, band
                 continue
-        band.converged = band.near and band.within(course.fmax_eV_per_A)
+        looked = tried or band.climbing is None
+        band.converged = band.near and looked and band.within(course.fmax_eV_per_A)
         if band.converged:
             return None
         growth = band.residues_eV_per_A.max() / best.residues_eV_per_A.max()

@@ -47,10 +47,11 @@ def bulk_modulus(
     for index, crystal in enumerate(structures):
         strained = [_strained(crystal, 1 + s) for s in np.linspace(-strain, strain, points)]
         volumes = np.array([atoms.get_volume() for atoms in strained])
-        energies = np.array([prediction.energy_eV for prediction in potential.evaluate(strained)])
+        predictions = potential.evaluate(strained)
+        energies = np.array([prediction.energy_eV for prediction in predictions])
         for _ in strained:
             watch(index)
-        yield index, _fit(volumes, energies)
+        yield index, _fit(volumes, energies, next((one.reason for one in predictions if one.reason), ""))
 
 
 def _strained(crystal: Atoms, stretch: float) -> Atoms:
@@ -59,11 +60,12 @@ def _strained(crystal: Atoms, stretch: float) -> Atoms:
     return atoms
 
 
-def _fit(volumes_A3: np.ndarray, energies_eV: np.ndarray) -> Outcome:
+def _fit(volumes_A3: np.ndarray, energies_eV: np.ndarray, reason: str) -> Outcome:
     arrays = {"volumes_A3": volumes_A3, "energies_eV": energies_eV}
     calls = len(volumes_A3)
     if not np.isfinite(energies_eV).all():
-        return Outcome(Status.FAILED, "the potential gave a NaN energy on the curve", {}, {}, arrays, calls)
+        why = f": {reason}" if reason else ""
+        return Outcome(Status.FAILED, f"the potential gave a NaN energy on the curve{why}", {}, {}, arrays, calls)
     lowest = int(energies_eV.argmin())
     if lowest in (0, calls - 1):
         message = f"no minimum between {volumes_A3[0]:.1f} and {volumes_A3[-1]:.1f} Å^3: the crystal is not relaxed"

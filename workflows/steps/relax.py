@@ -21,8 +21,8 @@ from .together import Asking, Watch, together
 
 STIFF_eV_PER_A2 = 70.0
 SOFT_eV_PER_A2 = 5.0
-"""First guess of the curvature, for most atoms (ASE's) and for alkali metals on a host. With one guess for both a metal atom
-slides to its site in steps too small by far: `benchmarks/relax.py`."""
+"""Initial curvature for most atoms (ASE's value) and for alkali metals on a host. With one value for both, a metal atom
+slides to its site in far too small steps: `benchmarks/relax.py`."""
 ALKALI = {3, 11, 19, 37, 55}
 LARGE = 150
 """Atoms above which BFGS, which diagonalises its Hessian, gives way to LBFGS."""
@@ -56,7 +56,7 @@ def relax(
     fmax_eV_per_A
         Largest force on any atom at the end (and on the cell, in ASE's `FrechetCellFilter` units).
     max_steps
-        Steps after which a structure is given up as unconverged.
+        Steps after which a relaxation ends as unconverged.
     relax_cell
         Whether the cell relaxes too.
 
@@ -100,7 +100,7 @@ def relaxing(structure: Atoms, cutoff_A: float, fmax_eV_per_A: float, max_steps:
 
 
 def _optimiser(atoms: Atoms, target: Any) -> Callable[[], None]:
-    """Give the function that takes a step."""
+    """Return the function that takes one optimiser step."""
     if len(atoms) > LARGE:
         large: Callable[[], None] = LBFGS(target, logfile=os.devnull).step
         return large
@@ -147,12 +147,14 @@ def _outcome(initial: Atoms, atoms: Atoms, status: Status, message: str, largest
 
 
 def misplaced(atoms: Atoms, cutoff_A: float) -> str:
-    """Say which atoms overlap or which atom no other can feel; nothing for a sound geometry."""
+    """Say which atoms overlap or which atom is out of reach of all others; empty for a sound geometry."""
+    if not (np.isfinite(atoms.positions).all() and np.isfinite(atoms.cell.array).all()):
+        return "a position or cell vector is not finite"
     return isolated(atoms, cutoff_A) or overlapping(atoms)
 
 
 def isolated(atoms: Atoms, cutoff_A: float) -> str:
-    """Say which atom no other can feel; nothing where there is none."""
+    """Say which atom is out of reach of all others; empty where there is none."""
     alone = set(range(len(atoms))) - set(neighbor_list("i", atoms, cutoff_A).tolist())
     if not alone:
         return ""
@@ -161,7 +163,7 @@ def isolated(atoms: Atoms, cutoff_A: float) -> str:
 
 
 def overlapping(atoms: Atoms) -> str:
-    """Say which atoms overlap; nothing where none do."""
+    """Say which atoms overlap; empty where none do."""
     first, second, distance_A = neighbor_list("ijd", atoms, OVERLAP * covalent_radii[atoms.numbers])
     if not len(first):
         return ""

@@ -1,4 +1,4 @@
-"""Calculations that ask: each says which structures it wants forces of, and one call of the potential answers them all."""
+"""Calculations that request forces: each yields structures, and one call of the potential serves them all."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from ...potentials.base import Potential, Prediction
 from ..stores.result import Memory, Outcome
 
 Asking = Generator[Sequence[Atoms], Sequence[Prediction], Outcome]
-"""A calculation: it yields structures, is sent a prediction of each, and returns its outcome in the end. It draws no random
-numbers and looks at no clock, so the same predictions always lead it along the same way."""
+"""A calculation: it yields structures, is sent a prediction of each, and finally returns its outcome. It uses no random
+numbers and no clock, so the same predictions always lead it along the same path."""
 Watch = Callable[[int], None]
 WINDOW = 8
-"""How many calculations go on at the same time; more gain nothing on a few cores."""
+"""Number of calculations in progress at a time; more gain nothing on a few cores."""
 
 
 @dataclass
@@ -51,8 +51,8 @@ def together(
 ) -> Iterator[tuple[int, Outcome]]:
     """Run calculations side by side; they share calls of the potential and do not see each other.
 
-    What a memory holds is not computed again: a calculation that was killed is led along its own way, without a force call,
-    to where it was.
+    What a memory holds is not computed again: a killed calculation is led along its own path to where it was without a force
+    call.
 
     Parameters
     ----------

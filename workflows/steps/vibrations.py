@@ -15,11 +15,10 @@ from ..stores.result import Memory, Outcome, Status
 from .together import Asking, Watch, together
 
 DISPLACEMENT_A = 0.04
-"""So large since a learnt potential may have a kink in the middle of a symmetric saddle: with 0.015 Å the jump of sodium in
-Na2O has a second imaginary frequency with CHGNet, though its energy rises to both sides from 0.03 Å on."""
+"""This large because a learnt potential may have a kink at a symmetric saddle: with 0.015 Å the jump of sodium in Na2O has a
+second imaginary frequency with CHGNet, although its energy rises on both sides from 0.03 Å on."""
 IMAGINARY_THZ = 0.1
-"""An imaginary frequency counts when it is larger: smaller ones are the numbers' noise, or the drift of atoms none of which
-is fixed."""
+"""Smaller imaginary frequencies are numerical noise, or the drift of a system without fixed atoms, and do not count."""
 
 
 def vibrations(
@@ -76,27 +75,28 @@ def vineyard_THz(minimum_THz: NDArray[np.float64], saddle_THz: NDArray[np.float6
             raise ValueError(f"`{name}` has {found} imaginary frequencies but must have {wanted}")
     real = [frequencies[frequencies > IMAGINARY_THZ] for frequencies in (minimum_THz, saddle_THz)]
     if len(real[0]) != len(real[1]) + 1:
-        raise ValueError(f"there are {len(real[0])} and {len(real[1])} real frequencies but the saddle must have one less")
+        raise ValueError(f"there are {len(real[0])} and {len(real[1])} real frequencies but the saddle must have one fewer")
     return float(np.exp(np.log(real[0]).sum() - np.log(real[1]).sum()))
 
 
 def _vibrating(structure: Atoms) -> Asking:
     free = np.flatnonzero(~fixed_atoms(structure))
     if not len(free):
-        return Outcome(Status.FAILED, "every atom is fixed but one at least must be free", {}, {"initial": structure})
+        return Outcome(Status.FAILED, "every atom is fixed but at least one must be free", {}, {"initial": structure})
     predictions = yield [structure, *_displaced(structure, free)]
     if not all(np.isfinite(prediction.forces_eV_per_A).all() for prediction in predictions):
-        return Outcome(Status.FAILED, "the potential gave a NaN or infinite force", {}, {"initial": structure})
+        why = next((f": {prediction.reason}" for prediction in predictions if prediction.reason), "")
+        return Outcome(Status.FAILED, f"the potential gave a NaN or infinite force{why}", {}, {"initial": structure})
     return _outcome(structure, free, predictions)
 
 
 def _displaced(structure: Atoms, free: NDArray[np.intp]) -> Iterator[Atoms]:
-    """Move each free atom along x, y and z, there and back."""
+    """Move each free atom along x, y and z, forward and backward."""
     for index in free:
         for axis in range(3):
-            for way in (1, -1):
+            for sign in (1, -1):
                 atoms = structure.copy()
-                atoms.positions[index, axis] += way * DISPLACEMENT_A
+                atoms.positions[index, axis] += sign * DISPLACEMENT_A
                 yield atoms
 
 

@@ -103,6 +103,8 @@ class Store:
     ----------
     path
         The file; made if it does not exist.
+    reading
+        Open without writing: no file or table is created, and a file without tables reads as an empty store.
 
     Raises
     ------
@@ -110,13 +112,19 @@ class Store:
         If the file is no SQLite database, another program's, of a newer schema (it is left as it is), or cannot be written.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, reading: bool = False) -> None:
         self.path = Path(path).absolute()
-        if not _check_file(self.path):
+        schema = _schema_of(self.path)
+        if reading and not schema:
+            self._engine = sa.create_engine("sqlite://")
+            _metadata.create_all(self._engine)
+            return
+        if schema != SCHEMA and not reading:
             _make_tables(self.path)
         url = sa.URL.create("sqlite", database=str(self.path))
         self._engine = sa.create_engine(url, connect_args={"timeout": WAIT_FOR_LOCK_S})
-        sa.event.listen(self._engine, "connect", _configure)
+        if not reading:
+            sa.event.listen(self._engine, "connect", _configure)
 
     @contextmanager
     def _transaction(self) -> Iterator[sa.Connection]:
@@ -194,12 +202,12 @@ class Store:
                 yield _result(row)
 
     def memory(self, trail: str) -> Memory:
-        """Return what a calculation remembers: what was predicted on its way so far, in this run or an earlier one."""
+        """Return the memory of a calculation: the predictions it has received so far, in this run or an earlier one."""
         return _Memory(self, trail)
 
     def folder(self, trail: str) -> Path:
-        """Return where a calculation keeps files that are too large for the store; who writes there makes it."""
-        return self.path.with_name(f"{self.path.name}.work") / trail
+        """Return the folder for files of a calculation that are too large for the store; the writer creates it."""
+        return work_folder(self.path, trail)
 
     def add_run(self, recipe: str, parameters: Mapping[str, Any], lock: Mapping[str, Any], keys: Sequence[str]) -> int:
         """Record an execution of a recipe and return its id."""
@@ -256,12 +264,17 @@ class _Memory:
             connection.execute(insert(_predictions).on_conflict_do_nothing(), rows)
 
 
-def _check_file(path: Path) -> bool:
-    """Tell whether the file is a store of this schema; refuse one that is not ours, without changing a byte of it."""
+def work_folder(store: Path, trail: str) -> Path:
+    """Return the folder beside a store's file for the files of a calculation."""
+    return store.absolute().with_name(f"{store.name}.work") / trail
+
+
+def _schema_of(path: Path) -> int:
+    """Return the schema of a store, 0 for an empty or missing file; a foreign file is refused and left unchanged."""
     if path.is_dir() or not path.parent.is_dir():
         raise StoreError(f"`{path}` cannot be a store: give the path of a file in a folder that exists")
     if not path.exists() or path.stat().st_size == 0:
-        return False
+        return 0
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=WAIT_FOR_LOCK_S)) as connection:
             tables = sorted(name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type='table'"))
@@ -279,7 +292,7 @@ def _check_file(path: Path) -> bool:
             f"`{path}` has schema {newest} but this philic knows up to {SCHEMA}, so a newer philic wrote it: "
             "update philic or give another file to --store"
         )
-    return newest == SCHEMA
+    return int(newest or 0)
 
 
 def _make_tables(path: Path) -> None:

@@ -66,9 +66,14 @@ def test_a_free_atom_is_not_given_a_number() -> None:
     assert np.isfinite(third.energy_eV)
 
 
-def test_a_cell_without_volume_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"^the cell of K2 has no volume but CHGNet needs three cell vectors; give"):
-        potentials.load("chgnet").evaluate([Atoms("K2", positions=[[0, 0, 0], [0, 0, 4]])])
+def test_a_cell_without_volume_fails_alone() -> None:
+    bare = Atoms("K2", positions=[[0, 0, 0], [0, 0, 4]])
+    first, nothing, last = potentials.load("chgnet").evaluate([bulk("K"), bare, bulk("K", a=5.0)])
+    assert np.isnan(nothing.energy_eV)
+    assert nothing.reason.startswith("the cell of K2 has no volume but CHGNet needs three cell vectors; give it a box")
+    assert [first.energy_eV, last.energy_eV] == [
+        prediction.energy_eV for prediction in potentials.load("chgnet").evaluate([bulk("K"), bulk("K", a=5.0)])
+    ]
 
 
 def test_the_threads_of_the_caller_are_left_alone() -> None:

@@ -16,7 +16,7 @@ from philic.workflows.engine.execute import execute
 from philic.workflows.stores.result import Result, Status
 from philic.workflows.stores.store import Store
 
-LOOSE = {"min_image_A": 7.0, "fmax_eV_per_A": 0.3, "endpoint_fmax_eV_per_A": 0.05}
+LOOSE = {"min_image_A": 7.0, "fmax_eV_per_A": 0.1, "endpoint_fmax_eV_per_A": 0.05}
 
 
 def asked(**more):
@@ -185,7 +185,7 @@ def test_what_voids_cannot_give_is_refused(store):
 def test_a_rerun_computes_nothing_and_a_tighter_one_goes_on(store):
     again = plan(asked(cross_check="chgnet:r2scan"))
     assert done(again.flow, store)[1] == []
-    tight = plan(asked(fmax_eV_per_A=0.15))
+    tight = plan(asked(fmax_eV_per_A=0.05))
     results, computed = done(tight.flow, store)
     assert computed == ["neb", "migration", "hopping"]
     (band,) = [results[step.key] for step in tight.flow if step.function == "neb"]

@@ -10,7 +10,7 @@ question: How easily does a vacancy move in KF?
 metal: K
 hosts: [KF, Si]
 min_image_A: 7.0
-fmax_eV_per_A: 0.3
+fmax_eV_per_A: 0.1
 endpoint_fmax_eV_per_A: 0.05
 """
 

@@ -21,7 +21,7 @@ from philic.workflows.stores.result import Result, Status
 from philic.workflows.stores.store import Store
 
 EMT = load("emt")
-LOOSE = {"size": (3, 3), "fmax_eV_per_A": 0.2, "endpoint_fmax_eV_per_A": 0.05}
+LOOSE = {"size": (3, 3), "fmax_eV_per_A": 0.1, "endpoint_fmax_eV_per_A": 0.05}
 
 
 def asked(**more):

@@ -123,7 +123,7 @@ def test_bad_input_is_a_sentence_before_a_step_is_run(overrides, sentence):
 
 def test_a_disk_too_small_for_all_runs_is_told_before_the_first(tmp_path):
     with pytest.raises(
-        ValueError, match=r"the trajectory will take .* MB but .* has .* MB free: make room, or run fewer steps"
+        ValueError, match=r"the trajectory will take .* MB more but .* has .* MB free: make room, or run fewer steps"
     ):
         prepare(read("k3sbs4-cl", {"length_ps": "1e12"}), tmp_path / "philic.db")
     assert not list(tmp_path.iterdir())

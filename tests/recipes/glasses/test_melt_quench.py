@@ -40,6 +40,19 @@ def test_each_run_starts_where_the_one_before_ended_and_steps_down_at_the_rate()
     assert packing.get_chemical_formula() == "Na40O20"
 
 
+def test_a_random_start_of_lithium_deuteride_is_of_deuterium_and_as_wide_as_that_of_the_hydride(tmp_path):
+    starts = {}
+    for name, mass_u in (("LiH", 1.008), ("LiD", 2.014)):
+        crystal = bulk("LiH", "rocksalt", a=4.084, cubic=True)
+        crystal.set_masses([6.94, mass_u] * 4)
+        crystal.write(tmp_path / f"{name}.extxyz")
+        made = planned(hosts=tmp_path / f"{name}.extxyz", metal="Li", atoms=16, seeds=0)
+        (steps,) = made.glasses.values()
+        starts[name] = runs_of(steps[0])["melt"].structure.parent.structure
+        assert set(starts[name].get_masses()[starts[name].symbols == "H"]) == {mass_u}
+    assert starts["LiD"].get_volume() == pytest.approx(starts["LiH"].get_volume())
+
+
 def test_a_crystal_may_be_the_start_and_one_without_the_metal_is_run_once():
     made = planned(hosts="Cu", metal="Li,Na,K", start="crystal", potential="emt", atoms=32, density=0.9)
     (steps,) = made.glasses.values()

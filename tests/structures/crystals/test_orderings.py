@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from philic.structures.crystals.crystals import crystal
-from philic.structures.crystals.orderings import doped, electrostatic_energy_eV, halogenated, ordered
+from philic.structures.crystals.orderings import _descended, doped, electrostatic_energy_eV, halogenated, ordered
 
 MADELUNG_ROCK_SALT = 1.747564594633  # Kittel, Introduction to Solid State Physics
 COULOMB_EV_A = 14.399645
@@ -185,3 +185,12 @@ def bare() -> Atoms:
 def test_what_cannot_be_is_refused_in_a_sentence(call: Callable[[], Atoms], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         call()
+
+
+@pytest.mark.parametrize("coulomb", [np.full((8, 8), np.nan), np.random.default_rng(0).normal(size=(8, 8))])
+def test_a_search_ends_whatever_the_energies(coulomb: np.ndarray) -> None:
+    """No numbers, and a matrix that is not symmetric, for which a swap may look like a gain there and back."""
+    atoms = crystal("MF", "K")
+    pools = [(np.arange(len(atoms)), {"K": 4, "F": 4})]
+    _, names = _descended(atoms, pools, {"K": 1.0, "F": -1.0}, coulomb, np.random.default_rng(0))
+    assert sorted(names) == ["F"] * 4 + ["K"] * 4

@@ -69,6 +69,16 @@ def test_each_wrong_quantity_is_named(wrong, verdict, sentence):
     assert sentence in scalars["sentence"]
 
 
+def test_a_quantity_without_a_reference_is_named_and_not_held_against_it():
+    """A potential without carbon cannot be asked for graphene."""
+    known = {name: value for name, value in REFERENCE.items() if name != "graphene_vs_bulk_eV"}
+    metals = {role: result for role, result in parents().items() if "graphene" not in role}
+    scalars = gate(metals, **SETTINGS | {"reference": known}).scalars
+    assert scalars["verdict"] == "fit"
+    label = "adsorption on graphene against the bulk metal"
+    assert scalars["sentence"] == f"every check is within its tolerance; not judged: {label}"
+
+
 def test_a_cutoff_that_does_not_reach_the_metals_neighbours_is_unfit():
     """SevenNet-0 and its kin (5 Å) do not bind potassium, whose neighbours are 4.58 Å away."""
     scalars = gate(parents(), **SETTINGS | {"cutoff_A": 5.0}).scalars

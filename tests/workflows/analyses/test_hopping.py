@@ -298,12 +298,6 @@ def test_bands_that_disagree_are_told():
     assert outcome.message == "converged; reaction energies disagree by 30 meV: converge the bands further"
 
 
-def test_bands_of_two_potentials_are_refused():
-    other = replace(band(0.4, 0.3), provenance={"fingerprint": FINGERPRINT | {"name": "b", "dtype": "float64"}})
-    with pytest.raises(ValueError, match="energies of different potentials are never subtracted"):
-        hopping({"hop.0": band(0.1, 0.1), "hop.1": other}, network=to_parameters(expand(LI3N, "Li", 3.0)), **SETTINGS)
-
-
 def split(*parts):
     """A band in parts, each with a forward and a reverse barrier."""
     tops = np.cumsum([0.0, *(there - back for there, back in parts)])[:-1] + [there for there, _ in parts]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ase import Atoms
 from ase.build import bulk
 
 from philic.structures.carbons.carbon import graphene
@@ -51,6 +52,14 @@ def unknown_element(**parameters):
     return Step("relax", parameters, bulk("Fe", cubic=True), potential="emt", about={"host": "iron"})
 
 
+def stiffness(atoms):
+    return Step("bulk_modulus", {}, atoms, potential="emt", about={"host": str(atoms.symbols)})
+
+
+def without_a_volume():
+    return stiffness(Atoms("Cu2", positions=[(0, 0, 0), (2.5, 0, 0)]))
+
+
 ZOO = {
     "one": (lambda: [copper(0)], [Status.CONVERGED]),
     "many": (lambda: [copper(seed) for seed in range(20)], [Status.CONVERGED] * 20),
@@ -61,12 +70,16 @@ ZOO = {
         lambda: [then(overlapping()), copper(0)],
         [Status.FAILED, Status.FAILED, Status.CONVERGED],
     ),
-    "crash": (lambda: [unknown_element(), copper(0, fmax=0.04)], [Status.CRASHED, Status.CONVERGED]),
-    "crash in company": (
+    "unknown element in company": (
         lambda: [copper(0), unknown_element(fmax_eV_per_A=0.05), copper(1)],
+        [Status.CONVERGED, Status.FAILED, Status.CONVERGED],
+    ),
+    "crash": (lambda: [without_a_volume(), copper(0, fmax=0.04)], [Status.CRASHED, Status.CONVERGED]),
+    "crash in company": (
+        lambda: [stiffness(bulk("Cu", a=3.59)), without_a_volume(), stiffness(bulk("Au", a=4.06))],
         [Status.CONVERGED, Status.CRASHED, Status.CONVERGED],
     ),
-    "child of a crash": (lambda: [then(unknown_element())], [Status.CRASHED, Status.CRASHED]),
+    "child of a crash": (lambda: [then(without_a_volume())], [Status.CRASHED, Status.CRASHED]),
 }
 
 
@@ -109,12 +122,12 @@ def test_a_second_run_computes_nothing(tmp_path, caplog):
 
 
 def test_a_crash_says_what_happened_and_is_computed_again(tmp_path):
-    flow = Flow([then(unknown_element())])
+    flow = Flow([then(without_a_volume())])
     store = Store(tmp_path / "philic.db")
     run_here(flow, store, "zoo")
     crashed, child = (store.get(flow.steps)[key] for key in flow.steps)
-    assert crashed.message.startswith("ValueError: Fe is unknown to the potential 'emt'")
-    assert child.message.startswith("not run: relax iron crashed: ValueError: Fe")
+    assert crashed.message.startswith("ValueError: You have 0 lattice vectors: volume not defined")
+    assert child.message.startswith("not run: bulk_modulus Cu2 crashed: ValueError: You have 0")
     assert store.finished(flow.steps) == set()
 
 

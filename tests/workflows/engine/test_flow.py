@@ -53,8 +53,12 @@ def test_what_changes_no_number_changes_no_key():
 
 def test_a_key_is_the_same_in_every_version_of_python_and_philic():
     """A change here throws away every user's store: raise the version in the registry instead, and on purpose."""
-    step = Step("relax", {"fmax_eV_per_A": 0.02}, molecule("H2", vacuum=3.0))
-    assert step.key == "464672467295d9d9e1e64e0ed24cc3b3"
+    step = Step("relax", {"fmax_eV_per_A": 0.02, "max_steps": 300}, molecule("H2", vacuum=3.0))
+    assert step.key == "212be77b9a3dbe46bd4cc37c15789e71"
+    sheet = Step("relax", {"fmax_eV_per_A": 0.05, "max_steps": 100}, graphene((2, 2)))
+    place = {"metal": "K", "anchors": [[[0, 0, 0]]], "face": 1}
+    on_sheet = Step("relax", sheet.parameters, Derived(sheet, 9, "place_adatoms", place))
+    assert on_sheet.key == "958b1609e5d95cc1365ae6c9392a0870"
 
 
 def test_a_parameter_that_is_no_number_is_refused():
@@ -97,10 +101,10 @@ def test_a_definition_is_plain_json_and_rebuilds_the_structure():
     assert on_sheet.get_chemical_formula() == "C8K"
 
 
-def test_a_constraint_that_no_key_can_tell_is_refused():
+def test_a_constraint_that_no_key_can_hold_is_refused():
     flat = CU.copy()
     flat.set_constraint(FixedPlane(0, (0, 0, 1)))
-    with pytest.raises(ValueError, match="`FixedPlane` is a constraint that no key can tell: use FixAtoms alone"):
+    with pytest.raises(ValueError, match="`FixedPlane` is a constraint that no key can hold: use FixAtoms alone"):
         _ = relax(flat).key
 
 

@@ -318,14 +318,28 @@ def ridged_by_a_neighbour(atoms):
     return Prediction(energy_eV, -np.array([slope, (2 * far_x, 2 * far_y - pull * y, 2 * far_z), np.zeros(3)]))
 
 
-@pytest.mark.parametrize(("surface", "barrier_eV"), [(ridged, 0.84), (ridged_by_a_neighbour, 0.8686)])
-def test_a_path_does_not_stay_on_a_ridge_for_its_symmetry(surface, barrier_eV):
+def ridged_on_a_detour(atoms):
+    """The first with its straight way bent by 0.8 Å: a band is within 0.5 eV/Å of the ridge before it climbs."""
+    moved = atoms.copy()
+    x = moved.positions[0, 0] - 6.0
+    moved.positions[0, 2] -= 0.8 * (1 - x**2)
+    straight = ridged(moved)
+    forces = straight.forces_eV_per_A.copy()
+    forces[0, 0] += 1.6 * x * forces[0, 2]
+    return Prediction(straight.energy_eV, forces)
+
+
+@pytest.mark.parametrize(
+    ("surface", "fmax", "barrier_eV"),
+    [(ridged, 0.01, 0.84), (ridged_by_a_neighbour, 0.01, 0.8686), (ridged_on_a_detour, 0.5, 0.84)],
+)
+def test_a_path_does_not_stay_on_a_ridge_for_its_symmetry(surface, fmax, barrier_eV):
     ends = []
     for x in (-1, 1):
         atoms = Atoms("KFCl", [(6.0 + x, 6.0, 6.0), (6.0, 6.0, 1.0), (6.0, 6.0, 3.0)], cell=[12.0] * 3, pbc=True)
         atoms.set_constraint(FixAtoms([2]))
         ends.append(End(atoms, 0.0, np.zeros((3, 3))))
-    outcome = followed(band(*ends, Course(6.0, fmax_eV_per_A=0.01)), surface)
+    outcome = followed(band(*ends, Course(6.0, fmax_eV_per_A=fmax)), surface)
     assert outcome.status is Status.CONVERGED
     assert outcome.scalars["barrier_forward_eV"] == pytest.approx(barrier_eV, abs=1e-3)
 

@@ -78,3 +78,22 @@ def test_steps_that_differ_in_where_they_stop_share_a_trail():
     )
     assert len({loose.key, tight.key, other.key}) == 3
     assert loose.trail == tight.trail != other.trail
+
+
+def test_a_memory_takes_no_structure_for_another(potential):
+    """One that differs in an element, a position, the cell or its periodicity alone is computed again."""
+    others = [crystal(0) for _ in range(5)]
+    others[1].symbols[0] = "Au"
+    others[2].positions[0, 0] = np.nextafter(others[2].positions[0, 0], 9)
+    others[3].set_cell(1.01 * others[3].cell.array)
+    others[4].pbc = (True, True, False)
+
+    def asking():
+        predictions = []
+        for atoms in others:
+            predictions += yield [atoms]
+        return Outcome(Status.CONVERGED, "", {"energies_eV": [one.energy_eV for one in predictions]})
+
+    ((_, outcome),) = together([asking()], potential, memories=[{}])
+    assert outcome.force_calls == 5
+    assert outcome.scalars["energies_eV"] == [one.energy_eV for one in potential.evaluate(others)]

@@ -37,6 +37,8 @@ def test_conditions_filter(store):
     assert names(select(store, "relax", ["metal=Cu"])) == ["Cu"]
     assert sorted(names(select(store, "relax", ["metal!=Cu"]))) == ["Ag", "Au", "Ni"]
     assert names(select(store, "relax", ["n_atoms = 5"])) == []
+    for compare, found in {"<=": 4, ">=": 4, "=": 4, "<": 0, ">": 0, "!=": 0}.items():
+        assert len(select(store, "relax", [f"n_atoms{compare}4"])) == found
     assert len(select(store, "relax", ["n_atoms>=4", "fmax_eV_per_A < 0.02"])) == 4
     assert names(select(store, "gate", ["verdict=fit"])) == ["K"]
 

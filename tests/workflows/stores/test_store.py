@@ -167,6 +167,37 @@ def test_a_name_is_a_name_whatever_is_in_it(tmp_path):
     assert Store(path).finished(["a"]) == {"a"}
 
 
+@pytest.mark.parametrize("content", [None, b""], ids=["missing", "empty"])
+def test_reading_makes_no_file_and_no_table(tmp_path, content):
+    path = tmp_path / "philic.db"
+    if content is not None:
+        path.write_bytes(content)
+    store = Store(path, reading=True)
+    assert store.finished(["a"]) == set()
+    assert store.get(["a"]) == {}
+    assert list(store.results("relax")) == []
+    assert store.runs() == []
+    store.close()
+    assert [file.read_bytes() for file in tmp_path.iterdir()] == ([] if content is None else [b""])
+
+
+def test_reading_an_older_store_leaves_it_as_it_is(tmp_path):
+    path = tmp_path / "philic.db"
+    newer = Store(path)
+    newer.add(result())
+    newer.close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("DROP TABLE predictions")
+        connection.execute("UPDATE philic_schema SET version = 1")
+    connection.close()
+    before = path.read_bytes()
+    store = Store(path, reading=True)
+    assert store.get(["a"])["a"].scalars == result().scalars
+    store.close()
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
 def test_reading_a_store_does_not_write_it(store):
     store.add(result())
     store.close()
