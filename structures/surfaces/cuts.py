@@ -81,7 +81,7 @@ def best_cut(stack: Stack, found: list[Cut]) -> Cut:
     for rule, tolerance in rules:
         found = _least(found, rule, tolerance)
     for depth in range(min(cut.layers for cut in found)):
-        for part, tolerance in enumerate((_SAME_HEIGHT_A, _SAME_SPREAD, _NEUTRAL)):
+        for part, tolerance in enumerate((_SAME_HEIGHT_A, _SAME_SPREAD, _NEUTRAL, _SAME_VALENCE)):
             found = _least(found, lambda cut, depth=depth, part=part: _shape(stack, cut, depth)[part], tolerance)  # type: ignore[misc]
     return _least(found, lambda cut: _broken_above(stack, cut), _SAME)[0]
 
@@ -190,11 +190,11 @@ def _broken_above(stack: Stack, cut: Cut) -> float:
     return _broken_over(stack, cut.last(stack), cut.halved)
 
 
-def _shape(stack: Stack, cut: Cut, depth: int) -> tuple[float, float, float]:
-    """Give how far below the highest plane another lies, how its atoms spread in height, and their mean atomic number."""
+def _shape(stack: Stack, cut: Cut, depth: int) -> tuple[float, float, float, float]:
+    """Give a plane's depth below the highest one, the spread of its atoms in height, their mean number, and valence."""
     top, period = cut.first + cut.layers - 1, len(stack.units)
     heights = [stack.levels[number % period] + number // period * stack.repeat_A for number in (top, top - depth)]
     plane = stack.planes[(top - depth) % period]
     off = stack.atoms.positions[plane, 2] - stack.levels[(top - depth) % period]
-    numbers = stack.atoms.numbers[plane]
-    return float(heights[0] - heights[1]), float(numbers @ (off + off**2)), float(numbers.mean())
+    numbers, valence = stack.atoms.numbers[plane], stack.valence[(top - depth) % period]
+    return float(heights[0] - heights[1]), float(numbers @ (off + off**2)), float(numbers.mean()), valence

@@ -118,7 +118,9 @@ def _energies(ones: Floats, charges: Floats, others: Floats, their_charges: Floa
     heights = abs(float(np.linalg.det(cell[:, :2]))) / np.linalg.norm(cell, axis=1)[::-1]
     reach = np.ceil(_CUTOFF_A / heights).astype(int) + 1
     images = np.array(list(product(*(range(-n, n + 1) for n in reach)))) @ cell
-    apart = np.linalg.norm(ones[:, None, None] - others[:, None] - images, axis=-1)
+    vectors = ones[:, None] - others
+    vectors -= np.rint(vectors[..., :2] @ np.linalg.inv(cell[:, :2])) @ cell
+    apart = np.linalg.norm(vectors[:, :, None] - images, axis=-1)
     near = (apart > 1e-6) & (apart < _CUTOFF_A)
     apart[~near] = _CUTOFF_A
     waves = np.exp(-apart / _RANGE_A) / apart * (1 - apart / _CUTOFF_A) ** 2

@@ -46,6 +46,8 @@ class Stack:
         For each plane, the planes whose lower face is its upper face's image.
     broken
         For each plane, the bond valence of the in-plane cell that a cut above it breaks.
+    valence
+        For each plane, the valence of all bonds of its atoms.
     endless
         Planes that hold a chain or a sheet without end.
     frame
@@ -60,6 +62,7 @@ class Stack:
     up_class: list[int]
     flips: list[set[int]]
     broken: list[float]
+    valence: list[float]
     endless: set[int]
     frame: Floats
 
@@ -107,6 +110,7 @@ def stack_planes(crystal: Atoms, miller: tuple[int, int, int]) -> Stack:
         [min(images) for images in upward],
         downward,
         _broken_valence(units, bonds, lifts),
+        [float(bonds.valences[np.isin(bonds.first, np.concatenate(held))].sum()) for held in units],
         {number for number, group in enumerate(groups) if any(found[unit].endless.any() for unit in group)},
         frame,
     )

@@ -215,6 +215,12 @@ def test_every_pair_of_faces_is_laid_together_and_the_face_told_is_the_one_that_
             assert set(part.symbols[outermost]) == set(Formula(about[side]["termination"]))
 
 
+def test_a_face_that_only_a_polar_slab_shows_is_left_out_where_there_are_better_ones() -> None:
+    found = interfaces(LI2O, CU, (1, 1, 1), (1, 1, 1), max_area_A2=160.0, max_strain=0.1)
+    assert {atoms.info["philic"]["film"]["termination"] for atoms in found} == {"Li over O", "O"}
+    assert not any(atoms.info["philic"]["film"]["polar"] for atoms in found)
+
+
 @pytest.mark.parametrize(
     ("film", "substrate"),
     [(K, known("M2CO3", "K")), (bulk_metal("Li"), known("M3PO4", "Li")), (known("M2CO3", "K"), K)],
