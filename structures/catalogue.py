@@ -25,6 +25,10 @@ Geometry = Literal["experiment", "computed", "built"]
 _SYMMETRY_TOLERANCE_A = 1e-3
 _MOLECULE_MARGIN_A = 6.0
 _PURE_METAL = "M-bcc"
+_MIXED = re.compile(r"(?P<one>[A-Z][a-z]?)(?P<first>0?\.\d+)(?P<other>[A-Z][a-z]?)(?P<second>0?\.\d+)")
+_QUASIRANDOM = (
+    "cell and sites interpolated between the elements (Vegard), special quasirandom structure (Zunger et al. 1990)"
+)
 _TYPED = "idealised graphene, a = 2.46 A (Trucano & Chen 1975), unrelaxed"
 
 
@@ -100,17 +104,17 @@ def find(name: str, metal: str | None = None) -> tuple[Entry, str]:
     ----------
     name
         A name in the catalogue, the same with the metal written out (``"KF"`` for ``"MF"``, ``"K"`` for
-        ``"M-bcc"``), any name of
-        `carbon_host` (behind ``graphene:`` where a crystal has the same), or a MXene with a defect
-        (``"Ti3C2O2:V-O"``).
+        ``"M-bcc"``), the formula of a crystal that has no other form here (``"Na3SbS4"``), a solid solution
+        (``"Bi0.5Sb0.5"``), any name of `carbon_host` (behind ``graphene:`` where a crystal has the same), or a MXene with
+        a defect (``"Ti3C2O2:V-O"``).
     metal
         An alkali metal; by default the one in the name, else potassium or the first one there is.
 
     Raises
     ------
     ValueError
-        When the name or the metal is unknown, they contradict each other, or the host is not made with the
-        metal.
+        When the name or the metal is unknown, they contradict each other, the host is not made with the metal, or the
+        name is a formula of several crystals.
 
     Examples
     --------
@@ -125,6 +129,8 @@ def find(name: str, metal: str | None = None) -> tuple[Entry, str]:
     spoken |= {one: (by_name[_PURE_METAL], one) for one in by_name[_PURE_METAL].metals}
     entry, implied = (by_name[name], None) if name in by_name else spoken.get(name, (None, None))
     entry = entry or _open_ended(name)
+    if entry is None:
+        entry, implied = _of_formula(name)
     if entry is None:
         raise ValueError(_unknown(name, [*by_name, *spoken]))
     if implied and metal and implied != metal:
@@ -225,10 +231,23 @@ def _unknown(name: str, known: list[str]) -> str:
     )
 
 
+def _of_formula(name: str) -> tuple[Entry | None, str | None]:
+    """Find the one crystal of a formula, and its metal; refuse where it has several forms."""
+    forms = [(entry, metal) for entry in entries() for metal, found in entry.stated.items() if found.formula == name]
+    if len(forms) > 1:
+        shown = ", ".join(f"{_spelled(entry.name, metal)} ({entry.stated[metal].spacegroup})" for entry, metal in forms)
+        raise ValueError(f"`name` is {name!r} but must say which form of it: {shown}")
+    entry, metal = forms[0] if forms else (None, None)
+    return entry, metal or None
+
+
 def _open_ended(name: str) -> Entry | None:
     """Read a name whose grammar has more members than the list shows."""
     if name.startswith(SHEET_PREFIX):
         return _carbon(name.removeprefix(SHEET_PREFIX))
+    mixed = _MIXED.fullmatch(name)
+    if mixed:
+        return _solid_solution(name, mixed["one"], mixed["other"], float(mixed["first"]), float(mixed["second"]))
     pristine, colon, defect = name.partition(":")
     parts = {mxenes.mxene_name(sheet, over): (sheet, over) for sheet, over in _mxene_parts()}
     if colon and pristine in parts:
@@ -237,6 +256,24 @@ def _open_ended(name: str) -> Entry | None:
         return _carbon(name)
     except ValueError:
         return None
+
+
+def _solid_solution(name: str, one: str, other: str, rest: float, x: float) -> Entry:
+    """Mix two elements in the smallest cell of at least 24 atoms in which every count is whole."""
+    if abs(rest + x - 1) > 1e-6:
+        raise ValueError(f"`name` is {name!r}, shares of {rest:g} and {x:g}, but they must add up to 1")
+    atoms = len(crystals.crystal(one))
+    whole = [n for n in range(2, 11) if abs(x * atoms * n**2 - round(x * atoms * n**2)) < 1e-6]
+    if not whole:
+        raise ValueError(f"`name` is {name!r} but {x:g} must be a share of whole atoms, such as 0.25 or 0.5")
+    repeats = (whole[0], whole[0], 1)
+
+    def build(_: str) -> Atoms:
+        from .crystals.solid_solutions import solid_solution
+
+        return solid_solution(one, other, x, repeats=repeats)
+
+    return Entry(name, "alloys", (), "built", _QUASIRANDOM, build)
 
 
 def _carbons() -> Iterator[Entry]:

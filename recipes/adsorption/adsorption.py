@@ -17,6 +17,7 @@ from pydantic import (
 
 from ...potentials import card
 from ...structures.sites.adatoms import adatom_spacing_A, place_adatoms, spread_sites
+from ...structures.sites.resting import same_places
 from ...structures.sites.sites import Site, adsorption_sites
 from ...workflows.engine.flow import Derived, Flow, Step
 from ...workflows.stores.result import Result, Status
@@ -25,7 +26,7 @@ from ..parts.kinds import Known, OneOrMore, no_results
 from ..parts.substrates import KINDS, PRISTINE, Substrates, carbon_name, is_carbon
 
 SAME_MINIMUM_eV = 0.002
-"""Relaxations that end closer than this ended in the same minimum."""
+"""Relaxations that end on the same place and no farther apart than this ended in the same minimum."""
 ADATOM_HEIGHT_A = 4.0
 """No bound Li, Na or K stands higher over a sheet."""
 
@@ -131,8 +132,7 @@ def _adsorbed(parameters: Adsorption, metal: str, clean: Step, host: Atoms, kind
     symmetry, and no host must be ranked against a saddle point.
     """
     near_A = None if parameters.near_A == "all" else parameters.near_A
-    faces = (1,) if host.constraints else (1, -1)  # a slab is held from below
-    sites = [site for site in adsorption_sites(host, near_A=near_A) if site.kind in kinds and site.face in faces]
+    sites = [site for site in adsorption_sites(host, near_A=near_A) if site.kind in kinds]
     if not sites:
         words, name = " or ".join(parameters.sites), clean.about["host"]
         raise ValueError(f"`near_A` is {near_A} but {name} has no {words} site that near: raise it, or give `all`")
@@ -229,7 +229,7 @@ def analyse(plan: Plan, results: Mapping[str, Result]) -> list[Row]:
     rows = []
     for metal in plan.gates:
         found = [
-            (host, _best([results[step.key] for step in steps if step.key in results]))
+            (host, _best(_host(steps), [results[step.key] for step in steps if step.key in results]))
             for (of_metal, host), steps in plan.answers.items()
             if of_metal == metal and any(step.key in results for step in steps)
         ]
@@ -239,11 +239,23 @@ def analyse(plan: Plan, results: Mapping[str, Result]) -> list[Row]:
     return rows
 
 
-def _best(results: Sequence[Result]) -> Result:
-    """The lowest of a host's sites; of several starts that ended in its minimum, the one that moved least."""
-    unsound, lowest_eV = min(map(_order, results))
-    same = [r for r in results if _order(r) <= (unsound, lowest_eV + SAME_MINIMUM_eV)]
-    return min(same, key=lambda result: result.scalars.get("shift_A", 0.0))
+def _host(steps: Sequence[Step]) -> Atoms:
+    """Give the host of some sites, as built."""
+    host = steps[0].parents["host"].structure
+    assert isinstance(host, Atoms)
+    return host
+
+
+def _best(host: Atoms, results: Sequence[Result]) -> Result:
+    """The lowest of a host's sites; of several starts that ended in its minimum, the one that moved least.
+
+    A minimum is a place: fcc and hcp hollows may differ by less than the relaxations do.
+    """
+    lowest = min(results, key=_order)
+    unsound, lowest_eV = _order(lowest)
+    near = [r for r in results if _order(r) <= (unsound, lowest_eV + SAME_MINIMUM_eV) and "final" in r.structures]
+    same = [r for r in near if same_places(host, lowest.structures["final"], r.structures["final"])]
+    return min(same, key=lambda result: result.scalars.get("shift_A", 0.0), default=lowest)
 
 
 def _order(result: Result) -> tuple[bool, float]:

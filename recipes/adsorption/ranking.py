@@ -12,6 +12,11 @@ from rich.text import Text
 from ...workflows.stores.result import Result, Status
 from .adsorption import Adsorption, Plan, Row, analyse
 
+SCREEN = (
+    "The ranking by `vs pristine` is a first screen, not evidence: a potential's errors cancel only in part between hosts. "
+    "Confirm it with density functional theory."
+)
+
 
 def headline(parameters: Adsorption, plan: Plan) -> str:
     """Say in a few words what is asked: ``K on 18 hosts, 63 sites``."""
@@ -76,10 +81,10 @@ def worth(metal: str, gate: Result, relative: bool = True) -> str:
         return f"The gate of {metal} could not be computed: {gate.message}. Trust nothing in this table."
     potential, verdict = gate.about["potential"], gate.scalars["verdict"]
     head = f"{potential} is {verdict} for {metal}: {gate.scalars['sentence']}."
-    ranking = "Its errors largely cancel in `vs pristine`, the ranking." if relative else "Compare like with like."
     advice = {
-        "fit": "",
-        "doubtful": f" {ranking} Whether a host holds {metal} better than bulk {metal} does (`vs bulk`) it cannot tell.",
+        "fit": f" {SCREEN}" if relative else "",
+        "doubtful": f" {SCREEN if relative else 'Compare like with like.'} "
+        f"It cannot tell whether a host holds {metal} better than bulk {metal} does (`vs bulk`).",
         "unfit": " Use none of these numbers.",
     }
     return head + advice[verdict]

@@ -15,6 +15,7 @@ from ...structures.jumps.network import percolation
 from ...structures.jumps.paths import TOO_CLOSE, closest_approach
 from ...structures.jumps.surface_hops import SurfaceHop, surface_hops, surface_network
 from ...structures.sites.adatoms import image_distance_A, place_adatoms
+from ...structures.sites.defect_atoms import defect_atoms
 from ...structures.sites.resting import LOWEST_eV, Rest, Trial, on_site, rest_position, resting_places, trial_problem
 from ...structures.sites.sites import adsorption_sites, lateral_distances_A
 from ...workflows.engine.flow import Derived, Flow, Step
@@ -79,7 +80,7 @@ def _of_face(parameters: SurfaceDiffusion, metal: str, name: str, host: Atoms, s
             return Plan(Flow(steps), {}, {}, warnings, complete=False)
         key = metal, name, f"adatom{below}"
         jumps, network = _jumps(parameters, key, host, tried.minima)
-        if parameters.near_A != "all" and host.info.get("philic", {}).get("defect"):
+        if parameters.near_A != "all" and defect_atoms(host):
             warnings.append(
                 f"{metal} on {name}{below}: ways and D are those of jumps up to {parameters.near_A:g} Å from the defect"
             )
@@ -121,8 +122,7 @@ def _tried(parameters: SurfaceDiffusion, metal: str, name: str, host: Atoms, sit
 
 def _sites(parameters: SurfaceDiffusion, host: Atoms) -> list[Rest]:
     """List the sites that are tried first."""
-    faces = (1,) if host.constraints else (1, -1)
-    sites = [site for site in adsorption_sites(host) if site.kind in parameters.sites and site.face in faces]
+    sites = [site for site in adsorption_sites(host) if site.kind in parameters.sites]
     if parameters.near_A != "all":  # a jump near the defect has an end farther off
         sites = [site for site in sites if site.distance_A <= parameters.near_A + _farthest_A(host)]
     if not sites:

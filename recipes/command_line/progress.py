@@ -1,4 +1,4 @@
-"""A progress bar fed by the log of `philic.workflows.engine.execute`: what is running, how far, how long still."""
+"""A progress bar fed by the log of `philic.workflows.engine.execute`: what is running, what is done, time left."""
 
 from __future__ import annotations
 

@@ -1,17 +1,17 @@
-"""What a person reads of any recipe: the plan before, the cost after, and what is stored."""
+"""What is printed for any recipe: the plan, the cost, and stored results."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
 
-from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from ...workflows.stores.export import columns_of, flat
 from ...workflows.stores.result import Result, Status
+from ..parts.tables import new_table
 from .run import Prepared
 
 # fmt: off
@@ -21,11 +21,11 @@ HIDDEN = {
     "n_parts", "mirror", "start_moved_A",
     "end_moved_A", "image_distance_A", "created", "cutoff_A", "source", "n_atoms", "gate", "host_kept_bonds",
     "loosest_A", "area_per_metal_A2", "folder", "drift_meV_per_atom_ps", "volume_A3", "n_mobile", "left_out_ps", "asked_K",
-    "diffusivity_K",
-    "timestep_fs", "potential_eV", "charge_diffusivity_cm2_per_s", "nernst_einstein_mS_per_cm", "framework_rmsd_A",
+    "temperature_error_K", "timestep_fs", "potential_eV", "charge_diffusivity_cm2_per_s", "nernst_einstein_mS_per_cm",
+    "framework_rmsd_A",
 }
 # fmt: on
-"""Columns that are exported, but too many for a screen; those of an interval's ends and of pairs of elements are too."""
+"""Columns that are exported but not printed, like those of the ends of intervals and of pairs of elements."""
 
 _DETAIL = re.compile(r"_(low|high)(95)?(_|$)|^(crystal_)?(peak|neighbours)_")
 
@@ -48,7 +48,8 @@ def plan_lines(prepared: Prepared) -> list[str]:
 def recipe_tables(prepared: Prepared) -> RenderableType:
     """Show a recipe: question, parameters with their meaning, what it is about, and what a run would do."""
     parameters, kind = prepared.recipe.parameters, prepared.recipe.kind
-    settings = Table("key", "value", "meaning", title="parameters (--set KEY=VALUE changes one)", box=box.SIMPLE_HEAD)
+    columns = ("key", "value", "meaning")
+    settings = new_table("parameters (--set KEY=VALUE changes one)", columns, folds=columns)
     for name, field in type(parameters).model_fields.items():
         value = getattr(parameters, name)
         words = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
@@ -60,9 +61,9 @@ def results_table(results: Sequence[Result]) -> Table:
     """Table of stored results, the columns that matter to a person; the key is cut to eight digits."""
     smooth = {"message"} if all(result.status is Status.CONVERGED for result in results) else set()
     columns = [name for name in columns_of(results) if name not in HIDDEN | smooth and not _DETAIL.search(name)]
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for name in columns:
-        table.add_column(name, overflow="fold")
+    table = new_table("", columns, folds=columns)
+    for column in table.columns:
+        column.overflow = "fold"
     for values in map(flat, results):
         table.add_row(*(_plain(values.get(name))[: 8 if name == "key" else None] for name in columns))
     return table

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
+from inspect import Signature, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -15,18 +18,71 @@ app = typer.Typer(help="The structure library: list, show, build and draw hosts.
 WIDE = 170
 """Characters the list needs."""
 
-NameArgument = Annotated[str, typer.Argument(help="A name from `philic structures list`, or a file: CIF, POSCAR, extxyz …")]
+
+class Chosen(NamedTuple):
+    """What a command is about: what was typed, the atoms, and what is to be said of a slab's indices."""
+
+    name: str
+    metal: str | None
+    atoms: Atoms
+    note: str = ""
+
+
 MetalOption = Annotated[str | None, typer.Option("--metal", help="Li, Na or K, for names with M.")]
-MillerOption = Annotated[
-    tuple[int, int, int] | None,
-    typer.Option("--miller", help="Cut a slab, e.g. --miller 1 1 0.", show_default=False),
-]
-TerminationOption = Annotated[
-    str | None,
-    typer.Option("--termination", help="What the slab's upper face shows, e.g. K or Li.", show_default=False),
-]
-LayersOption = Annotated[int, typer.Option("--layers", help="Layers of a slab.")]
-VacuumOption = Annotated[float, typer.Option("--vacuum", metavar="Å", help="Empty height over a slab.")]
+
+
+def _structure(
+    name: Annotated[str, typer.Argument(help="A name from `philic structures list`, or a file: CIF, POSCAR, extxyz …")],
+    metal: MetalOption = None,
+    miller: Annotated[
+        tuple[int, int, int] | None,
+        typer.Option("--miller", help="Cut a slab, e.g. --miller 1 1 0.", show_default=False),
+    ] = None,
+    termination: Annotated[
+        str | None,
+        typer.Option("--termination", help="What a slab's upper face shows, e.g. K or Li.", show_default=False),
+    ] = None,
+    layers: Annotated[int, typer.Option("--layers", help="Layers of a slab.")] = 6,
+    vacuum: Annotated[float, typer.Option("--vacuum", metavar="Å", help="Empty height over a slab.")] = 15.0,
+) -> Chosen:
+    """Build or read what a command is about: its parameters are those of every such command."""
+    from ..parts.hosts import host_atoms
+    from ..parts.structure_files import indices_note
+
+    atoms = host_atoms(name, metal)
+    if miller is None and termination is not None:
+        raise ValueError(f"`--termination` is {termination!r} but only a slab has one: give --miller too")
+    if miller is None:
+        return Chosen(name, metal, atoms)
+    if atoms.cell.rank < 3:
+        raise ValueError(f"`{name}` has no cell but a slab is cut from a crystal: leave --miller out")
+    from ...structures.surfaces.slabs import slab
+
+    cut = slab(atoms, miller, layers=layers, termination=termination, vacuum_A=vacuum)
+    return Chosen(name, metal, cut, indices_note(atoms, miller))
+
+
+def _of_a_structure(command: Callable[..., None]) -> Callable[..., None]:
+    """Let a command of a `Chosen` take the parameters of `_structure` in its place."""
+    given, own = signature(_structure, eval_str=True), signature(command, eval_str=True)
+    rest = list(own.parameters.values())[1:]
+
+    @wraps(command)
+    def whole(**values: Any) -> None:
+        from .console import refusals
+
+        with refusals():
+            if "to" in values:
+                from ..parts.structure_files import check_new
+
+                check_new(values["to"])
+            chosen = _structure(**{key: values.pop(key) for key in given.parameters})
+            command(chosen, **values)
+
+    name, *options = given.parameters.values()
+    whole.__signature__ = Signature([name, *rest, *options])  # type: ignore[attr-defined]
+    whole.__annotations__ = {one.name: one.annotation for one in (name, *rest, *options)}
+    return whole
 
 
 @app.command("list")
@@ -78,126 +134,75 @@ def list_(
 
 
 @app.command()
-def show(
-    name: NameArgument,
-    metal: MetalOption = None,
-    miller: MillerOption = None,
-    termination: TerminationOption = None,
-    layers: LayersOption = 6,
-    vacuum: VacuumOption = 15.0,
-) -> None:
+@_of_a_structure
+def show(chosen: Chosen) -> None:
     """Show one host: what it is, its cell, its shortest distances, and where it comes from."""
     from rich.table import Table
 
-    from .console import refusals, terminal
+    from .console import terminal
 
-    with refusals():
-        atoms = _atoms(name, metal, miller, termination, layers, vacuum)
-        rows = {"name": name, **_described(atoms, name, metal)}
     table = Table.grid(padding=(0, 2))
-    for key, value in rows.items():
+    for key, value in {"name": chosen.name, **_described(chosen)}.items():
         table.add_row(key, value)
     terminal().print(table, highlight=False)
-    _print_caveats(atoms)
 
 
 @app.command()
+@_of_a_structure
 def build(
-    name: NameArgument,
-    to: Annotated[Path, typer.Option("--to", help="The file to write; its ending says the format.")],
-    metal: MetalOption = None,
-    miller: MillerOption = None,
-    termination: TerminationOption = None,
-    layers: LayersOption = 6,
-    vacuum: VacuumOption = 15.0,
+    chosen: Chosen, to: Annotated[Path, typer.Option("--to", help="The file to write; its ending says the format.")]
 ) -> None:
     """Write a host, or a slab cut from it, to a file. Nothing is overwritten."""
-    from ..parts.hosts import check_new, write_structure
-    from .console import refusals
+    from ..parts.structure_files import write_structure
 
-    with refusals():
-        check_new(to)
-        atoms = _atoms(name, metal, miller, termination, layers, vacuum)
-        write_structure(atoms, to)
-    print(f"{_title(atoms, name)} written to {to}")
-    _print_caveats(atoms)
+    write_structure(chosen.atoms, to)
+    print(f"{_title(chosen)} written to {to}")
+    _print_notes(chosen)
 
 
 @app.command()
-def draw(
-    name: NameArgument,
-    to: Annotated[Path, typer.Option("--to", help="The picture to write, a .png.")],
-    metal: MetalOption = None,
-    miller: MillerOption = None,
-    termination: TerminationOption = None,
-    layers: LayersOption = 6,
-    vacuum: VacuumOption = 15.0,
-) -> None:
+@_of_a_structure
+def draw(chosen: Chosen, to: Annotated[Path, typer.Option("--to", help="The picture to write, a .png.")]) -> None:
     """Draw a host, or a slab cut from it, from above and from the side."""
     from ..parts.draw import draw as paint
-    from ..parts.hosts import check_new
-    from .console import refusals
 
-    with refusals():
-        check_new(to)
-        atoms = _atoms(name, metal, miller, termination, layers, vacuum)
-        paint(atoms, to, _title(atoms, name))
-    print(f"{_title(atoms, name)} drawn to {to}")
-    _print_caveats(atoms)
+    paint(chosen.atoms, to, _title(chosen))
+    print(f"{_title(chosen)} drawn to {to}")
+    _print_notes(chosen)
 
 
-def _atoms(
-    name: str,
-    metal: str | None,
-    miller: tuple[int, int, int] | None,
-    termination: str | None,
-    layers: int,
-    vacuum: float,
-) -> Atoms:
-    """Build or read what a command is about."""
-    from ..parts.hosts import host_atoms
-
-    atoms = host_atoms(name, metal)
-    if miller is None and termination is not None:
-        raise ValueError(f"`--termination` is {termination!r} but only a slab has one: give --miller too")
-    if miller is None:
-        return atoms
-    if atoms.cell.rank < 3:
-        raise ValueError(f"`{name}` has no cell but a slab is cut from a crystal: leave --miller out")
-    from ...structures.surfaces.slabs import slab
-
-    return slab(atoms, miller, layers=layers, termination=termination, vacuum_A=vacuum)
-
-
-def _print_caveats(atoms: Atoms) -> None:
-    """Print what speaks against a slab."""
+def _print_notes(chosen: Chosen) -> None:
+    """Print whose indices a slab's are, and what speaks against it."""
     from ...structures.surfaces.caveats import slab_caveats
 
-    for caveat in slab_caveats(atoms):
-        print(f"Note: {caveat}")
+    for note in [chosen.note, *slab_caveats(chosen.atoms)]:
+        if note:
+            print(f"note: {note}")
 
 
-def _title(atoms: Atoms, name: str) -> str:
-    about = atoms.info.get("philic", {})
-    called = about.get("host", name) if "miller" in about else name
-    formula = atoms.symbols.formula.format("metal")
-    return f"{called}: {formula}, {len(atoms)} atoms"
+def _title(chosen: Chosen) -> str:
+    about = chosen.atoms.info.get("philic", {})
+    called = about.get("host", chosen.name) if "miller" in about else chosen.name
+    formula = chosen.atoms.symbols.formula.format("metal")
+    return f"{called}: {formula}, {len(chosen.atoms)} atoms"
 
 
-def _described(atoms: Atoms, name: str, metal: str | None) -> dict[str, Any]:
+def _described(chosen: Chosen) -> dict[str, str]:
     """Collect what a person asks about a structure."""
     from ase import units
 
     from ...structures.catalogue import facts, find, space_group
+    from ...structures.surfaces.caveats import slab_caveats
     from ...structures.symmetry.periodic import VACUUM_A, gaps_A
-    from ..parts.hosts import is_path
+    from ..parts.structure_files import is_path
 
+    name, metal, atoms, note = chosen
     about = atoms.info.get("philic", {})
     rows = {"host": str(about.get("host", name)), "formula": atoms.symbols.formula.format("metal")}
     if not is_path(name):
-        entry, chosen = find(name, metal)
-        found = facts(entry, chosen)
-        rows |= {"family": entry.family, "metal": chosen if entry.metals else "none in it"}
+        entry, meant = find(name, metal)
+        found = facts(entry, meant)
+        rows |= {"family": entry.family, "metal": meant if entry.metals else "none in it"}
         rows |= {"geometry": found.geometry, "source": found.source}
     rows["atoms"] = str(len(atoms))
     if atoms.cell.rank == 3:
@@ -210,6 +215,9 @@ def _described(atoms: Atoms, name: str, metal: str | None) -> dict[str, Any]:
         else:
             rows["density"] = f"{atoms.get_masses().sum() / atoms.cell.volume / units.mol * 1e24:.3f} g/cm³"
     rows["shortest distances"] = _shortest(atoms)
+    rows |= {"Miller indices": note} if note else {}
+    caveats = slab_caveats(atoms)
+    rows |= {"caveats": "; ".join(caveats)} if caveats else {}
     others = {key: value for key, value in about.items() if key not in ("family", "host", "source", "metal")}
     return rows | {key: str(value) for key, value in others.items()}
 

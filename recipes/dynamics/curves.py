@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ...workflows.stores.result import Result
-from ..parts.hosts import check_new
 from ..parts.pictures import COLOURS, SIZE_IN, panels
+from ..parts.structure_files import check_new
 
 
 def draw_transport(results: Sequence[Result], path: Path) -> None:
@@ -54,7 +54,7 @@ def draw_transport(results: Sequence[Result], path: Path) -> None:
 def draw_arrhenius(results: Sequence[Result], path: Path) -> None:
     """Draw the diffusivities of each host against inverse temperature, and the line through them with its 68 % band.
 
-    Takes results of `arrhenius` steps, and else what `draw_transport` takes.
+    Takes results of `arrhenius` steps and a path, as `draw_transport` does.
     """
     hosts = _by_host(results, "line_cm2_per_s")
     check_new(path)

@@ -8,16 +8,16 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from ...workflows.stores.result import Result
-from ..parts.kinds import words_and_numbers
+from ..parts.tables import new_table
 from .molecular_dynamics import Plan
 
-NOTE = "Expansion is of the mean cell, from the cell relaxed at 0 K; the error is of the run's length alone."
+NOTE = "Expansion is that of the mean cell against the cell relaxed at 0 K; its error covers the length of the run alone."
 
 
 def tables(plan: Plan, results: Mapping[str, Result]) -> Iterator[RenderableType]:
     """Yield the table where a run had a pressure, and nothing where the cells were kept."""
     numbers = ("GPa", "volume Å³", "volume %", "a %", "b %", "c %")
-    table = words_and_numbers("how much the cells grew", ("ions", "run"), numbers)
+    table = new_table("how much the cells grew", ("ions", "run"), numbers, folds=("ions",))
     for (metal, host), steps in plan.runs.items():
         for step in steps:
             run = step.parents["run"]
@@ -30,6 +30,7 @@ def tables(plan: Plan, results: Mapping[str, Result]) -> Iterator[RenderableType
 
 def _cells(run: Result) -> list[str]:
     scalars = run.scalars
-    volume = f"{scalars['expansion_percent']:+.2f} ± {scalars['expansion_error_percent']:.2f}"
+    error = scalars["expansion_error_percent"]
+    volume = f"{scalars['expansion_percent']:+.2f}" + ("" if error is None else f" ± {error:.2f}")
     vectors = [f"{scalars[f'expansion_{name}_percent']:+.2f}" for name in "abc"]
     return [f"{scalars['pressure_GPa']:.2f}", f"{scalars['volume_A3']:.1f}", volume, *vectors]

@@ -1,39 +1,41 @@
-"""What every recipe asks of a step of molecular dynamics, refused before it is run."""
+"""The parameters of every recipe that runs molecular dynamics, and of its `md` steps."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Protocol, TypeVar
+from typing import Annotated, Any, Self
 
 from ase import Atoms
-from pydantic import Field, NonNegativeFloat, PositiveFloat
+from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
 
 from ...potentials import card
 from ...workflows.dynamics.conditions import check, default_timestep_fs, stride
+from ..parts.kinds import Parameters, Seeds
 
 Length = Annotated[PositiveFloat, Field(description="length of each run; a longer one goes on from a shorter")]
-Equilibration = Annotated[NonNegativeFloat, Field(description="left out of the analysis at the least")]
-Timestep = Annotated[PositiveFloat | None, Field(description="2 where none is given, 1 with B or C, 0.5 with H")]
+Equilibration = Annotated[NonNegativeFloat, Field(description="the least that is left out of the analysis")]
 
 
-class _Runs(Protocol):
-    @property
-    def length_ps(self) -> float: ...
+class Dynamics(Parameters):
+    """Parameters of every recipe that runs molecular dynamics."""
 
-    @property
-    def equilibration_ps(self) -> float: ...
-
-
-R = TypeVar("R", bound=_Runs)
+    seeds: Seeds = Field((0,), description="of random starts, momenta and thermostat: a run with each")
+    timestep_fs: PositiveFloat | None = Field(None, description="2 where none is given, 1 with B or C, 0.5 with H")
 
 
-def long_enough(parameters: R) -> R:
-    """Refuse runs of which more than half would be left out: a validator for a recipe's parameters."""
-    if parameters.equilibration_ps > parameters.length_ps / 2:
-        raise ValueError(
-            f"`equilibration_ps` is {parameters.equilibration_ps:g} but must be at most half of `length_ps`, "
-            f"{parameters.length_ps / 2:g}: run longer"
-        )
-    return parameters
+class AveragedDynamics(Dynamics):
+    """Parameters of a recipe that averages over the later part of each run."""
+
+    length_ps: Length = 20.0
+    equilibration_ps: Equilibration = 2.0
+
+    @model_validator(mode="after")
+    def _long_enough(self) -> Self:
+        if self.equilibration_ps > self.length_ps / 2:
+            raise ValueError(
+                f"`equilibration_ps` is {self.equilibration_ps:g} but must be at most half of `length_ps`, "
+                f"{self.length_ps / 2:g}: run longer"
+            )
+        return self
 
 
 def md_parameters(

@@ -1,4 +1,4 @@
-"""How fast do ions move, and what does it cost them? Molecular dynamics of crystals at several temperatures."""
+"""How fast do ions move, and with what activation energy? Molecular dynamics of crystals at several temperatures."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import numpy as np
 from ase import Atoms
-from pydantic import BeforeValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, model_validator
+from pydantic import BeforeValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat
 
 from ...potentials import card
 from ...structures.crystals.charges import formal_charge
@@ -18,14 +18,14 @@ from ...structures.crystals.supercells import check_holds, supercell_for
 from ...workflows.dynamics.conditions import thin_cell
 from ...workflows.engine.flow import Derived, Flow, Step
 from ..parts.hosts import host_atoms
-from ..parts.kinds import Known, OneOrMore, Parameters, Seeds, no_results, number_as_list
-from .md_steps import Equilibration, Length, Timestep, long_enough, md_parameters
+from ..parts.kinds import Known, OneOrMore, no_results, number_as_list
+from .md_steps import AveragedDynamics, md_parameters
 
 RELAXED = {"fmax_eV_per_A": 0.05, "max_steps": 300, "relax_cell": True}
 """Without a pressure thermal expansion is left out: a run keeps the cell that is relaxed at 0 K."""
 
 
-class MolecularDynamics(Parameters):
+class MolecularDynamics(AveragedDynamics):
     """Parameters of the recipe."""
 
     hosts: Annotated[OneOrMore, Field(min_length=1, description="names of `philic structures list`, or structure files")]
@@ -37,17 +37,11 @@ class MolecularDynamics(Parameters):
     temperatures_K: Annotated[tuple[float, ...], Field(min_length=1), BeforeValidator(number_as_list)] = Field(
         (600.0, 800.0, 1000.0), description="a run at each"
     )
-    seeds: Seeds = Field((0,), description="of start momenta and thermostat: a run with each at every temperature")
-    length_ps: Length = 20.0
-    equilibration_ps: Equilibration = 2.0
-    timestep_fs: Timestep = None
     thermostat: str = Field("bussi", description="bussi, nose-hoover, langevin or none (constant energy)")
     pressure_GPa: float | None = Field(None, description="lets the cell change; none keeps it as it is relaxed at 0 K")
     min_image_A: Annotated[tuple[PositiveFloat, ...], Field(min_length=1), BeforeValidator(number_as_list)] = Field(
         (9.0,), description="least distance between an atom and its images; several to compare cells"
     )
-
-    _long_enough = model_validator(mode="after")(long_enough)
 
 
 @dataclass(frozen=True)
@@ -81,7 +75,7 @@ class Plan:
 def plan(parameters: MolecularDynamics, _: Known = no_results) -> Plan:
     """Make every structure and step of the recipe; computes nothing.
 
-    What cannot be had of one host (the metal is not in it, x gives part of an atom) is a warning, and the others go on.
+    A host that cannot be built (the metal is not in it, x gives part of an atom) is a warning, and the others go on.
 
     Raises
     ------
@@ -109,12 +103,12 @@ def plan(parameters: MolecularDynamics, _: Known = no_results) -> Plan:
 
 
 def _sites(transport: Step) -> Step:
-    """Make the step that tells where the ions of a run sat."""
+    """Make the step that finds where the ions of a run sat."""
     return Step("sites", transport.parameters, parents=transport.parents, about=transport.about)
 
 
 def _cell(parameters: MolecularDynamics, name: str, metal: str, x: float, size_A: float) -> Atoms:
-    """Build the supercell, doped and with vacancies where that is asked for."""
+    """Build the supercell, with the halogens and vacancies asked for."""
     crystal = host_atoms(name, metal)
     check_holds(crystal, metal)
     atoms = supercell_for(crystal, size_A)
@@ -126,7 +120,7 @@ def _cell(parameters: MolecularDynamics, name: str, metal: str, x: float, size_A
 
 
 def _line(parameters: MolecularDynamics, atoms: Atoms, metal: str, host: str) -> Step:
-    """Make the steps of one host: relax it, run it at every temperature with every seed, and tell what follows."""
+    """Make the steps of one host: relax it, run it at every temperature with every seed, and fit a line through the runs."""
     about: dict[str, Any] = {"metal": metal, "host": host}
     relaxed = Step("relax", RELAXED, atoms, potential=parameters.potential, about=about)
     about = about | {"atoms": len(atoms), "length_ps": parameters.length_ps, "potential": parameters.potential}
@@ -152,11 +146,11 @@ def _asked(parameters: MolecularDynamics) -> dict[str, Any]:
 
 
 def _doubts(parameters: MolecularDynamics, atoms: Atoms, metal: str) -> list[str]:
-    """Say what is doubtful of a cell before it is run."""
+    """Say what is doubtful about a cell before it is run."""
     doubts = [thin_cell(atoms, card(parameters.potential).cutoff_A)]
     if parameters.vacancies and formal_charge(atoms, metal):
         doubts.append(
             f"`vacancies` is {parameters.vacancies}, which leaves a charge of {-parameters.vacancies:+d} in each cell that "
-            "the potential does not know of: balance it with a halogen (`x`), or read it as what a vacancy alone does"
+            "the potential ignores: balance it with a halogen (`x`), or read the result as that of a lone vacancy"
         )
     return [doubt for doubt in doubts if doubt]

@@ -1,4 +1,4 @@
-"""The tables of melt and quench, and their picture: how the atoms of each glass lie, and what it costs."""
+"""The tables of melt and quench, and their picture: the neighbours in each glass, and its energy above the crystal."""
 
 from __future__ import annotations
 
@@ -6,32 +6,30 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from ...workflows.stores.result import Result
-from ..parts.hosts import check_new
-from ..parts.kinds import words_and_numbers
 from ..parts.pictures import COLOURS, SIZE_IN, panels
+from ..parts.structure_files import check_new
+from ..parts.tables import new_table
 from .melt_quench import MeltQuench, Plan
 
 CAUTION = (
-    "A computed quench is many orders of magnitude faster than a real one, so a real glass lies lower than `above crystal` "
-    "says; compare glasses of one rate, and slower rates. `order` is the sharpest Bragg peak over the crystal's."
+    "A computed quench is many orders of magnitude faster than a real one, so a real glass is lower in energy than `above "
+    "crystal`; compare glasses of one rate, and try slower rates. `order` is the sharpest Bragg peak over the crystal's."
 )
 
 
 def headline(parameters: MeltQuench, plan: Plan) -> str:
-    """Say in a few words what is asked: ``2 compounds from 2500 to 300 K at 500 K/ps``."""
+    """Summarise the question: ``2 compounds from 2500 to 300 K at 500 K/ps``."""
     ends = f"from {parameters.melt_K:g} to {parameters.end_K:g} K at {parameters.quench_K_per_ps:g} K/ps"
     return f"{len(plan.glasses)} compound(s) {ends}, {len(parameters.seeds)} glass(es) of each"
 
 
 def overview(parameters: MeltQuench, plan: Plan) -> RenderableType:
     """Table of the compounds with their runs."""
-    table = Table("compound", "atoms", "runs", "ps", title="what is melted and quenched", box=box.SIMPLE_HEAD)
+    table = new_table("what is melted and quenched", ("compound",), ("atoms", "runs", "ps"))
     for label, steps in plan.glasses.items():
         runs = [step for step in steps[0].parents.values() if step.function == "md"]
         length_ps = sum(run.parameters["steps"] * run.parameters["timestep_fs"] for run in runs) / 1e3
@@ -43,7 +41,7 @@ def tables(plan: Plan, results: Mapping[str, Result]) -> Iterator[RenderableType
     """Every glass with its verdict; then the neighbours in it."""
     found = [(label, results[step.key]) for label, steps in plan.glasses.items() for step in steps if step.key in results]
     numbers = ("order", "g/cm³", "crystal", "above crystal eV/atom")
-    glasses = words_and_numbers("what came out", ("compound", "glass", "state", "melted"), numbers)
+    glasses = new_table("what came out", ("compound", "glass", "state", "melted"), numbers)
     for label, result in found:
         glasses.add_row(label, str(result.about["site"]), *_cells(result.scalars))
     notes = [f"{label}, {result.about['site']}: {result.message}." for label, result in found]
@@ -54,7 +52,7 @@ def tables(plan: Plan, results: Mapping[str, Result]) -> Iterator[RenderableType
 def neighbours(found: Sequence[tuple[str, Result]]) -> RenderableType:
     """Table of the first shells: where its peak is, and how many neighbours it holds, beside the crystal's."""
     title, numbers = "neighbours up to the first minimum of g(r)", ("peak Å", "neighbours", "crystal: Å", "neighbours")
-    table = words_and_numbers(title, ("compound", "glass", "around", "of"), numbers)
+    table = new_table(title, ("compound", "glass", "around", "of"), numbers)
     for label, result in found:
         for name in result.scalars:
             if name.startswith("neighbours_"):
@@ -102,7 +100,7 @@ def _around(axis: Any, result: Result) -> None:
     axis.text(
         half_A,
         0.98,
-        " half the cell: behind it, copies show",
+        " half the cell: periodic images beyond",
         fontsize=7,
         color="0.4",
         va="top",

@@ -17,32 +17,30 @@ from ...structures.symmetry.periodic import VACUUM_A, gaps_A
 from ...structures.symmetry.species import MASSES, own_arrays
 from ...workflows.dynamics.conditions import thin_cell
 from ...workflows.engine.flow import Derived, Flow, Step
-from ..dynamics.md_steps import Timestep, md_parameters
+from ..dynamics.md_steps import Dynamics, md_parameters
 from ..parts.hosts import host_atoms
-from ..parts.kinds import Known, OneOrMore, Parameters, Seeds, no_results
+from ..parts.kinds import Known, OneOrMore, no_results
 
 RELAXED = {"fmax_eV_per_A": 0.05, "max_steps": 500, "relax_cell": True}
 UNPACKED = {"fmax_eV_per_A": 1.0, "max_steps": 100}
 """Of a random packing before it is melted: its atoms touch, and would fly apart."""
 STAGE_K = 250.0
 STAGE_PS = 0.1
-"""The quench is a flight of steps about so high and at least so long: shorter ones would be cut far off by whole frames."""
+"""Height and least length of a step of the quench; frames are whole, so shorter steps would miss the rate."""
 
 
-class MeltQuench(Parameters):
+class MeltQuench(Dynamics):
     """Parameters of the recipe."""
 
     hosts: Annotated[OneOrMore, Field(min_length=1, description="crystals of `philic structures list`, or files of them")]
     start: Literal["random", "crystal"] = Field("random", description="a random packing of the same atoms, or the crystal")
     atoms: PositiveInt = Field(60, description="about how many, in whole formula units (in whole cells from a crystal)")
-    density: float = Field(0.95, ge=0.3, le=1.5, description="of the melt, as a part of the crystal's as it is listed")
+    density: float = Field(0.95, ge=0.3, le=1.5, description="of the melt, as a fraction of the listed crystal's")
     melt_K: PositiveFloat = Field(2500.0, description="where it is molten")
     melt_ps: PositiveFloat = Field(2.0, description="length of the melt")
     quench_K_per_ps: PositiveFloat = Field(500.0, description="how fast it is cooled")
     end_K: PositiveFloat = Field(300.0, description="where it is held, and distances are counted")
     hold_ps: PositiveFloat = Field(1.0, description="how long it is held there")
-    seeds: Seeds = Field((0,), description="of packing, momenta and thermostat: a glass with each")
-    timestep_fs: Timestep = None
 
     @model_validator(mode="after")
     def _cooled(self) -> MeltQuench:
@@ -76,7 +74,7 @@ class Plan:
 def plan(parameters: MeltQuench, _: Known = no_results) -> Plan:
     """Make every structure and step of the recipe; computes nothing.
 
-    What cannot be had of one compound is a warning, and the others go on. One that holds no alkali metal is run once.
+    A compound that cannot be built is a warning, and the others go on. One without an alkali metal is run once.
 
     Raises
     ------
@@ -135,10 +133,10 @@ def _glass(parameters: MeltQuench, crystal: Atoms, start: Atoms, seed: int, abou
     before: Step | None = None
     if parameters.start == "random":
         before = Step("relax", UNPACKED, start, potential=potential, about=about)
-    for number, (role, kelvin, time_ps) in enumerate(_stages(parameters)):
+    for role, kelvin, time_ps in _stages(parameters):
         timestep_fs = parameters.timestep_fs
         run = md_parameters(start, potential, temperature_K=kelvin, length_ps=time_ps, timestep_fs=timestep_fs)
-        run["seed"] = 1000 * seed + number
+        run["seed"] = seed
         from_ = start if before is None else Derived(before, len(start))
         site = f"seed {seed}, {role.split('.')[0]} {kelvin:g} K"
         before = parents[role] = Step("md", run, from_, potential=potential, about={**about, "site": site})

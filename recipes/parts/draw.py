@@ -37,7 +37,7 @@ _EDGES = [(0, 1), (0, 2), (0, 4), (1, 3), (1, 5), (2, 3), (2, 6), (3, 7), (4, 5)
 
 
 class _Scene(NamedTuple):
-    """What is painted: atoms, and the cell's eight corners (none for a molecule)."""
+    """Atoms, and the eight corners of the cell (none for a molecule)."""
 
     atoms: Atoms
     corners: Floats
@@ -46,9 +46,9 @@ class _Scene(NamedTuple):
 def draw(atoms: Atoms, path: Path, title: str) -> None:
     """Write a PNG with the view from above and from the side, axes in Å, and a legend of the elements.
 
-    A crystal is shown as one cell with the atoms on all its faces, turned by 9 degrees so that rows of atoms
-    come apart; a small sheet is repeated in its plane; a molecule is shown without its box. The dashed
-    outline is the cell. Atoms farther from the eye are paler.
+    A crystal is shown as one cell with the atoms on all its faces, tilted by 9 degrees to separate rows of atoms;
+    a small sheet is repeated in its plane; a molecule is shown without its box. The dashed outline is the cell.
+    Atoms farther away are paler.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def draw(atoms: Atoms, path: Path, title: str) -> None:
     path
         A file that ends in ``.png``.
     title
-        What stands above the picture.
+        Written above the picture.
 
     Raises
     ------
@@ -83,7 +83,7 @@ def draw(atoms: Atoms, path: Path, title: str) -> None:
 
 
 def _frames(spans: list[Floats]) -> tuple[Figure, list[Axes]]:
-    """Lay out panels of the given widths and heights in Å, one scale for all, bottoms in line."""
+    """Lay out panels of the given widths and heights in Å on one scale, aligned at the bottom."""
     from matplotlib.figure import Figure
 
     scale = min(5.0 / max(span[0] for span in spans), 4.6 / max(span[1] for span in spans))
@@ -100,7 +100,7 @@ def _frames(spans: list[Floats]) -> tuple[Figure, list[Axes]]:
 
 
 def _scene(atoms: Atoms) -> _Scene:
-    """Choose how much of a structure to show."""
+    """Repeat a small sheet, complete the faces of a crystal and drop the box of a molecule."""
     if atoms.cell.rank < 3:
         return _Scene(atoms, np.empty((0, 3)))
     empty = [gap > VACUUM_A for gap in gaps_A(atoms)]
@@ -129,7 +129,7 @@ def _with_faces(atoms: Atoms) -> Atoms:
 
 
 def _seen(scene: _Scene, side: str) -> _Scene:
-    """Turn a scene so that x goes right, y up and z to the eye."""
+    """Turn a scene so that x points right, y up and z towards the viewer."""
     turned = scene.atoms.copy()
     corners = Atoms(numbers=[0] * len(scene.corners), positions=scene.corners)
     bulk = len(scene.corners) and max(gaps_A(scene.atoms)) < VACUUM_A
@@ -144,13 +144,13 @@ def _seen(scene: _Scene, side: str) -> _Scene:
 
 
 def _extent(view: _Scene) -> Floats:
-    """Give two opposite corners of what a picture must hold, shape ``(2, 3)``."""
+    """Give two opposite corners of the picture, margin included, shape ``(2, 3)``."""
     points = np.vstack([view.atoms.positions, view.corners])
     return np.array([points.min(axis=0) - _MARGIN_A, points.max(axis=0) + _MARGIN_A])
 
 
 def _paint(panel: Axes, view: _Scene) -> None:
-    """Paint cell, bonds and discs, what is farther first."""
+    """Draw the cell, the bonds and the atoms, the farthest first."""
     from matplotlib.patches import Circle
 
     atoms = view.atoms
@@ -177,7 +177,7 @@ def _paint(panel: Axes, view: _Scene) -> None:
 
 
 def _half_bonds(atoms: Atoms) -> list[tuple[int, Floats]]:
-    """List each atom's half of its bonds; metals are not tied to each other."""
+    """List each atom's half of its bonds; no bonds are drawn between metals."""
     loose = Atoms(atoms.numbers, positions=atoms.positions)
     first, second, vectors = neighbor_list("ijD", loose, natural_cutoffs(loose, mult=_BOND_SCALE))
     light = np.isin(atoms.numbers, _NONMETALS)

@@ -8,9 +8,7 @@ from typing import Annotated, Any, Protocol
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeInt
 from pydantic.functional_validators import AfterValidator
-from rich import box
 from rich.console import RenderableType
-from rich.table import Table
 
 from ...potentials import resolve
 from ...workflows.engine.flow import Flow
@@ -102,7 +100,7 @@ class Plan(Protocol):
 
 @dataclass(frozen=True)
 class Kind:
-    """One recipe: what it takes, what it does, and how it is told.
+    """One recipe: what it takes, what it does, and how its results are shown.
 
     Attributes
     ----------
@@ -121,13 +119,3 @@ class Kind:
     headline: Callable[[Any, Any], str]
     overview: Callable[[Any, Any], RenderableType]
     tables: Callable[[Any, Mapping[str, Result]], Iterable[RenderableType]]
-
-
-def words_and_numbers(title: str, words: Sequence[str], numbers: Sequence[str]) -> Table:
-    """Make an empty table with columns of words, then of numbers; only the names of ions may take two lines."""
-    table = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for word in words:
-        table.add_column(word, no_wrap=word != "ions")
-    for number in numbers:
-        table.add_column(number, justify="right", no_wrap=True)
-    return table

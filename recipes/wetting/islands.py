@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from ase.data import covalent_radii
-from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -18,26 +17,25 @@ from ...workflows.analyses.wetting import ISLANDS, WETS
 from ...workflows.stores.result import Result
 from ..adsorption.ranking import worth
 from ..barriers.profiles import COLOURS
-from ..parts.hosts import check_new
-from ..parts.kinds import words_and_numbers
 from ..parts.pictures import panels
+from ..parts.structure_files import check_new
+from ..parts.tables import new_table
 from .metal_on_host import MetalOnHost, Plan
 
 RULE = (
     "touch: share of the metal's atoms that touch the host; area: share of it that they cover; θ: contact angle; vs bulk: "
     "eV per metal atom of the relaxed end against the bulk metal. "
-    f"spread: 1 is as flat as can be, 0 half a ball of as many atoms, by how many touch the host. {WETS:g} and more: the "
-    f"metal wets; {ISLANDS:g} and less: islands. A verdict says what this potential does with so many atoms in so short a "
-    "time, and is withheld where the gate does not call it fit; where two starts disagree, neither is what the metal "
-    "prefers."
+    "spread: 1 for a flat layer, 0 for half a ball of as many atoms, by how many touch the host. From "
+    f"{WETS:g} the metal wets, up to {ISLANDS:g} it forms islands. A verdict holds for this potential, so many atoms and so "
+    "short a time, and is withheld where the gate does not call the potential fit; where two starts disagree, none is given."
 )
 LINES = {"scattered": "-", "island": "--"}
 HEIGHT_A = 12.0
-"""Of the scale of colours."""
+"""Top of the colour scale."""
 
 
 def headline(parameters: MetalOnHost, plan: Plan) -> str:
-    """Say in a few words what is asked: ``12 atoms of Li, Na on 2 hosts at 400 K, 8 runs of 4 ps``."""
+    """Summarise the question: ``12 atoms of Li, Na on 2 hosts at 400 K, 8 runs of 4 ps``."""
     hosts, metals = ([*dict.fromkeys(key[i] for key in plan.runs)] for i in (0, 1))
     runs = sum(map(len, plan.runs.values()))
     what = f"{parameters.atoms} atoms of {', '.join(metals)} on {len(hosts)} host(s) at {parameters.temperature_K:g} K"
@@ -46,7 +44,7 @@ def headline(parameters: MetalOnHost, plan: Plan) -> str:
 
 def overview(_: MetalOnHost, plan: Plan) -> RenderableType:
     """Table of the hosts with their runs."""
-    table = Table("host", "metal", "atoms", "runs", title="hosts, and the runs of each", box=box.SIMPLE_HEAD)
+    table = new_table("hosts, and the runs of each", ("host", "metal"), ("atoms",), ("runs",), folds=("runs",))
     for (host, metal), steps in plan.runs.items():
         runs = "; ".join(str(step.about["site"]) for step in steps)
         table.add_row(host, metal, str(steps[0].parents["run"].n_atoms), runs)
@@ -57,7 +55,7 @@ def tables(plan: Plan, results: Mapping[str, Result]) -> Iterator[RenderableType
     """Every run with its verdict; then the metals side by side."""
     title, words = "how the metal lies in the later part of each run", ("host", "metal", "start", "verdict")
     numbers = ("spread", "touch", "area", "clusters", "largest", "layers", "Å high", "θ °", "vs bulk")
-    table = words_and_numbers(title, words, numbers)
+    table = new_table(title, words, numbers)
     notes = []
     for (host, metal), steps in plan.runs.items():
         for result in (results[step.key] for step in steps if step.key in results):
@@ -71,7 +69,7 @@ def tables(plan: Plan, results: Mapping[str, Result]) -> Iterator[RenderableType
 def side_by_side(plan: Plan, results: Mapping[str, Result]) -> Table:
     """Compare the metals: what each does on each host, from every start."""
     hosts, metals = ([*dict.fromkeys(key[i] for key in plan.runs)] for i in (0, 1))
-    table = Table("host", *metals, title="does the metal wet?", box=box.SIMPLE_HEAD)
+    table = new_table("does the metal wet?", ("host", *metals), folds=metals)
     for host in hosts:
         runs = [plan.runs.get((host, metal), ()) for metal in metals]
         found = [[results[step.key].scalars for step in steps if step.key in results] for steps in runs]

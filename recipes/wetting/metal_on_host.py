@@ -7,21 +7,22 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from ase import Atoms
-from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator
 
 from ...structures.sites.adatoms import place_adatoms
+from ...structures.sites.faces import free_faces
 from ...structures.sites.islands import place_island, scattered_anchors
 from ...workflows.engine.flow import Derived, Flow, Step
-from ..dynamics.md_steps import Equilibration, Length, Timestep, long_enough, md_parameters
+from ..dynamics.md_steps import AveragedDynamics, Equilibration, Length, md_parameters
 from ..parts.gate import MetalSteps, metal_steps
-from ..parts.kinds import Known, OneOrMore, Seeds, no_results
+from ..parts.kinds import Known, OneOrMore, no_results
 from ..parts.substrates import Substrates
 
 STARTS = ("scattered", "island")
 RELAXED = {"fmax_eV_per_A": 0.05, "max_steps": 300}
 
 
-class MetalOnHost(Substrates):
+class MetalOnHost(Substrates, AveragedDynamics):
     """Parameters of the recipe."""
 
     hosts: Annotated[OneOrMore, Field(min_length=1)] = Field(
@@ -34,8 +35,6 @@ class MetalOnHost(Substrates):
     temperature_K: PositiveFloat = Field(400.0, description="the temperature")
     length_ps: Length = 4.0
     equilibration_ps: Equilibration = 1.0
-    seeds: Seeds = Field((0,), description="of scattering, momenta and thermostat: a run with each")
-    timestep_fs: Timestep = None
     size: tuple[PositiveInt, PositiveInt] = Field((8, 8), description="cells of a carbon sheet along each axis")
     vacuum_A: float = Field(25.0, ge=8.0, description="empty height over a sheet or slab: what leaves must not come round")
     min_image_A: PositiveFloat = Field(18.0, description="a slab is repeated until it is so wide")
@@ -47,8 +46,6 @@ class MetalOnHost(Substrates):
             if start not in STARTS:
                 raise ValueError(f"`start` names {start!r} but must be one or both of: {', '.join(STARTS)}")
         return tuple(dict.fromkeys(starts))
-
-    _long_enough = model_validator(mode="after")(long_enough)
 
 
 @dataclass(frozen=True)
@@ -79,7 +76,7 @@ class Plan:
 def plan(parameters: MetalOnHost, _: Known = no_results) -> Plan:
     """Make every structure and step of the recipe; computes nothing.
 
-    What cannot be had of one host is a warning, and the others go on.
+    A host that cannot be built is a warning, and the others go on.
 
     Raises
     ------
@@ -126,6 +123,8 @@ def _start(parameters: MetalOnHost, host: Atoms, metal: str, start: str, seed: i
         place: dict[str, Any] = {"metal": metal, "n": parameters.atoms}
         return "place_island", place, place_island(host, **place)
     place = {"metal": metal, "anchors": scattered_anchors(host, metal, parameters.atoms, seed)}
+    if free_faces(host)[0] < 0:
+        place["face"] = -1
     return "place_adatoms", place, place_adatoms(host, **place)
 
 

@@ -44,7 +44,8 @@ class Crystal:
     n_atoms
         How many atoms the conventional cell holds; a fraction when sites are partly occupied.
     data
-        ``"experiment"`` for a diffraction result, ``"computed"`` for one of density functional theory.
+        ``"experiment"`` for a diffraction result, ``"computed"`` for one of density functional theory, ``"built"`` where
+        cell, sites and bond lengths are put together from several sources.
     source
         Where the numbers were taken from.
     verified
@@ -53,6 +54,8 @@ class Crystal:
         Whether sites are partly occupied, so that `philic.structures.crystals.orderings.ordered` must choose.
     density_g_cm3
         The handbook's, None where none is recorded.
+    measured_cell
+        Lengths in A and angles in degrees that someone else measured by diffraction, None where none is recorded.
     """
 
     name: str
@@ -61,11 +64,12 @@ class Crystal:
     formula: str
     spacegroup: int
     n_atoms: float
-    data: Literal["experiment", "computed"]
+    data: Literal["experiment", "computed", "built"]
     source: str
     verified: bool
     disordered: bool
     density_g_cm3: float | None
+    measured_cell: tuple[float, ...] | None
 
 
 def crystals(family: str | None = None) -> list[Crystal]:
@@ -226,8 +230,9 @@ def _is_disordered(record: dict[str, Any]) -> bool:
 
 
 def _row(record: dict[str, Any]) -> Crystal:
-    plain: dict[str, Any] = {key: record.get(key) for key in Crystal.__dataclass_fields__ if key != "disordered"}
-    return Crystal(**plain, disordered=_is_disordered(record))
+    plain: dict[str, Any] = {key: record.get(key) for key in Crystal.__dataclass_fields__}
+    cell = record.get("measured_cell")
+    return Crystal(**plain | {"disordered": _is_disordered(record), "measured_cell": cell and tuple(cell)})
 
 
 def _facts(record: dict[str, Any]) -> dict[str, Any]:

@@ -29,8 +29,8 @@ def bulk_metal(metal: str, *, lattice_constant_A: float | None = None) -> Atoms:
     metal
         One of `METALS`.
     lattice_constant_A
-        Cubic lattice constant; by default that of ``ase.data.reference_states`` (Ashcroft & Mermin, Solid
-        State Physics).
+        Cubic lattice constant; by default that of ``ase.data.reference_states`` (Ashcroft & Mermin, Solid State Physics,
+        table 4.1): at 5 K, for Li at 78 K. The catalogue's ``M-bcc`` is the same.
 
     Raises
     ------

@@ -228,21 +228,6 @@ def thinned(atoms: Atoms, element: str, n: int) -> Atoms:
     return left
 
 
-def electrostatic_energy_eV(atoms: Atoms, oxidation: Mapping[str, float]) -> float:
-    """
-    Sum the Coulomb energy of point charges, by pymatgen's Ewald summation.
-
-    Parameters
-    ----------
-    atoms
-        A neutral crystal.
-    oxidation
-        The charge of each element, in e.
-    """
-    charges = np.array([oxidation[symbol] for symbol in atoms.symbols], dtype=float)
-    return float(charges @ _coulomb_eV(atoms) @ charges)
-
-
 Pool = tuple[NDArray[np.int_], dict[str, int]]
 """Sites that exchange their atoms, and how many of what they hold."""
 
@@ -252,7 +237,7 @@ def _is_partial(occupant: Mapping[str, float]) -> bool:
 
 
 def _primitive(cell: Atoms) -> Atoms:
-    """Take the primitive cell, orbits told apart."""
+    """Take the primitive cell, in which sites of different orbits stay different."""
     plain = (
         cell.cell.array.tolist(),
         cell.get_scaled_positions().tolist(),

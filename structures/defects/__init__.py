@@ -1,1 +1,1 @@
-"""Atoms missing, added or held in a crystal: vacancies, interstitials, dumbbells, voids."""
+"""Atoms missing, added or held in a crystal: vacancies, interstitials, voids."""

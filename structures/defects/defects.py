@@ -25,7 +25,7 @@ from ..symmetry.orbits import (
     voids,
 )
 
-_SUBTRACTED = {"vacancy": -1, "interstitial": 1, "dumbbell": 1}
+_SUBTRACTED = {"vacancy": -1, "interstitial": 1}
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..crystals.supercells import crystal_name
 from ..sites.bonds import Edge
+from ..sites.faces import heights_A, lateral_A
 from ..sites.resting import Rest, rest_position
 from ..sites.sites import (
     SAME_SITE_A,
@@ -23,7 +24,6 @@ from ..sites.sites import (
     lateral_operations,
     lateral_position,
 )
-from ..sites.slab_sites import heights_A
 from ..symmetry.orbits import Position, as_position
 from .network import Jump, Network
 
@@ -348,7 +348,7 @@ def _edge(face: _Face, host: Atoms, hop: SurfaceHop) -> Edge:
 def _corners(host: Atoms, anchors: Anchors, side: int) -> Floats:
     """Give where a site's anchors are, z pointing out of the face."""
     index, shifts = np.array(anchors)[:, 0], np.array(anchors)[:, 1:]
-    lateral = host.positions[index, :2] + shifts @ host.cell.array[:2, :2]
+    lateral = lateral_A(host)[index] + shifts @ host.cell.array[:2, :2]
     return np.column_stack([lateral, side * heights_A(host)[index]])
 
 

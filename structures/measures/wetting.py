@@ -11,8 +11,8 @@ from ase.data import atomic_numbers, covalent_radii
 from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
 
+from ..sites.faces import heights_A
 from ..sites.islands import area_A2, lattice_constant_A, layer_A, nearest_A
-from ..sites.slab_sites import heights_A
 
 Array = NDArray[np.float64]
 
@@ -41,7 +41,7 @@ class Lying:
     coverage
         Part of the surface below those that touch, each as large as an atom of the metal's (110) layer; at most 1.
     heights_A
-        Of the metal atoms over the mean of the host's uppermost layer, shape ``(n_metal,)``.
+        Of the metal atoms over the mean of the host's layer that faces it, shape ``(n_metal,)``.
     centre_A
         Height of the largest cluster's centre over the plane that it stands on, half a layer below the atoms that touch; NaN
         where none of it touches.
@@ -76,6 +76,8 @@ def lying(atoms: Atoms, metal: str, n_metal: int) -> Lying:
         raise ValueError(f"`n_metal` is {n_metal} but must be from 1 to {len(atoms) - 1}")
     n_host = len(atoms) - n_metal
     levels = heights_A(atoms)
+    if levels[n_host:].mean() < levels[:n_host].mean():  # it lies on the lower face
+        levels = -levels
     heights = levels[n_host:] - _top(levels[:n_host])
     labels = _clusters(atoms[n_host:], BONDED * nearest_A(metal))
     touching = _touching(atoms, n_host)
@@ -148,7 +150,7 @@ def surface_area_A2(atoms: Atoms) -> float:
 
 
 def _top(levels: Array) -> float:
-    """Give the mean height of the host's uppermost ångström."""
+    """Give the mean height of the host's outermost ångström."""
     return float(levels[levels > levels.max() - 1.0].mean())
 
 

@@ -10,8 +10,9 @@ from ase.geometry import find_mic, minkowski_reduce
 from numpy.typing import NDArray
 
 from ..crystals.metals import check_metal
+from .faces import check_surface, exposed_atoms, in_one_piece
 from .sites import Floats, Site, all_anchors, lateral_distances_A, lateral_position, site_names
-from .slab_sites import exposed_atoms, heights_A, is_sheet
+from .slab_sites import is_sheet
 
 AnchorList = Sequence[Sequence[int]]
 """The atoms an adatom sits over, each ``[index, shift_a, shift_b]``: a `Site`'s anchors, plain for JSON."""
@@ -90,7 +91,7 @@ def place_adatoms(
     Raises
     ------
     ValueError
-        When the metal is unknown, an anchor does not exist, or the face is not +1 or -1.
+        When the metal is unknown, the host is no sheet or slab, an anchor does not exist, or the face is not +1 or -1.
 
     Examples
     --------
@@ -189,10 +190,11 @@ def adatom_geometry(atoms: Atoms, n_metal: int) -> AdatomGeometry:
     n_host = _host_size(atoms, n_metal)
     apart = atoms.positions[n_host:, None] - atoms.positions[:n_host]
     distances = find_mic(apart.reshape(-1, 3), atoms.cell, atoms.pbc)[1].reshape(n_metal, n_host)
-    levels = heights_A(atoms)
-    rises = levels[n_host:, None] - levels[:n_host]
+    whole = in_one_piece(atoms)
+    steps = whole[n_host:, None] - whole[:n_host]
+    rises = steps[:, :, 2]
     facing = _facing(atoms[:n_host], rises.mean(axis=1))
-    lateral = np.where(facing, lateral_distances_A(atoms, apart[:, :, :2]), np.inf)
+    lateral = np.where(facing, lateral_distances_A(atoms, steps[:, :, :2]), np.inf)
     reach = np.maximum(_NEARBY_A, lateral.min(axis=1, keepdims=True))
     heights = [abs(row[close].mean()) for row, close in zip(rises, lateral <= reach, strict=True)]
     nearest = int(distances.min(axis=0).argmin())
@@ -219,15 +221,16 @@ def sites_reached(atoms: Atoms, host: Atoms) -> str:
     >>> sites_reached(place_adatoms(graphene(), "K", [[[0, 0, 0]]]), graphene())
     'top C'
     """
-    now, levels = atoms[: _host_size(atoms, len(atoms) - len(host))], heights_A(atoms)
-    faces = np.where(levels[len(host) :] >= levels[: len(host)].mean(), 1, -1)
+    whole, now = in_one_piece(atoms), atoms[: _host_size(atoms, len(atoms) - len(host))]
+    now.positions = whole[: len(host)]
+    faces = np.where(whole[len(host) :, 2] >= whole[: len(host), 2].mean(), 1, -1)
     names = [""] * len(faces)
     for face in set(faces.tolist()):
         places = all_anchors(host, face=face)
         called = site_names(host, places, face=face)
         spots = np.array([lateral_position(now, anchors) for _, anchors in places])
         for at in np.flatnonzero(faces == face):
-            nearest = int(lateral_distances_A(now, spots - atoms.positions[len(host) + at, :2]).argmin())
+            nearest = int(lateral_distances_A(now, spots - whole[len(host) + at, :2]).argmin())
             names[at] = called[nearest] + (" below" if face < 0 else "")
     return ", ".join(dict.fromkeys(names))
 
@@ -264,6 +267,7 @@ def lateral_shift_A(before: Atoms, after: Atoms, n_metal: int) -> float:
 
 def _check_placement(host: Atoms, metal: str, anchors: Sequence[AnchorList], face: int) -> None:
     check_metal(metal)
+    check_surface(host)
     if face not in (1, -1):
         raise ValueError(f"`face` is {face} but must be 1 (above) or -1 (below)")
     if not anchors or not all(anchors):
@@ -279,9 +283,9 @@ def _start(host: Atoms, metal: str, anchors: AnchorList, face: int, height: floa
     corners = _gathered(host, anchors)
     middle = corners.mean(axis=0)
     radii = covalent_radii[host.numbers] + covalent_radii[atomic_numbers[metal]]
-    levels = heights_A(host)
-    apart = (levels - levels[index[0]] + corners[0, 2] - middle[2]) * face
-    clear = _rest(apart, lateral_distances_A(host, host.positions[:, :2] - middle[:2]), _CLOSEST * radii)
+    whole = in_one_piece(host)
+    apart = whole - whole[index[0]] + corners[0] - middle
+    clear = _rest(apart[:, 2] * face, lateral_distances_A(host, apart[:, :2]), _CLOSEST * radii)
     anchored = (corners - middle)[:, 2] * face
     top = anchored.max()
     if height is None:
@@ -292,7 +296,7 @@ def _start(host: Atoms, metal: str, anchors: AnchorList, face: int, height: floa
 
 
 def _facing(host: Atoms, rises: Floats) -> NDArray[np.bool_]:
-    """Tell which host atoms each adatom, so high over the host's mean, looks at: all those of a sheet."""
+    """Select the host atoms of the face that each adatom, so high over the host's mean, is on: all of a sheet's."""
     if is_sheet(host):
         return np.ones((len(rises), len(host)), dtype=bool)
     seen = {face: exposed_atoms(host, face) for face in (1, -1)}

@@ -7,6 +7,7 @@ from ase import Atoms
 from ase.build import bcc110
 
 from ..crystals.metals import bulk_metal, check_metal
+from .faces import free_faces
 from .placing import place
 from .sites import all_anchors, lateral_distances_A, lateral_position
 
@@ -45,7 +46,7 @@ def half_ball(metal: str, n: int) -> Atoms:
 
 def place_island(host: Atoms, metal: str, n: int) -> Atoms:
     """
-    Put a metal's half ball down on a host, over the first atom of its upper face.
+    Put a metal's half ball down on a host, over the first atom of its upper face, or the lower if the upper is held.
 
     Returns
     -------
@@ -63,8 +64,11 @@ def place_island(host: Atoms, metal: str, n: int) -> Atoms:
     >>> place_island(graphene((8, 8)), "Na", 9).symbols
     Symbols('C128Na9')
     """
-    first = next(anchors for kind, anchors in all_anchors(host) if kind == "top")
-    atoms = place(host, half_ball(metal, n), first)
+    face = free_faces(host)[0]
+    first = next(anchors for kind, anchors in all_anchors(host, face=face) if kind == "top")
+    ball = half_ball(metal, n)
+    ball.positions[:, 2] *= face
+    atoms = place(host, ball, first, face=face)
     atoms.info["philic"] |= {"metal": metal, "n_metal": n}
     return atoms
 
@@ -72,6 +76,8 @@ def place_island(host: Atoms, metal: str, n: int) -> Atoms:
 def scattered_anchors(host: Atoms, metal: str, n: int, seed: int = 0) -> list[list[list[int]]]:
     """
     Choose sites at random for a metal's atoms, any kind of site, at least 0.9 of the bulk metal's distance apart.
+
+    They are on the first of the host's `free_faces`.
 
     Returns
     -------
@@ -93,7 +99,7 @@ def scattered_anchors(host: Atoms, metal: str, n: int, seed: int = 0) -> list[li
     if n < 1:
         raise ValueError(f"`n` is {n} but must be at least 1")
     apart_A = _APART * nearest_A(metal)
-    every = [anchors for _, anchors in all_anchors(host)]
+    every = [anchors for _, anchors in all_anchors(host, face=free_faces(host)[0])]
     spots = np.array([lateral_position(host, anchors) for anchors in every])
     free, chosen = np.ones(len(spots), dtype=bool), []
     for index in np.random.default_rng(seed).permutation(len(spots)):

@@ -1,8 +1,6 @@
-"""Molecules, clusters and full monolayers on a host."""
+"""Molecules and clusters on a host."""
 
 from collections.abc import Sequence
-from itertools import product
-from typing import Literal
 
 import numpy as np
 from ase import Atoms
@@ -11,16 +9,15 @@ from ase.data.vdw_alvarez import vdw_radii
 from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
 
-from ..crystals.metals import METALS, bulk_metal, check_metal
+from ..crystals.metals import METALS
 from ..symmetry.species import kept
-from .adatoms import AnchorList, image_distance_A, place_adatoms
-from .sites import all_anchors, lateral_distances_A, lateral_position
-from .slab_sites import heights_A
+from .adatoms import AnchorList, image_distance_A
+from .faces import check_surface, in_one_piece
+from .sites import lateral_distances_A, lateral_position
 
 Floats = NDArray[np.float64]
 
 _VDW_SHARE = 0.9
-_SPACING_SHARE = 0.9
 
 
 def place(
@@ -63,8 +60,8 @@ def place(
     Raises
     ------
     ValueError
-        When an anchor or the atom does not exist, the face is not +1 or -1, the guest would touch its own
-        image, or the vacuum is too low for it.
+        When the host is no sheet or slab, an anchor or the atom does not exist, the face is not +1 or -1, the
+        guest would touch its own image, or the vacuum is too low for it.
 
     Examples
     --------
@@ -77,59 +74,12 @@ def place(
     over = tuple((int(i), int(a), int(b)) for i, a, b in anchors)
     turned = _turned(guest, down, turn_deg, face)
     turned.positions[:, :2] += lateral_position(host, over)
-    turned.positions[:, 2] += _rest(host, _levels_A(host, over[0][0]), turned, face)
+    turned.positions[:, 2] += _rest(host, turned, face)
     atoms: Atoms = host.copy()
     atoms += turned
     _check_room(atoms, len(host), guest)
     about = {**host.info.get("philic", {}), **_described(guest)}
     atoms.info["philic"] = {**about, "anchors": [list(anchor) for anchor in over], "face": int(face)}
-    return atoms
-
-
-def monolayer(host: Atoms, metal: str, kind: Literal["top", "bridge", "hollow"] = "hollow") -> Atoms:
-    """
-    Cover a host's upper face with as many metal atoms as the sites of one kind hold at nearly the metal's own
-    spacing.
-
-    Atoms are at least 0.9 times the bulk metal's nearest distance apart: on a 4 x 4 graphene cell K fills
-    every fourth hexagon, as in KC8, and on a 6 x 6 cell every third.
-
-    Parameters
-    ----------
-    host
-        A slab or sheet in the xy plane.
-    metal
-        An alkali metal.
-    kind
-        What each atom sits over.
-
-    Returns
-    -------
-    Atoms
-        As from `place_adatoms`, with ``info["philic"]["coverage_per_A2"]``.
-
-    Raises
-    ------
-    ValueError
-        When the metal is unknown, the host has no such site, or its cell is shorter than the spacing.
-
-    Examples
-    --------
-    >>> from philic.structures.carbons.carbon import graphene
-    >>> monolayer(graphene((4, 4)), "K").symbols
-    Symbols('C32K4')
-    """
-    check_metal(metal)
-    spacing = _SPACING_SHARE * float(bulk_metal(metal).cell[0, 0]) * np.sqrt(3) / 2
-    if image_distance_A(host) < spacing:
-        raise ValueError(f"`host` repeats every {image_distance_A(host):.2f} A but {metal} needs {spacing:.2f}: enlarge it")
-    spots = [anchors for found, anchors in all_anchors(host) if found == kind]
-    if not spots:
-        raise ValueError(f"`kind` is {kind!r} but the host has no such site")
-    chosen = _packed(host, np.array([lateral_position(host, spot) for spot in spots]), spacing)
-    atoms = place_adatoms(host, metal, [spots[at] for at in chosen])
-    area = np.linalg.norm(np.cross(host.cell[0], host.cell[1]))
-    atoms.info["philic"]["coverage_per_A2"] = float(len(chosen) / area)
     return atoms
 
 
@@ -164,37 +114,16 @@ def _described(guest: Atoms) -> dict[str, str | int]:
     return {"guest": about.get("host", str(guest.symbols)), "n_guest": len(guest), **metal}
 
 
-def _packed(host: Atoms, spots: Floats, spacing: float) -> list[int]:
-    """Choose as many spots a spacing apart as filling up, nearest or farthest first, from any start finds."""
-    between = lateral_distances_A(host, spots[:, None] - spots).round(6)
-    fillings = (_filled(between, start, spacing, sign) for sign, start in product((1, -1), range(len(spots))))
-    return max(fillings, key=len)
-
-
-def _filled(between: Floats, start: int, spacing: float, sign: int) -> list[int]:
-    """Add the free spot nearest to (sign 1) or farthest from (-1) the chosen ones until none is free."""
-    chosen, free = [start], between[start] >= spacing
-    while free.any():
-        apart = np.where(free, sign * between[chosen].min(axis=0), np.inf)
-        chosen.append(int(apart.argmin()))
-        free &= between[chosen[-1]] >= spacing
-    return chosen
-
-
 def _contacts(ones: Sequence[str], others: Sequence[str]) -> Floats:
     known = {pair: contact_A(*pair) for pair in {(one, other) for one in ones for other in others}}
     return np.array([[known[one, other] for other in others] for one in ones])
 
 
-def _levels_A(host: Atoms, anchor: int) -> Floats:
-    """Give the heights of a slab in one piece, as seen from an atom of it, shape ``(n_atoms,)``."""
-    levels = heights_A(host)
-    return np.asarray(levels - levels[anchor] + host.positions[anchor, 2])
-
-
-def _rest(host: Atoms, levels: Floats, guest: Atoms, face: int) -> float:
+def _rest(host: Atoms, guest: Atoms, face: int) -> float:
     """Give how far along z to move the guest so that it comes from outside and just touches."""
-    lateral = lateral_distances_A(host, guest.positions[:, None, :2] - host.positions[:, :2])
+    whole = in_one_piece(host)
+    levels = whole[:, 2]
+    lateral = lateral_distances_A(host, guest.positions[:, None, :2] - whole[:, :2])
     reach = _contacts(list(guest.symbols), list(host.symbols))
     touching = lateral < reach
     rises = face * (levels - guest.positions[:, None, 2]) + np.sqrt(np.where(touching, reach**2 - lateral**2, 0))
@@ -204,6 +133,7 @@ def _rest(host: Atoms, levels: Floats, guest: Atoms, face: int) -> float:
 
 
 def _check(host: Atoms, guest: Atoms, anchors: AnchorList, down: int | None, face: int) -> None:
+    check_surface(host)
     if face not in (1, -1):
         raise ValueError(f"`face` is {face} but must be 1 (above) or -1 (below)")
     if not len(guest):

@@ -1,4 +1,4 @@
-"""Where an adatom rests on a surface: over a site, or aside of one, as trials on every site tell."""
+"""Where an adatom rests on a surface: over a site or beside one, found by a trial relaxation from every site."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from ase.geometry import find_mic
 
 from ..crystals.supercells import crystal_name
 from .adatoms import adatom_geometry
+from .faces import heights_A, lateral_A
 from .sites import (
     Anchors,
     Floats,
@@ -21,17 +22,17 @@ from .sites import (
     lateral_operations,
     lateral_position,
 )
-from .slab_sites import Kind, heights_A
+from .slab_sites import Kind
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 ASIDE_A = (0.25, 0.15)
 STAYED_A = 0.5
 WENT_A = 0.1
 LOWEST_eV = 0.005
-"""A place holds an adatom that, put so far aside along x and y, ends nearer to it than `STAYED_A`, and at most `WENT_A`
-farther off than it was put; and that came back by more than that, or stands at most `LOWEST_eV` above the lowest end and is
-no nearer to another place that holds it: on the flat top of a barrier it stays where it was put, or goes farther. An end
-that may be one is tried twice as far aside."""
+"""A trial starts `ASIDE_A` beside a place. The place is a minimum if the adatom ends within `STAYED_A` of it and no more
+than `WENT_A` farther away than it started, and if it also moved back by more than `WENT_A`, or its energy is within
+`LOWEST_eV` of the lowest end and no other minimum is nearer: on the flat top of a barrier an adatom stays where it is put,
+or moves away. Ends of trials that may be minima are tried themselves, from twice as far."""
 
 _DESORBED_A = 5.0
 _BELOW_A = -0.5
@@ -43,7 +44,7 @@ _DECIMALS = 2  # of what a relaxation gave: the last digits differ between machi
 @dataclass(frozen=True)
 class Rest:
     """
-    A place for an adatom: a site, or aside of it.
+    A place for an adatom: a site, or a point beside it.
 
     Attributes
     ----------
@@ -56,7 +57,7 @@ class Rest:
     aside_A
         How far from the site the place is, along x and y.
     height_A
-        Over the highest anchor; None where covalent radii are to tell.
+        Over the highest anchor; None to place it by covalent radii.
     """
 
     anchors: Anchors
@@ -73,7 +74,7 @@ class Rest:
 
     @property
     def trial_aside_A(self) -> tuple[float, float]:
-        """How far aside of it an adatom is put to see whether it comes back."""
+        """How far beside it a trial starts."""
         x, y = ASIDE_A
         return (2 * x, 2 * y) if self.is_aside else ASIDE_A
 
@@ -99,7 +100,7 @@ class Trial:
 
 
 class _Clean(NamedTuple):
-    """A clean host, its sites and what takes it to itself."""
+    """A clean host, its sites and its symmetry."""
 
     host: Atoms
     sites: Sequence[Site]
@@ -107,20 +108,20 @@ class _Clean(NamedTuple):
 
 
 def on_site(site: Site) -> Rest:
-    """Give the place right over a site."""
+    """Give the place over a site."""
     return Rest(site.anchors, site.face, site.label, site.distance_A)
 
 
 def on_sites(host: Atoms, kinds: Collection[str] = KINDS) -> list[Rest]:
     """
-    List the places right over sites.
+    List the places over sites.
 
     Parameters
     ----------
     host
         A sheet or slab in the xy plane.
     kinds
-        Which sites take part: kinds, or labels of `adsorption_sites`.
+        Which sites to include: kinds, or labels of `adsorption_sites`.
 
     Raises
     ------
@@ -146,35 +147,36 @@ def rest_position(host: Atoms, rest: Rest) -> Floats:
 
 
 def trial_problem(trial: Trial) -> str:
-    """Say why an end is none on the surface: the metal left it or went under it, or wrecked it; else nothing."""
+    """Say why a trial does not count: the metal desorbed, sank in, or the surface rearranged. Empty if it counts."""
     away_A = adatom_geometry(trial.end, 1).nearest_distance_A
     if away_A > _DESORBED_A:
         return f"the metal desorbed: it is {away_A:.1f} Å from the nearest host atom"
     ways = _ways(trial)
     moved_A = float(np.linalg.norm(ways[:-1], axis=1).max())
     if moved_A > _WRECKED_A:
-        return f"the surface rearranged: an atom of it went {moved_A:.1f} Å"
+        return f"the surface rearranged: one of its atoms moved by {moved_A:.1f} Å"
     rises = trial.rest.face * (heights_A(trial.end)[-1] - heights_A(trial.end)[:-1])
-    lateral_A = lateral_distances_A(trial.end, trial.end.positions[:-1, :2] - trial.end.positions[-1, :2])
-    if rises[lateral_A < STAYED_A + lateral_A.min()].min() < _BELOW_A:
+    spots = lateral_A(trial.end)
+    aside_A = lateral_distances_A(trial.end, spots[:-1] - spots[-1])
+    if rises[aside_A < STAYED_A + aside_A.min()].min() < _BELOW_A:
         return "the metal went under the surface"
     return ""
 
 
 def resting_places(host: Atoms, trials: Sequence[Trial]) -> tuple[list[Rest], list[Rest]]:
     """
-    Tell where adatoms rest, and which places have to be tried themselves before that can be told.
+    Find the minima of an adatom, and the places that must be tried before the list is complete.
 
-    A trial that ends elsewhere shows a place of its own, unless it comes to one that holds: modulo the symmetry of the
-    clean host, and within `STAYED_A`. So low an end as `LOWEST_eV` above the lowest is a minimum; a higher one may be the
-    flat top of a barrier.
+    A trial that leaves its place ends in a known minimum, within `STAYED_A` and up to the symmetry of the clean host, or
+    finds a new place. A new place within `LOWEST_eV` of the lowest is a minimum; a higher one may be the flat top of a
+    barrier and must be tried.
 
     Parameters
     ----------
     host
         The clean host, as the sites were found on it.
     trials
-        Those whose relaxation converged, on sites and on places that this function told to try.
+        Those that converged, from sites and from places that this function asked to try.
 
     Returns
     -------
@@ -209,6 +211,52 @@ def resting_places(host: Atoms, trials: Sequence[Trial]) -> tuple[list[Rest], li
     return [rest for _, rest in sorted(found, key=lambda item: item[0])], untried
 
 
+def same_places(host: Atoms, one: Atoms, other: Atoms) -> bool:
+    """
+    Whether adatoms rest on equivalent places in two structures: an operation of the host maps one set onto the other.
+
+    Parameters
+    ----------
+    host
+        The clean host, as its sites were found.
+    one, other
+        The host's atoms, relaxed, followed by the same number of adatoms. Places are the same within `STAYED_A`, laterally.
+
+    Raises
+    ------
+    ValueError
+        When a structure has no adatom, or the two have not the same number of them.
+
+    Examples
+    --------
+    >>> from philic.structures.carbons.carbon import graphene
+    >>> from philic.structures.sites.adatoms import place_adatoms
+    >>> top, bridge = ([[0, 0, 0]], [[0, 0, 0], [1, 0, 0]])
+    >>> one, two, three = (place_adatoms(graphene(), "K", [at]) for at in (top, [[3, 0, 0]], bridge))
+    >>> same_places(graphene(), one, two), same_places(graphene(), one, three)
+    (True, False)
+    """
+    if not len(host) < len(one) == len(other):
+        raise ValueError(
+            f"`one` and `other` have {len(one)} and {len(other)} atoms but must have equally many, "
+            f"more than the {len(host)} of the host"
+        )
+    (spots, sides), (aims, other_sides) = _adatoms(host, one), _adatoms(host, other)
+    turns, shifts, flips = lateral_operations(host)
+    images = np.einsum("oij,nj->oni", turns, spots) + shifts[:, None]
+    apart_A: Floats = lateral_distances_A(host, images[:, :, None] - aims)
+    near = (apart_A < STAYED_A) & ((flips[:, None] * sides)[:, :, None] == other_sides)
+    return bool(near.any(axis=2).all(axis=1).any())
+
+
+def _adatoms(host: Atoms, atoms: Atoms) -> tuple[Floats, Floats]:
+    """Give where adatoms are on an undrifted host, xy, shape ``(n_adatoms, 2)``, and on which side, +1 or -1."""
+    n_host, levels = len(host), heights_A(atoms)
+    drift = find_mic(atoms.positions[:n_host] - host.positions, host.cell, host.pbc)[0].mean(axis=0)
+    sides = np.where(levels[n_host:] >= levels[:n_host].mean(), 1.0, -1.0)
+    return lateral_A(atoms)[n_host:] - drift[:2], sides
+
+
 def _ways(trial: Trial) -> Floats:
     """How far each atom went, shape ``(n_atoms, 3)``, the host's drift taken out."""
     ways = find_mic(trial.end.positions - trial.start.positions, trial.end.cell, trial.end.pbc)[0]
@@ -216,7 +264,7 @@ def _ways(trial: Trial) -> Floats:
 
 
 def _stays(host: Atoms, trial: Trial) -> bool:
-    """Whether an adatom ended near its place: one that went away from there has a lower place beside it."""
+    """Whether an adatom ended near its place; if it moved away, there is a lower place beside it."""
     return _off_A(host, trial) < min(STAYED_A, float(np.linalg.norm(trial.rest.trial_aside_A)) + WENT_A)
 
 
@@ -226,18 +274,18 @@ def _off_A(host: Atoms, trial: Trial) -> float:
 
 
 def _back_A(trial: Trial) -> float:
-    """How far an adatom came back from where it was put."""
+    """How far an adatom moved back towards its place."""
     return float(-_ways(trial)[-1, :2] @ ASIDE_A / np.linalg.norm(ASIDE_A))
 
 
 def _goes_to(clean: _Clean, trial: Trial, held: Sequence[Trial]) -> bool:
-    """Whether an adatom ended nearer to another place, one that holds it, than to its own: a slope may be flat."""
+    """Whether an adatom ended nearer to another minimum than to its own place: a slope may be flat."""
     end = _end(clean, trial, ())
     return any(_apart_A(clean, end, other.rest) < _off_A(clean.host, trial) for other in held)
 
 
 def _end(clean: _Clean, trial: Trial, taken: Collection[str]) -> Rest:
-    """Give the end of a trial as a place beside that site of the list to which an operation brings it nearest."""
+    """Give the end of a trial as a place beside the listed site that is nearest to it or to one of its images."""
     host, face = clean.host, trial.rest.face
     spot = rest_position(host, trial.rest) + trial.rest.trial_aside_A + _ways(trial)[-1, :2]
     for _ in range(_ROUNDS):  # onto the mirror plane or axis that it is near
@@ -256,7 +304,7 @@ def _end(clean: _Clean, trial: Trial, taken: Collection[str]) -> Rest:
 
 
 def _apart_A(clean: _Clean, one: Rest, other: Rest) -> float:
-    """How far two places are apart at least, that an operation or lattice translation makes of them."""
+    """Give the shortest lateral distance between two places and all their images."""
     if one.face != other.face:
         return float("inf")
     ways = _images(clean, rest_position(clean.host, one)) - rest_position(clean.host, other)
@@ -264,7 +312,7 @@ def _apart_A(clean: _Clean, one: Rest, other: Rest) -> float:
 
 
 def _images(clean: _Clean, spot: Floats) -> Floats:
-    """Give where the operations that keep the face take a position, shape ``(n, 2)``."""
+    """Give the images of a position under the operations that keep the face, shape ``(n, 2)``."""
     turns, shifts, flips = clean.operations
     return np.asarray((turns @ spot + shifts)[flips == 1])
 

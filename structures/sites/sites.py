@@ -12,9 +12,11 @@ from ase.geometry import find_mic
 from numpy.typing import NDArray
 
 from ..symmetry.orbits import refined_shifts
-from ..symmetry.symmetry import symmetry_of
-from .bonds import Anchor, find_bonds, find_rings
-from .slab_sites import Kind, is_sheet, site_details, slab_anchors, told_apart
+from ..symmetry.symmetry import rigid, symmetry_of
+from .bonds import Anchor, Edge, find_bonds, find_rings
+from .defect_atoms import defect_atoms
+from .faces import check_surface, free_faces, in_one_piece, lateral_A
+from .slab_sites import Kind, distinguished, face_edges, is_sheet, site_details, slab_anchors
 
 Anchors = tuple[Anchor, ...]
 Place = tuple[Kind, Anchors]
@@ -24,6 +26,7 @@ SAME_SITE_A = 0.3
 """Sites nearer than this, laterally, are one."""
 
 _SYMMETRY_TOLERANCE_A = 0.05
+_LARGEST_RING = 8  # a ring of more atoms is a hole
 _VACUUM_A = 10.0
 
 
@@ -70,19 +73,20 @@ def adsorption_sites(host: Atoms, *, near_A: float | None = None) -> list[Site]:
     List every symmetry-distinct top, bridge and hollow site of a sheet or slab.
 
     Sheets: bonds follow from covalent radii; hollows are the faces of the bond graph drawn on the periodic
-    cell, so that pentagons and vacancies count like hexagons. Slabs (bonds that cross as seen along z, or
+    cell, so that pentagons and vacancies count like hexagons; a hole has a site in its middle and one in each
+    ring that it opened. Slabs (bonds that cross as seen along z, or
     ``info["philic"]["miller"]``): sites are the atoms exposed on a face, the pairs of them with none between,
     and the polygons these enclose; names tell hollows apart by what lies beneath (fcc and hcp), bridges by
     length, and the atoms of steps and defects by their coordination number.
 
     Two sites are the same when an operation of the host's own space group, found by spglib, takes one to the
-    other. When one takes the upper face to the lower, only the upper face is listed.
+    other. When one takes the upper face to the lower, only the upper face is listed; a face that is held
+    (`philic.structures.sites.faces.free_faces`) is not listed at all.
 
     Parameters
     ----------
     host
-        A sheet or slab in the xy plane; distances are measured from the atoms in
-        ``info["philic"]["defect"]``.
+        A sheet or slab in the xy plane; distances are measured from its `defect_atoms`.
     near_A
         Keep only sites at most this far from the defect; all are kept when there is none.
 
@@ -94,7 +98,7 @@ def adsorption_sites(host: Atoms, *, near_A: float | None = None) -> list[Site]:
     Raises
     ------
     ValueError
-        When the host does not lie in the xy plane, or atoms overlap.
+        When the host does not lie in the xy plane, has too little vacuum along z, or atoms overlap.
 
     Examples
     --------
@@ -102,8 +106,10 @@ def adsorption_sites(host: Atoms, *, near_A: float | None = None) -> list[Site]:
     >>> [site.label for site in adsorption_sites(graphene())]
     ['bridge C-C', 'hollow C6', 'top C']
     """
+    check_surface(host)
     operations = lateral_operations(host)
-    faces = (1,) if (operations.flips == -1).any() else (1, -1)
+    free = free_faces(host)
+    faces = free[:1] if (operations.flips == -1).any() else free
     sites = [site for face in faces for site in _sites_of_face(host, operations, face)]
     sites = _uniquely_labelled(sorted(sites, key=_order))
     return [site for site in sites if near_A is None or site.distance_A <= near_A]
@@ -118,11 +124,9 @@ def all_anchors(host: Atoms, *, face: int = 1) -> list[Place]:
     Raises
     ------
     ValueError
-        When the host does not lie in the xy plane.
+        When the host does not lie in the xy plane, or has too little vacuum along z.
     """
-    tilt_A = float(np.abs(host.cell.array[:2, 2]).max())
-    if tilt_A > 1e-3:
-        raise ValueError(f"`host` has an a or b that rises by {tilt_A:.3g} A but both must lie in the xy plane")
+    check_surface(host)
     return _sheet_anchors(host) if is_sheet(host) else slab_anchors(host, face)
 
 
@@ -140,7 +144,7 @@ def site_names(host: Atoms, places: list[Place], *, face: int = 1) -> list[str]:
         +1 for the upper face, -1 for the lower.
     """
     names = [site_name(host, *place) for place in places]
-    return names if is_sheet(host) else told_apart(names, site_details(host, places, face))
+    return names if is_sheet(host) else distinguished(names, site_details(host, places, face))
 
 
 def site_name(host: Atoms, kind: Kind, anchors: Anchors) -> str:
@@ -174,10 +178,42 @@ def lateral_distances_A(host: Atoms, vectors: Floats) -> Floats:
 
 def _sheet_anchors(host: Atoms) -> list[Place]:
     bonds = find_bonds(host)
+    rings = [ring for ring in find_rings(bonds) if _signed_area(host, ring) > 0]
+    chords, parts = _divided(host, bonds, [ring for ring in rings if len(ring) > _LARGEST_RING])
     tops: list[Place] = [("top", ((i, 0, 0),)) for i in range(len(host))]
-    bridges: list[Place] = [("bridge", ((i, 0, 0), (j, a, b))) for i, j, a, b in bonds if (i, j, a, b) < (j, i, -a, -b)]
-    hollows: list[Place] = [("hollow", ring) for ring in find_rings(bonds) if _signed_area(host, ring) > 0]
+    bridges: list[Place] = [
+        ("bridge", ((i, 0, 0), (j, a, b))) for i, j, a, b in [*bonds, *chords] if (i, j, a, b) < (j, i, -a, -b)
+    ]
+    hollows: list[Place] = [("hollow", ring) for ring in [*rings, *parts]]
     return tops + bridges + hollows
+
+
+def _divided(host: Atoms, bonds: dict[Edge, Floats], holes: list[Anchors]) -> tuple[list[Edge], list[Anchors]]:
+    """
+    Divide holes as the face of a slab is divided: a vacancy has a place in its middle, and one in each ring it opened.
+
+    Returns
+    -------
+    tuple of list
+        The edges across the holes, and the polygons they make but for the middle one of each hole.
+    """
+    if not holes:
+        return [], []
+    near = face_edges(host, np.ones(len(host), dtype=bool))
+    chords = {edge: near[edge] for edge in near if edge not in bonds and any(_spans(edge, hole) for hole in holes)}
+    whole = set(find_rings(bonds))
+    parts = [ring for ring in find_rings(bonds | chords) if ring not in whole and _signed_area(host, ring) > 0]
+    for hole in holes if parts else []:
+        middles = np.array([lateral_position(host, part) for part in parts])
+        parts.pop(int(lateral_distances_A(host, middles - lateral_position(host, hole)).round(3).argmin()))
+    return list(chords), parts
+
+
+def _spans(edge: Edge, hole: Anchors) -> bool:
+    """Whether both ends of an edge are corners of a hole."""
+    i, j, a, b = edge
+    corners = set(hole)
+    return any((j, x + a, y + b) in corners for corner, x, y in hole if corner == i)
 
 
 def _sites_of_face(host: Atoms, operations: LateralOperations, face: int) -> Iterator[Site]:
@@ -191,7 +227,7 @@ def _sites_of_face(host: Atoms, operations: LateralOperations, face: int) -> Ite
 
 def _corners(host: Atoms, anchors: Anchors) -> Floats:
     index, shifts = np.array(anchors)[:, 0], np.array(anchors)[:, 1:]
-    return np.asarray(host.positions[index, :2] + shifts @ host.cell.array[:2, :2])
+    return np.asarray(lateral_A(host)[index] + shifts @ host.cell.array[:2, :2])
 
 
 def _signed_area(host: Atoms, ring: Anchors) -> float:
@@ -204,9 +240,10 @@ def lateral_operations(host: Atoms) -> LateralOperations:
     """
     Find the host's symmetry.
 
-    Rotations come from the primitive cell: a 3x4 cell of graphene has no three-fold axis, the sheet has one.
+    Rotations come from the primitive cell: a 3x4 cell of graphene has no three-fold axis, the sheet has one. Atoms may
+    be 0.05 A from their images; lengths of the lattice must agree within 0.1 %.
     """
-    host = _with_height(host)
+    host = _upright(host)
     whole = symmetry_of(host, _SYMMETRY_TOLERANCE_A)
     steps = whole.translations[(whole.rotations == np.eye(3)).all(axis=(1, 2))] @ host.cell.array
     first = np.unique(whole.mapping_to_primitive, return_index=True)[1]
@@ -214,8 +251,8 @@ def lateral_operations(host: Atoms) -> LateralOperations:
     small.set_cell(whole.primitive_lattice)
     found = symmetry_of(small, _SYMMETRY_TOLERANCE_A)
     turns = small.cell.array.T @ found.rotations @ np.linalg.inv(small.cell.array.T)
-    in_plane = np.abs(turns[:, 2, :2]).max(axis=1) < 1e-3
-    turns, shifts = turns[in_plane], (refined_shifts(small, found) @ small.cell.array)[in_plane]
+    kept = (np.abs(turns[:, 2, :2]).max(axis=1) < 1e-3) & rigid(found.rotations, small.cell.array)
+    turns, shifts = turns[kept], (refined_shifts(small, found) @ small.cell.array)[kept]
     return LateralOperations(
         np.repeat(turns[:, :2, :2], len(steps), axis=0),
         (shifts[:, None] + steps).reshape(-1, 3)[:, :2],
@@ -223,13 +260,13 @@ def lateral_operations(host: Atoms) -> LateralOperations:
     )
 
 
-def _with_height(host: Atoms) -> Atoms:
-    """Give a host that is not periodic along z a cell with room over it: spglib repeats it there too."""
-    if host.pbc[2]:
-        return host
-    tall: Atoms = host.copy()
-    tall.cell[2] = (0, 0, np.ptp(host.positions[:, 2]) + _VACUUM_A)
-    return tall
+def _upright(host: Atoms) -> Atoms:
+    """Give a slab in one piece and c along z: how it is repeated there says nothing of its face."""
+    upright: Atoms = host.copy()
+    upright.positions = in_one_piece(host)
+    height_A = abs(float(host.cell[2, 2])) if host.pbc[2] else 0.0
+    upright.cell[2] = (0, 0, height_A or np.ptp(host.positions[:, 2]) + _VACUUM_A)
+    return upright
 
 
 def _orbits(host: Atoms, operations: LateralOperations, kinds: list[Kind], spots: Floats) -> Iterator[tuple[int, int]]:
@@ -248,7 +285,7 @@ def _orbits(host: Atoms, operations: LateralOperations, kinds: list[Kind], spots
 
 
 def _hit(spots: Floats, images: Floats, plane: Floats) -> NDArray[np.bool_]:
-    """Tell which spots one of the images falls on, in any cell."""
+    """Select the spots that one of the images falls on, in any cell."""
     to_cell = np.linalg.inv(plane)
     images = np.unique((images @ to_cell % 1).round(4), axis=0)
     apart = images[:, None] - spots @ to_cell
@@ -256,15 +293,15 @@ def _hit(spots: Floats, images: Floats, plane: Floats) -> NDArray[np.bool_]:
 
 
 def _distances_to_defect(host: Atoms, spots: Floats) -> list[float]:
-    defect = host.info.get("philic", {}).get("defect", [])
+    defect = defect_atoms(host)
     if not defect:
         return [0.0] * len(spots)
-    apart = spots[:, None] - host.positions[defect, :2]
+    apart = spots[:, None] - lateral_A(host)[defect]
     return [float(distance) for distance in lateral_distances_A(host, apart).min(axis=1)]
 
 
 def _uniquely_labelled(sites: list[Site]) -> list[Site]:
-    """Tell sites of one name apart by face, then by distance, then by number."""
+    """Distinguish sites of one name by face, then by distance, then by number."""
     below = [" below" if site.face < 0 else "" for site in sites]
     plain = [f"{site.label}{face}" for site, face in zip(sites, below, strict=True)]
     placed = [f"{site.label} @{site.distance_A:.1f}{face}" for site, face in zip(sites, below, strict=True)]

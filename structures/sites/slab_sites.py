@@ -6,22 +6,17 @@ from typing import Literal
 
 import numpy as np
 from ase import Atoms
-from ase.data import covalent_radii
 from ase.geometry import find_mic, minkowski_reduce
 from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
 
 from .bonds import Anchor, Edge, find_bonds, find_rings
+from .faces import exposed_atoms, in_one_piece, lateral_A, touching_radii
 
 Kind = Literal["top", "bridge", "hollow"]
 Floats = NDArray[np.float64]
 
-_SEEN_A = 0.15  # by how much an exposed atom is met first: a tie hides the second row of fcc(110)
-_AT_FOOT = 0.7  # by how much, in touching distances, an atom of low coordination may be met late: a step's foot
-_LOW_COORDINATION = 0.85  # of the most for the element: 10 of 12 at the foot of fcc(211), 11 in the row below fcc(110)
 _RIGHT_ANGLE = 1.05  # an atom this close, in half lengths, to the middle of two others parts them
-_NOISE_A = 1e-6
-_TIGHT = 1.15  # a hole this many times too wide, as a hexagon of graphite, stops the sphere at its rim
 _LAYER_A = 0.6  # atoms so much higher belong to another layer
 _OVERLAP_A = 0.6  # no two atoms of a sheet are laterally closer
 _BENEATH_A = 0.6  # lateral reach of what lies beneath a hollow
@@ -29,6 +24,7 @@ _SHADOW = 1.15  # a pair this many times farther apart than either is from a thi
 _NEIGHBOUR = 1.2  # coordination counts atoms within this many times the touching distance
 _SECOND_LAYER = 1.2  # depth, in touching distances, down to which a second layer lies: 0.82 in fcc(111)
 _LONGER = 1.05  # a bridge this many times longer than the shortest of its name is long
+_ONE_METAL = 0.75  # share of one element above which fcc and hcp mean something
 
 
 def is_sheet(host: Atoms) -> bool:
@@ -44,42 +40,6 @@ def is_sheet(host: Atoms) -> bool:
     if len(bonds) > 6 * len(host):  # a planar graph has at most 3 edges for each node of a torus
         return False
     return not (_any_overlap(host) or _any_crossing(host, bonds) or _any_between(host, bonds))
-
-
-def heights_A(host: Atoms) -> Floats:
-    """Give the heights over the lowest atom, shape ``(n_atoms,)``; a periodic c's widest gap is vacuum."""
-    z = np.asarray(host.positions[:, 2], dtype=float)
-    period = float(host.cell[2, 2])
-    if not host.pbc[2] or period <= 0:
-        return np.asarray(z - z.min())
-    folded = np.sort(z % period)
-    widest = int(np.diff(folded, append=folded[0] + period).argmax())
-    lowest = folded[(widest + 1) % len(z)]
-    return np.asarray((z - lowest + _NOISE_A) % period - _NOISE_A)
-
-
-def exposed_atoms(host: Atoms, face: int) -> NDArray[np.bool_]:
-    """
-    Tell which atoms of a face an adatom can stand on.
-
-    An atom is exposed when a sphere of its own size, let down on it along z, meets it before any other atom
-    by more than 0.15 A; or nearly so, when neighbours are missing as at the foot of a step. Covalent radii
-    are scaled so that nearest neighbours touch.
-    """
-    radii, z = _touching_radii(host), heights_A(host) * face
-    flat = host.copy()
-    flat.positions[:, 2] = 0.0
-    flat.set_constraint()
-    flat.pbc = (True, True, False)
-    first = np.full(len(host), -np.inf)  # the height at which the sphere meets another atom
-    i, j, lateral = neighbor_list("ijd", flat, 4 * float(radii.max()))
-    reach = radii[i] + radii[j]
-    near = lateral < _TIGHT * reach
-    i, j, lateral, reach = i[near], j[near], lateral[near], reach[near]
-    np.maximum.at(first, i, z[j] + np.sqrt(np.maximum(reach**2 - lateral**2, 0.0)))
-    lead = z + 2 * radii - first
-    low = _coordination(host, radii) <= _LOW_COORDINATION * _most_for_element(host, radii)
-    return np.asarray((lead > _SEEN_A) | (low & (lead > -_AT_FOOT * 2 * radii)))
 
 
 def face_edges(host: Atoms, exposed: NDArray[np.bool_]) -> dict[Edge, Floats]:
@@ -100,7 +60,7 @@ def face_edges(host: Atoms, exposed: NDArray[np.bool_]) -> dict[Edge, Floats]:
             opposite[one, other].append(triangle[at])
     home = (cells == 0).all(axis=1)
     inverse = np.linalg.inv(host.cell.array[:2, :2])
-    offsets = np.floor(host.positions[:, :2] @ inverse + 1e-9).astype(int)
+    offsets = np.floor(lateral_A(host) @ inverse + 1e-9).astype(int)
     edges: dict[Edge, Floats] = {}
     pairs = np.array([pair for pair in opposite if home[pair[0]] or home[pair[1]]])
     for one, other in pairs.tolist():
@@ -130,18 +90,19 @@ def slab_anchors(host: Atoms, face: int) -> list[tuple[Kind, tuple[Anchor, ...]]
 
 def site_details(host: Atoms, places: list[tuple[Kind, tuple[Anchor, ...]]], face: int) -> list[tuple[str, str, str]]:
     """
-    Tell what sets a slab's sites apart that are over the same elements.
+    Describe what distinguishes sites of a slab that are over the same elements.
 
     Returns
     -------
     list of tuple
         For each place: the coordination numbers of its anchors (``"cn 7-9"``); the length of a bridge in A;
-        and what lies beneath a hollow along its normal: ``"hcp"`` or ``"fcc"`` under three like atoms at
-        equal distances, with and without an atom in the second layer, else ``"over O"`` or ``"open"``.
+        and what lies beneath a hollow along its normal. Of three like atoms at equal distances that is
+        ``"hcp"`` or ``"fcc"`` on a metal, with and without an atom in the second layer, and the first atom
+        met on a compound (``"over O"``). Of other polygons it is the atom of the second layer, or ``"open"``.
     """
-    radii = _touching_radii(host)
+    radii = touching_radii(host)
     coordination = _neighbours(host, radii)
-    whole = np.column_stack([host.positions[:, :2], heights_A(host) * face])
+    whole = in_one_piece(host) * (1, 1, face)
     details = []
     for kind, anchors in places:
         index = [i for i, _, _ in anchors]
@@ -153,13 +114,13 @@ def site_details(host: Atoms, places: list[tuple[Kind, tuple[Anchor, ...]]], fac
     return details
 
 
-def told_apart(names: list[str], details: list[tuple[str, str, str]]) -> list[str]:
+def distinguished(names: list[str], details: list[tuple[str, str, str]]) -> list[str]:
     """
-    Add to each name the details in which sites of that name differ; lengths become short and long.
+    Add to each name the details by which sites of that name differ; lengths become short and long.
 
     Examples
     --------
-    >>> told_apart(["bridge K-K"] * 2, [("cn 8-8", "4.529", ""), ("cn 8-8", "5.230", "")])
+    >>> distinguished(["bridge K-K"] * 2, [("cn 8-8", "4.529", ""), ("cn 8-8", "5.230", "")])
     ['bridge K-K short', 'bridge K-K long']
     """
     shortest: dict[str, float] = defaultdict(lambda: np.inf)
@@ -195,9 +156,12 @@ def _beneath(host: Atoms, whole: Floats, corners: Floats, index: list[int], touc
     depths = np.where((off < _BENEATH_A) & (fall > _BENEATH_A), fall * np.sqrt(1 + slope @ slope), np.inf)
     nearest = int(depths.argmin())
     sides = np.linalg.norm(corners - np.roll(corners, -1, axis=0), axis=1)
-    if len(index) == 3 and len(set(host.numbers[index])) == 1 and np.ptp(sides) < 0.1 * sides.mean():
-        return "hcp" if depths[nearest] < _SECOND_LAYER * touching_A else "fcc"
-    return f"over {host.symbols[nearest]}" if depths[nearest] < _SECOND_LAYER * touching_A else "open"
+    in_second_layer = depths[nearest] < _SECOND_LAYER * touching_A
+    if len(index) != 3 or len(set(host.numbers[index])) > 1 or np.ptp(sides) > 0.1 * sides.mean():
+        return f"over {host.symbols[nearest]}" if in_second_layer else "open"
+    if (host.numbers == host.numbers[index[0]]).mean() > _ONE_METAL:
+        return "hcp" if in_second_layer else "fcc"
+    return f"over {host.symbols[nearest]}" if np.isfinite(depths[nearest]) else "open"
 
 
 def _images(host: Atoms, chosen: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp], Floats]:
@@ -207,7 +171,7 @@ def _images(host: Atoms, chosen: NDArray[np.intp]) -> tuple[NDArray[np.intp], ND
     reach = 1.5 * float(np.linalg.norm(reduced, axis=1).sum())
     widths = abs(float(np.linalg.det(plane))) / np.linalg.norm(plane[::-1], axis=1)
     n_a, n_b = np.ceil(reach / widths).astype(int)
-    scaled = host.positions[chosen, :2] @ np.linalg.inv(plane)
+    scaled = lateral_A(host)[chosen] @ np.linalg.inv(plane)
     scaled -= np.floor(scaled + 1e-9)
     shifts = np.array(list(product(range(-n_a, n_a + 1), range(-n_b, n_b + 1))))
     points = (scaled + shifts[:, None]).reshape(-1, 2)
@@ -215,21 +179,6 @@ def _images(host: Atoms, chosen: NDArray[np.intp]) -> tuple[NDArray[np.intp], ND
     index = np.tile(chosen, len(shifts))
     cells = np.repeat(shifts, len(chosen), axis=0)
     return index[near], cells[near], points[near] @ plane
-
-
-def _touching_radii(host: Atoms) -> Floats:
-    """Scale covalent radii so that, in the median, an atom touches its nearest neighbour."""
-    radii = np.asarray(covalent_radii[host.numbers], dtype=float)
-    i, j, length = neighbor_list("ijd", host, 4.0 * float(radii.max()))
-    nearest = np.full(len(host), np.inf)
-    np.minimum.at(nearest, i, length / (radii[i] + radii[j]))
-    near = nearest[np.isfinite(nearest)]
-    return radii * (float(np.median(near)) if len(near) else 1.0)
-
-
-def _coordination(host: Atoms, radii: Floats) -> NDArray[np.int64]:
-    pairs = neighbor_list("i", host, (_NEIGHBOUR * radii).tolist())
-    return np.bincount(pairs, minlength=len(host))
 
 
 def _neighbours(host: Atoms, radii: Floats) -> NDArray[np.int64]:
@@ -244,16 +193,10 @@ def _neighbours(host: Atoms, radii: Floats) -> NDArray[np.int64]:
     return np.array(counts)
 
 
-def _most_for_element(host: Atoms, radii: Floats) -> NDArray[np.int64]:
-    most = np.zeros(host.numbers.max() + 1, dtype=np.int64)
-    np.maximum.at(most, host.numbers, _coordination(host, radii))
-    return np.asarray(most[host.numbers])
-
-
 def _any_overlap(host: Atoms) -> bool:
     flat = host.copy()
     flat.set_constraint()
-    flat.positions[:, 2] = 0.0
+    flat.positions[:, :2], flat.positions[:, 2] = lateral_A(host), 0.0
     flat.pbc = (True, True, False)
     return bool(len(neighbor_list("i", flat, _OVERLAP_A)))
 
@@ -264,7 +207,7 @@ def _any_crossing(host: Atoms, bonds: dict[Edge, Floats]) -> bool:
     if not once:
         return False
     plane = host.cell.array[:2, :2]
-    start = host.positions[[edge[0] for edge in once], :2]
+    start = lateral_A(host)[[edge[0] for edge in once]]
     vector = np.array([bonds[edge][:2] for edge in once])
     apart = (start + vector / 2) - (start + vector / 2)[:, None]
     apart -= np.rint(apart @ np.linalg.inv(plane)) @ plane

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from .periodic import check_periodic
 from .species import kept, species
-from .symmetry import symmetry_of
+from .symmetry import rigid, symmetry_of
 
 Floats = NDArray[np.float64]
 Position = tuple[float, float, float]
@@ -41,6 +41,8 @@ def primitive(crystal: Atoms) -> tuple[Atoms, Operations]:
     """
     Give the primitive cell of a crystal, in its own frame and origin, and the space group in that cell.
 
+    Atoms may be 0.05 A from their images; the lattice must keep its lengths within 0.1 %.
+
     Raises
     ------
     ValueError
@@ -58,7 +60,8 @@ def primitive(crystal: Atoms) -> tuple[Atoms, Operations]:
     cell.wrap()
     found = symmetry(cell)
     rotations = np.asarray(found.rotations, dtype=np.int64)
-    return cell, Operations(rotations, refined_shifts(cell, found))
+    stiff = rigid(rotations, cell.cell.array)
+    return cell, Operations(rotations[stiff], refined_shifts(cell, found)[stiff])
 
 
 def refined_shifts(cell: Atoms, found: spglib.SpglibDataset) -> Floats:

@@ -81,6 +81,8 @@ def test_names_are_unique_and_families_cover_the_field() -> None:
         ("MC8", None, "MC8", "K"),
         ("LiF", None, "MF", "Li"),
         ("Na", None, "M-bcc", "Na"),
+        ("Na3SbS4", None, "M3SbS4-cubic", "Na"),
+        ("Bi0.5Sb0.5", "Na", "Bi0.5Sb0.5", "Na"),
         ("graphene:N", "Li", "graphene:N", "Li"),
         ("Fe-N4", None, "graphene:Fe-N4", "K"),
         ("graphene:B-O", None, "graphene:B-O", "K"),
@@ -91,6 +93,11 @@ def test_names_are_unique_and_families_cover_the_field() -> None:
 def test_a_host_is_found_by_the_names_a_person_types(name: str, metal: str | None, entry: str, chosen: str) -> None:
     found, with_metal = find(name, metal)
     assert (found.name, with_metal) == (entry, chosen)
+
+
+@pytest.mark.parametrize(("name", "counts"), [("Bi0.5Sb0.5", {"Bi": 12, "Sb": 12}), ("Bi0.75Sb0.25", {"Bi": 18, "Sb": 6})])
+def test_a_solid_solution_has_the_shares_of_its_name(name: str, counts: dict[str, int]) -> None:
+    assert host(name).symbols.formula.count() == counts
 
 
 def test_the_formula_is_general_until_a_metal_is_named() -> None:
@@ -126,6 +133,14 @@ def test_the_space_group_of_what_is_built_is_the_one_stated() -> None:
         ("KF", "Li", "`metal` is 'Li' but 'KF' names K: write 'MF', or leave the metal out"),
         ("MF", "Cu", "`metal` is 'Cu' but must be one of: Li, Na, K"),
         ("MF", "Cs", "`metal` is 'Cs' but 'MF' must be with one of: Li, Na, K"),
+        (
+            "Na3Bi",
+            None,
+            "`name` is 'Na3Bi' but must say which form of it: Na3Bi-cubic (Fm-3m (225)), Na3Bi-hexagonal (P6_3/mmc (194))",
+        ),
+        ("Sn", None, "`name` is 'Sn' but must say which form of it: Sn-alpha (Fd-3m (227)), Sn-beta (I4_1/amd (141))"),
+        ("Bi0.5Sb0.6", None, "`name` is 'Bi0.5Sb0.6', shares of 0.5 and 0.6, but they must add up to 1"),
+        ("Bi0.5Cu0.5", None, "`one` is 'Bi' and `other` is 'Cu' but both must be elements of one structure type"),
         ("graphene:Xx", None, "`name` is 'Xx' but must be one of: pristine; vacancy; "),
         ("Ti3C2O2:V-Fe", None, "`defect` is 'V-Fe' but must be V-X"),
     ],

@@ -66,7 +66,7 @@ def adsorption(
 
     Against the bulk metal by `adsorption_energy_eV`; against the free atom by taking off the tabulated cohesive energy of
     the potential's functional (machine-learned potentials are wrong for the atom itself); and relative to the best site of
-    the pristine host of the same size, where the potential's errors largely cancel.
+    the pristine host of the same size, where a potential's errors cancel in part.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What came out of a melt and quench: a glass or a crystal, how its atoms lie, what it costs above the crystal."""
+"""The outcome of a melt and quench: a glass or a crystal, its neighbours, its energy above the crystal."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from ..transport.transport import displacements
 Array = NDArray[np.float64]
 
 AMORPHOUS, CRYSTALLINE = 0.4, 0.7
-"""A glass's sharpest Bragg peak is below this part of the crystal's; what crystallised is above that one."""
+"""The sharpest Bragg peak over the crystal's: below the first it is a glass, above the second it has crystallised."""
 COLD = 1.2
-"""It has cooled when it is at most this many times as hot as asked for at the end."""
+"""It has cooled when its temperature at the end is below this many times the one asked for."""
 REACH_A = 8.0
 FRAMES = 50
 """Frames, spread over the time at the end temperature, that distances are averaged over."""
@@ -58,7 +58,7 @@ def glass(parents: Mapping[str, Result], *, folders: Mapping[str, Path]) -> Outc
     reference, final = crystal.structures["final"], relaxed.structures["final"]
     melt, hold = (run_of(parents[role], folders[role]) for role in ("melt", "hold"))
     peak, sharp = sharpest_peak(final), sharpest_peak(reference)
-    state = "amorphous" if peak < AMORPHOUS * sharp else "crystalline" if peak > CRYSTALLINE * sharp else "partly ordered"
+    state = _state(peak / sharp)
     slowest, went_A, spacing_A = _slowest(melt)
     melted = went_A > spacing_A
     around, before = (radial_distribution(frames, reach_A=REACH_A) for frames in (_spread(hold), [reference]))
@@ -82,15 +82,17 @@ def glass(parents: Mapping[str, Result], *, folders: Mapping[str, Path]) -> Outc
         f"it is {state}: its sharpest Bragg peak has {peak / sharp:.2f} of the crystal's height (below {AMORPHOUS:g} is "
         f"amorphous, above {CRYSTALLINE:g} crystalline)",
     ]
-    held_K, asked_K = (parents["hold"].scalars[name] for name in ("temperature_K", "asked_K"))
-    cold = held_K < COLD * asked_K
-    sentences += [] if cold else [f"it was still {held_K:.0f} K hot where {asked_K:g} K were asked: hold longer"]
+    hot = _not_cold(parents["hold"])
     late = [result for result in (crystal, relaxed) if result.status is not Status.CONVERGED]
-    sentences += [f"{result.title}: {result.message}" for result in late]
-    good = melted and state == "amorphous" and cold and not late
+    sentences += [*hot, *(f"{result.title}: {result.message}" for result in late)]
+    good = melted and state == "amorphous" and not hot and not late
     arrays = {"distances_A": next(iter(around.values())).distances_A, **_curves(around), **_stages(parents)}
     status = Status.CONVERGED if good else Status.UNCONVERGED
     return Outcome(status, "; ".join(sentences), scalars, {"final": final}, arrays)
+
+
+def _state(order: float) -> str:
+    return "amorphous" if order < AMORPHOUS else "crystalline" if order > CRYSTALLINE else "partly ordered"
 
 
 def _slowest(melt: Trajectory) -> tuple[str, float, float]:
@@ -109,6 +111,18 @@ def _say_melted(melted: bool, slowest: str, went_A: float, spacing_A: float, tim
     return f"{word}: {far}{spacing_A:.1f} Å between atoms" + ("" if melted else ": melt hotter or longer")
 
 
+def _not_cold(hold: Result) -> list[str]:
+    """Say that a glass has not cooled, or was held too briefly to judge."""
+    held_K, error_K, asked_K = (hold.scalars[name] for name in ("temperature_K", "temperature_error_K", "asked_K"))
+    if error_K is None:
+        return ["it was held for too few frames to judge its temperature: hold longer"]
+    return (
+        []
+        if held_K < COLD * asked_K
+        else [f"it was still at {held_K:.0f} K, not at the {asked_K:g} K asked for: hold longer"]
+    )
+
+
 def _spread(trajectory: Trajectory) -> Sequence[Atoms]:
     """Choose frames after equilibration."""
     first, last = equilibrated(trajectory.frames.potential_eV), len(trajectory.frames) - 1
@@ -116,7 +130,7 @@ def _spread(trajectory: Trajectory) -> Sequence[Atoms]:
 
 
 def _shells(glass: Mapping[Pair, RadialDistribution], crystal: Mapping[Pair, RadialDistribution]) -> dict[str, float]:
-    """Give each pair's first shell, and the crystal's at least as far: at rest, one shell of it may be split in several."""
+    """Give each pair's first shell, and the crystal's at least as far: at rest, one shell may be split in several."""
     scalars: dict[str, float] = {}
     for pair, distribution in glass.items():
         name, shell, other = "_".join(pair), first_shell(distribution), first_shell(crystal[pair])

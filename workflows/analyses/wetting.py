@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ...structures.measures.wetting import Lying, contact_angle_deg, layers, lying, surface_area_A2
 from ...structures.sites.adatoms import image_distance_A
 from ...structures.sites.islands import area_A2, half_ball
-from ..dynamics.runs import equilibrated, run_of
+from ..dynamics.runs import FEWEST_FRAMES, equilibrated, run_of
 from ..dynamics.trajectory import Trajectory
 from ..stores.result import Outcome, Result, Status
 from .adsorption import adsorption_from
@@ -24,9 +24,9 @@ WETS, ISLANDS = 0.75, 0.4
 """Spread above which a metal wets, and below which it stands in islands; between them it is undecided. The spread is 1 where
 as many atoms touch the host as can, and 0 where as few do as in half a ball of the same number."""
 ROOM = 0.25
-"""A layer and half a ball differ by at least this share of the atoms, or a single atom would decide."""
+"""A layer and half a ball must differ by at least this share of the atoms, or a single atom would decide."""
 STEADY = 0.2
-"""The spread of the first and the second half of what is analysed differ by less, or nothing is decided."""
+"""The spreads of the two halves of the analysed part must differ by at most this."""
 FLAT = 0.9
 """Of the atoms that can touch: where more do, the metal lies flat and has no contact angle."""
 FRAMES = 60
@@ -44,7 +44,7 @@ def wetting(
     ----------
     parents
         ``run``, the molecular dynamics; ``relaxed``, the relaxation of its end; ``host`` and ``bulk``, those of the clean
-        host and the bulk metal; ``gate``, what the potential is worth for the metal.
+        host and the bulk metal; ``gate``, the gate of the potential for the metal.
     folders
         By the same roles, where the run's trajectory is.
     metal, n_metal
@@ -125,14 +125,16 @@ def _least(metal: str, n_metal: int) -> float:
 
 def _verdict(touching: Array, least: float, most: float) -> tuple[str, float | None, str]:
     """Decide from the share that touches the host, between that of half a ball and the most there is room for."""
-    if most - least < ROOM:
+    if len(touching) < FEWEST_FRAMES:
+        return "undecided", None, f"{len(touching)} frames are left but at least {FEWEST_FRAMES} are needed: run longer"
+    if not most - least >= ROOM:
         why = f"half a ball of so few atoms has {least:.0%} on its flat side, and a layer {most:.0%}: put on more atoms"
         return "undecided", None, why
     spreads = np.minimum(1.0, (touching - least) / (most - least))
     spread = float(spreads.mean())
-    halves = [float(half.mean()) for half in np.array_split(spreads, 2)] if len(spreads) > 1 else [spread, spread]
+    halves = [float(half.mean()) for half in np.array_split(spreads, 2)]
     said = f"{touching.mean():.0%} of the metal's atoms touch the host (half a ball {least:.0%}, flat {most:.0%})"
-    if abs(halves[1] - halves[0]) > STEADY:
+    if not abs(halves[1] - halves[0]) <= STEADY:
         return "undecided", spread, f"{said}, and that still changes: run longer"
     verdict = "wets" if spread >= WETS else "islands" if spread <= ISLANDS else "undecided"
     return verdict, spread, said
@@ -169,8 +171,8 @@ def _profile(seen: Sequence[Lying]) -> dict[str, Array]:
 def _lost(seen: Sequence[Lying], left: int) -> list[str]:
     """Say how many atoms went into the host, or left it."""
     inside = int(np.median([(one.touching & (one.heights_A < 0)).sum() for one in seen]))
-    told = [f"{inside} of them are in the host, or have gone round to its other face"] if inside else []
-    return [*told, f"{left} of them left the host, so there is no energy against the bulk metal"] if left else told
+    sunk = [f"{inside} of them are in the host, or on its other face"] if inside else []
+    return [*sunk, f"{left} of them left the host, so there is no energy against the bulk metal"] if left else sunk
 
 
 def _vs_bulk_eV(parents: Mapping[str, Result], n_metal: int) -> float | None:

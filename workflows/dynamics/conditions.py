@@ -1,4 +1,4 @@
-"""What molecular dynamics refuses before a step is run, and the timestep it takes when none is given."""
+"""What molecular dynamics refuses before it starts, and its default timestep."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from ase import Atoms
 from ase.constraints import FixAtoms
 
 from ...potentials.base import Card
+from ...structures.symmetry.fixed import fixed_atoms
 from .integrators import DAMPING_fs
 from .runs import mobile_ions
 from .trajectory import estimated_bytes
 
 HEAVY_u = 6.0
-"""Where the lightest mass is below, there is hydrogen."""
+"""A lightest mass below this is hydrogen."""
 STIFF = frozenset({"B", "C"})
 """Light atoms with stiff bonds: graphene, carbonates. In CHGNet's graphene at 600 K the conserved energy fluctuates by 6 %
 of what the kinetic does at 2 fs and by 1.7 % at 1 fs; in NaCl by 0.1 % at 2 fs."""
@@ -24,7 +25,7 @@ LONGEST_fs = 1.0
 SAMPLE_fs = 20.0
 """Time between stored frames: a tenth of the shortest vibration that matters to diffusion."""
 SPARE_BYTES = 10**8
-"""Disk that is left free."""
+"""Disk space that is left free."""
 
 
 def default_timestep_fs(atoms: Atoms) -> float:
@@ -57,16 +58,16 @@ def check(
     pressure_GPa: float | None,
     mobile: str | None,
 ) -> None:
-    """Refuse what cannot be run, before a step of it is.
+    """Refuse parameters that cannot be run.
 
     Raises
     ------
     ValueError
-        Names the value, the rule and the mend. See `md` for the arguments; without a folder the disk is not looked at.
+        Names the value, the rule and the mend. See `md` for the arguments; without a folder the disk is not checked.
     """
     card.check_elements(atoms.symbols)
-    if temperature_K <= 0:
-        raise ValueError(f"`temperature_K` is {temperature_K:g} but must be above 0")
+    if not 0 < temperature_K < np.inf:
+        raise ValueError(f"`temperature_K` is {temperature_K:g} but must be above 0 and finite")
     if thermostat not in DAMPING_fs:
         raise ValueError(f"`thermostat` is {thermostat!r} but must be one of: {', '.join(DAMPING_fs)}")
     lightest = int(atoms.get_masses().argmin())
@@ -86,15 +87,15 @@ def check(
 
 
 def thin_cell(atoms: Atoms, cutoff_A: float) -> str:
-    """Say that a cell is thinner than twice the cutoff, so that atoms see their own images; nothing for one that is not."""
+    """Return a warning for a cell thinner than twice the cutoff, where atoms interact with their images; else nothing."""
     if not atoms.pbc.any():
         return ""
     thickness = float((1 / np.linalg.norm(atoms.cell.reciprocal()[atoms.pbc], axis=1)).min())
     if thickness >= 2 * cutoff_A:
         return ""
     return (
-        f"the cell is {thickness:.1f} Å thin, less than twice the potential's cutoff of {cutoff_A:g} Å: atoms see images of "
-        "themselves, and long waves are missing; compare with a larger cell"
+        f"the cell is {thickness:.1f} Å thin, less than twice the potential's cutoff of {cutoff_A:g} Å: atoms interact "
+        "with their own images, and long waves are missing; compare with a larger cell"
     )
 
 
@@ -104,10 +105,12 @@ def _check_cell(atoms: Atoms, thermostat: str, pressure_GPa: float | None) -> No
         raise ValueError(f"the constraints are {names} but must be FixAtoms: remove the others")
     if len(atoms) < 2:
         raise ValueError(f"the structure has {len(atoms)} atom(s) but must have at least 2: repeat the cell")
-    if len({int(i) for constraint in atoms.constraints for i in constraint.get_indices()}) == len(atoms):
+    if fixed_atoms(atoms).all():
         raise ValueError(f"all {len(atoms)} atoms are fixed but at least one must be free: fix fewer")
     if pressure_GPa is None:
         return
+    if not np.isfinite(pressure_GPa):
+        raise ValueError(f"`pressure_GPa` is {pressure_GPa:g} but must be finite: leave it out to keep the cell")
     if thermostat == "none":
         raise ValueError(f"`pressure_GPa` is {pressure_GPa:g} but needs a thermostat: choose one, or leave the pressure out")
     if not atoms.pbc.all() or atoms.constraints:
@@ -117,12 +120,12 @@ def _check_cell(atoms: Atoms, thermostat: str, pressure_GPa: float | None) -> No
 
 
 def stored_bytes(folder: Path) -> int:
-    """Give the size of the trajectory that a folder holds already."""
+    """Return the size of the trajectory that a folder already holds, in bytes."""
     return sum(path.stat().st_size for path in folder.glob("*.npz"))
 
 
 def check_disk(folder: Path, needed: int) -> None:
-    """Refuse to write so many bytes more where the disk has no room."""
+    """Refuse to write this many more bytes where the disk has no room."""
     existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.is_dir())
     free = shutil.disk_usage(existing).free
     if needed > free - SPARE_BYTES:

@@ -9,16 +9,17 @@ Units are ASE's: Å, eV, u, and Å sqrt(u / eV) for time.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 
 import numpy as np
 from ase import Atoms
-from ase.constraints import FixAtoms
 from ase.stress import voigt_6_to_full_3x3_stress
 from ase.units import GPa, fs, kB
 from numpy.typing import NDArray
 
 from ...potentials.base import Prediction
+from ...structures.symmetry.fixed import fixed_atoms
 
 Array = NDArray[np.float64]
 
@@ -26,7 +27,7 @@ DAMPING_fs = {"none": np.inf, "bussi": 100.0, "nose-hoover": 100.0, "langevin": 
 """Time constant of each thermostat. Langevin's is the only one that slows diffusion, so it is weak."""
 BAROSTAT_fs = 1000.0
 COMPRESSIBILITY_per_GPa = 0.1
-"""Sets only how fast the cell follows; between the values of an alkali metal (0.3) and a solid electrolyte (0.03)."""
+"""It only sets how fast the cell follows; between the values of an alkali metal (0.3) and a solid electrolyte (0.03)."""
 CHAIN = 3
 _YOSHIDA = (1 / (2 - 2 ** (1 / 3)), 1 - 2 / (2 - 2 ** (1 / 3)), 1 / (2 - 2 ** (1 / 3)))
 
@@ -89,8 +90,8 @@ class Motion:
 
     @property
     def freedom(self) -> int:
-        """Degrees of freedom: without fixed atoms the centre of mass rests."""
-        return 3 * int((~self.fixed).sum()) if self.fixed.any() else 3 * len(self.masses) - 3
+        """Degrees of freedom."""
+        return degrees_of_freedom(self.fixed)
 
     @property
     def kinetic_eV(self) -> float:
@@ -108,18 +109,36 @@ class Motion:
         return float(np.trace(_pressure(self))) / 3 / GPa if self.stress is not None else np.nan
 
 
+def degrees_of_freedom(fixed: NDArray[np.bool_]) -> int:
+    """Return three for each free atom, less the three of the centre of mass, which rests where no atom is fixed.
+
+    Examples
+    --------
+    >>> degrees_of_freedom(np.array([False, False])), degrees_of_freedom(np.array([True, False]))
+    (3, 3)
+    """
+    return 3 * int((~fixed).sum()) - (0 if fixed.any() else 3)
+
+
+def random_numbers(atoms: Atoms, temperature_K: float, seed: int) -> np.random.Generator:
+    """Return the generator of a run: runs that differ in seed, temperature or start share no random numbers.
+
+    Runs that shared them would be hot and cold together, and such errors do not average out of an activation energy.
+    """
+    values = [[temperature_K], atoms.get_masses(), atoms.cell.array.ravel(), atoms.positions.ravel()]
+    content = (np.concatenate(values).round(6) + 0.0).astype("<f8").tobytes()
+    words = np.frombuffer(hashlib.sha256(content).digest(), "<u4")
+    return np.random.default_rng([seed, *words.tolist()])
+
+
 def begin_motion(atoms: Atoms, ensemble: Ensemble, seed: int) -> Motion:
     """Return a start with Maxwell-Boltzmann momenta and no net momentum; `FixAtoms` are at rest.
 
     Without a thermostat it has exactly twice the kinetic energy, half of which a crystal at rest gives to its springs.
     """
-    fixed = np.zeros(len(atoms), dtype=bool)
-    for constraint in atoms.constraints:
-        assert isinstance(constraint, FixAtoms)
-        fixed[constraint.get_indices()] = True
-    masses = atoms.get_masses()[:, None]
-    rng = np.random.default_rng(seed)
-    motion = Motion(masses, fixed, atoms.get_positions(), np.zeros((len(atoms), 3)), atoms.cell.array.copy(), rng)
+    rng = random_numbers(atoms, ensemble.temperature_K, seed)
+    at_rest, cell = np.zeros((len(atoms), 3)), atoms.cell.array.copy()
+    motion = Motion(atoms.get_masses()[:, None], fixed_atoms(atoms), atoms.get_positions(), at_rest, cell, rng)
     motion.momenta = _thermal(motion, ensemble.kT)
     if ensemble.thermostat == "none":
         motion.momenta *= np.sqrt(motion.freedom * ensemble.kT / motion.kinetic_eV)
@@ -127,7 +146,7 @@ def begin_motion(atoms: Atoms, ensemble: Ensemble, seed: int) -> Motion:
 
 
 def before_forces(motion: Motion, ensemble: Ensemble) -> None:
-    """Advance to where the forces are needed next."""
+    """Advance to the positions at which forces are needed next."""
     dt = ensemble.timestep
     if ensemble.thermostat == "nose-hoover":
         _nose_hoover(motion, ensemble, dt / 2)
@@ -155,7 +174,7 @@ def after_forces(motion: Motion, ensemble: Ensemble, prediction: Prediction) -> 
 
 
 def take_forces(motion: Motion, prediction: Prediction) -> None:
-    """Take energy, forces and stress of the present positions."""
+    """Store energy, forces and stress of the present positions."""
     motion.forces = np.where(motion.fixed[:, None], 0.0, prediction.forces_eV_per_A)
     motion.potential_eV = prediction.energy_eV
     voigt = prediction.stress_eV_per_A3
@@ -163,7 +182,7 @@ def take_forces(motion: Motion, prediction: Prediction) -> None:
 
 
 def _thermal(motion: Motion, kT: float) -> Array:
-    """Draw momenta at a temperature; the projection leaves the canonical distribution of what is not the centre of mass."""
+    """Draw momenta at a temperature; the projection keeps the canonical distribution of all but the centre of mass."""
     momenta: Array = np.sqrt(kT * motion.masses) * motion.rng.standard_normal((len(motion.masses), 3))
     if motion.fixed.any():
         momenta[motion.fixed] = 0

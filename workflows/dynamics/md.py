@@ -1,4 +1,4 @@
-"""Molecular dynamics of several replicas at a time through one potential, which a kill at any moment cannot spoil."""
+"""Molecular dynamics of several replicas at a time through one potential; it survives a kill at any moment."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
-from ase.units import fs, kB
+from ase.units import fs
 from numpy.typing import NDArray
 
 from ...potentials.base import Potential, Prediction
@@ -21,7 +21,7 @@ from ..steps.relax import isolated, misplaced, overlapping
 from ..stores.result import Outcome, Status
 from .conditions import check, default_timestep_fs, stride, thin_cell
 from .integrators import BAROSTAT_fs, Ensemble, Motion, after_forces, before_forces, begin_motion, take_forces
-from .runs import equilibrated, mobile_ions
+from .runs import equilibrated, mobile_ions, off_temperature, standard_error, temperatures_K
 from .trajectory import Frames, append, begin, claimed, drop_after, read, write_atomically
 
 _SAVED = ("step", "positions", "momenta", "cell", "forces", "stress", "potential_eV", "heat_eV", "chain_rate")
@@ -31,13 +31,13 @@ Array = NDArray[np.float64]
 CHUNK = 50
 """Frames between checkpoints."""
 EXPLODED, EXPLODED_K = 10.0, 3000.0
-"""So many times the temperature that was asked for is an explosion, above so many kelvin."""
+"""A temperature this many times above the one asked for, and above this many kelvin, is an explosion."""
 EVAPORATED = 2.0
-"""A cell under pressure that is so many times as large as at the start does not come back."""
+"""A cell under pressure that has grown by this factor does not come back."""
 CELL_TIMES = 10
-"""So many times the barostat's time have to be averaged before the growth of a cell is believed."""
+"""The growth of a cell is reliable when averaged over this many times the barostat's time."""
 LOST_A = 3.0
-"""A framework is lost when each of its elements is so far from its start (root mean square), about the distance to a
+"""A framework is lost when each of its elements is this far from its start (root mean square), about the distance to a
 neighbour. Where groups turn it is not: the S of SbS4 goes up to 4.8 Å, but its Sb stays."""
 
 
@@ -76,7 +76,8 @@ def md(
     watch
         Called with a structure's index each time its forces have been computed.
     seed
-        Of the start momenta and the thermostat; one for all or one for each.
+        Of the start momenta and the thermostat, together with temperature and start (`random_numbers`); one for all or one
+        for each.
     timestep_fs
         None chooses by the elements: `default_timestep_fs`.
     thermostat
@@ -92,11 +93,12 @@ def md(
     Yields
     ------
     index, outcome
-        As each run ends: ``temperature_K``, ``potential_eV``, ``drift_meV_per_atom_ps`` … in the scalars, averaged after
-        ``equilibrated_ps``; ``initial`` and ``final`` structures; ``times_ps``, ``temperatures_K``, ``potentials_eV``
-        (n_frames,). Under a pressure also how much the cell grew, ``expansion_percent`` (volume) and those of its vectors.
-        An explosion, an overlap, a lost framework, an evaporated cell, or (where the potential knows no free atoms) an atom
-        that left is a failed outcome with a sentence.
+        As each run ends. Scalars are averages after ``equilibrated_ps``: ``temperature_K`` with ``temperature_error_K``,
+        ``potential_eV``, ``drift_meV_per_atom_ps`` …, and under a pressure how much the cell grew, ``expansion_percent``
+        (volume) and those of its vectors. Structures ``initial`` and ``final``; arrays ``times_ps``, ``temperatures_K`` and
+        ``potentials_eV``, shape ``(n_frames,)``. Unconverged where the energy still drifts, the temperature is off or fewer
+        than ten frames are left. An explosion, an overlap, a lost framework, an evaporated cell, or (where the potential
+        knows no free atoms) an atom that left is a failed outcome with a sentence.
 
     Raises
     ------
@@ -144,7 +146,7 @@ class _Run:
 
 
 def _open(index: int, start: Atoms, folder: Path, about: dict[str, Any]) -> _Run:
-    """Begin a run, or take it up at its checkpoint."""
+    """Begin a run, or resume it at its checkpoint."""
     begin(folder, start, about)
     ensemble = Ensemble(
         about["timestep_fs"] * fs, about["thermostat"], about["temperature_K"], about["pressure_GPa"], about["isotropic"]
@@ -206,7 +208,7 @@ def _evaluate(runs: Sequence[_Run], potential: Potential, watch: Watch) -> list[
 
 
 def _advance(run: _Run, prediction: Prediction, cutoff_A: float, steps: int) -> Outcome | None:
-    """Complete a step; store a frame and a checkpoint when it is time; say how the run ended."""
+    """Complete a step; store a frame and a checkpoint when due; return the outcome of a run that ended."""
     motion = run.motion
     after_forces(motion, run.ensemble, prediction)
     temperature_K, asked_K = motion.temperature_K, run.ensemble.temperature_K
@@ -220,13 +222,13 @@ def _advance(run: _Run, prediction: Prediction, cutoff_A: float, steps: int) -> 
         return None
     problem = _trouble(run)
     if problem:
-        return _failed(run, f"it went wrong before step {motion.step}: {problem}")
+        return _failed(run, f"it failed before step {motion.step}: {problem}")
     _save(run)
     return _summary(run, cutoff_A, steps) if ended else None
 
 
 def _say_broken(run: _Run, prediction: Prediction, cutoff_A: float) -> str:
-    """Say that an atom left, where the potential refused for that, or that the run exploded."""
+    """Say that an atom left, where the potential refused because of that, or that the run exploded."""
     step, time_ps = run.motion.step, run.motion.step * run.ensemble.timestep / fs / 1e3
     left = prediction.reason and np.isfinite(run.atoms.positions).all() and isolated(run.atoms, cutoff_A)
     if left:
@@ -240,7 +242,7 @@ def _say_broken(run: _Run, prediction: Prediction, cutoff_A: float) -> str:
 def _trouble(run: _Run) -> str:
     """Say which atoms overlap, or that the cell has evaporated or the framework is lost."""
     grown = run.atoms.get_volume() / run.start.get_volume() if run.ensemble.pressure_GPa is not None else 1.0
-    if grown > EVAPORATED:
+    if not grown <= EVAPORATED:
         return f"the cell is {grown:.1f} times as large as at the start: take a lower temperature, or a higher pressure"
     problem = overlapping(run.atoms)
     if problem or run.framework is None:
@@ -270,7 +272,7 @@ def _flush(run: _Run) -> None:
 
 
 def _save(run: _Run) -> None:
-    """Write the chunk, then the checkpoint that knows of it; a kill between the two loses nothing."""
+    """Write the chunk, then the checkpoint that counts it; a kill between the two loses nothing."""
     _flush(run)
     motion = run.motion
     arrays = {name: getattr(motion, name) for name in _SAVED if getattr(motion, name) is not None}
@@ -298,16 +300,16 @@ def _failed(run: _Run, message: str) -> Outcome:
 
 
 def _summary(run: _Run, cutoff_A: float, steps: int) -> Outcome:
-    """Average over what comes after equilibration; made from the stored frames alone, so that every run tells the same."""
+    """Average over what follows equilibration, from the stored frames alone: a resumed run gives the same."""
     trajectory = read(run.folder)
     frames = trajectory.frames.until(steps)
     times_ps = trajectory.times_ps[: len(frames)]
-    temperatures_K = 2 * frames.kinetic_eV / (run.motion.freedom * kB)
+    kelvins = temperatures_K(trajectory)[: len(frames)]
     asked_K, constant = run.ensemble.temperature_K, run.ensemble.pressure_GPa is None
     volumes_A3 = np.abs(np.linalg.det(frames.cells_A))
     cut = max(equilibrated(series) for series in (frames.potential_eV, volumes_A3)[: 1 if constant else 2])
     total_meV = 1e3 * (frames.potential_eV + frames.kinetic_eV + frames.bath_eV) / len(run.start)
-    mean_K, error_K = float(temperatures_K[cut:].mean()), _block_error(temperatures_K[cut:])
+    mean_K, error_K = float(kelvins[cut:].mean()), standard_error(kelvins[cut:])
     scalars = {
         "n_atoms": len(run.start),
         "steps": steps,
@@ -324,47 +326,39 @@ def _summary(run: _Run, cutoff_A: float, steps: int) -> Outcome:
         "folder": str(Path(*run.folder.parts[-2:])),
         **({} if constant else _expansion(run.start, frames.cells_A[cut:])),
     }
-    sentences = [f"{times_ps[-1]:.3g} ps at {mean_K:.0f} K, the first {times_ps[cut]:.3g} ps to equilibrate"]
+    within = "" if error_K is None else f" ± {error_K:.0f}"
+    sentences = [f"{times_ps[-1]:.3g} ps at {mean_K:.0f}{within} K, the first {times_ps[cut]:.3g} ps to equilibrate"]
     if not constant:
         sentences.append(_say_expansion(scalars))
     drifting = len(frames) >= CHUNK and cut == len(frames) // 2 - 1
     if drifting:
         what = "the potential energy" if constant else "the potential energy or the volume"
         sentences.append(f"{what} still drifts after half of the run: run longer")
-    off = abs(mean_K - asked_K) > max(4 * error_K, 0.05 * asked_K)
-    if off:
-        mend = "run longer" if run.ensemble.thermostat != "none" else "run longer, or take a thermostat"
-        sentences.append(f"asked were {asked_K:g} K, so it is not in equilibrium: {mend}")
-    sentences += filter(None, [thin_cell(run.start, cutoff_A)])
+    off = off_temperature(mean_K, error_K, asked_K, thermostat=run.ensemble.thermostat != "none")
+    sentences += filter(None, [off, thin_cell(run.start, cutoff_A)])
     final = trajectory.atoms(len(frames) - 1)
     final.info = dict(run.start.info)
-    arrays = {"times_ps": times_ps, "temperatures_K": temperatures_K, "potentials_eV": frames.potential_eV}
+    arrays = {"times_ps": times_ps, "temperatures_K": kelvins, "potentials_eV": frames.potential_eV}
     cost = {name: getattr(run, name) for name in ("force_calls", "wall_s", "cpu_s")}
     status = Status.UNCONVERGED if drifting or off else Status.CONVERGED
     return Outcome(status, "; ".join(sentences), scalars, {"initial": run.start, "final": final}, arrays, **cost)
 
 
-def _expansion(start: Atoms, cells_A: Array) -> dict[str, float]:
+def _expansion(start: Atoms, cells_A: Array) -> dict[str, float | None]:
     """Return the growth of the mean cell against the start: of its volume, with an error, and of its three vectors."""
     volumes = np.abs(np.linalg.det(cells_A)) / start.get_volume()
     lengths = np.linalg.norm(cells_A, axis=2).mean(axis=0) / start.cell.lengths()
-    growth = {"expansion_percent": volumes.mean() - 1, "expansion_error_percent": _block_error(volumes)}
+    growth = {"expansion_percent": volumes.mean() - 1, "expansion_error_percent": standard_error(volumes)}
     growth |= {f"expansion_{name}_percent": length - 1 for name, length in zip("abc", lengths, strict=True)}
-    return {name: 100 * float(value) for name, value in growth.items()}
+    return {name: None if value is None else 100 * float(value) for name, value in growth.items()}
 
 
 def _say_expansion(scalars: Mapping[str, Any]) -> str:
     error, barostat_ps = scalars["expansion_error_percent"], BAROSTAT_fs * 1e-3
     vectors = ", ".join(f"{name} {scalars[f'expansion_{name}_percent']:+.1f}" for name in "abc")
-    within = f" ± {error:.1f}" if np.isfinite(error) else ""
+    within = "" if error is None else f" ± {error:.1f}"
     said = f"the volume changed by {scalars['expansion_percent']:+.1f}{within} % ({vectors} %)"
     if scalars["time_ps"] - scalars["equilibrated_ps"] >= CELL_TIMES * barostat_ps:
         return said
     wanted = f"run at least {CELL_TIMES * barostat_ps:g} ps longer"
     return f"{said}, which may be chance, because a cell follows within about {barostat_ps:g} ps: {wanted}"
-
-
-def _block_error(series: Array) -> float:
-    """Return the standard error of the mean, from the means of five blocks; NaN for a series too short."""
-    blocks = np.array_split(series, 5)
-    return float(np.std([block.mean() for block in blocks], ddof=1) / np.sqrt(5)) if len(series) >= 10 else np.nan

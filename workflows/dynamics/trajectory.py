@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 GRID_A = 1e-4
-"""Positions are stored to this."""
+"""Precision of stored positions."""
 BYTES = 8.0
-"""Of an atom in a frame, for estimates; measured 6.4 for a metal, and a little more where ions hop."""
+"""Per atom and frame, for estimates; 6.4 were measured for a metal, and a little more where ions hop."""
 _ABOUT = "run.json"
 TORN = (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile)
 """What reading a chunk that was cut short raises."""
@@ -115,12 +115,12 @@ class Trajectory:
 
 @contextmanager
 def claimed(folder: Path) -> Iterator[None]:
-    """Be the only one who writes to a folder; a process that dies gives it back.
+    """Hold the sole right to write to a folder; it ends with the process.
 
     Raises
     ------
     ValueError
-        Somebody else writes there.
+        Another process holds it.
     """
     import fcntl  # Unix alone has it, and only who writes needs it
 
@@ -130,13 +130,13 @@ def claimed(folder: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise ValueError(
-                f"`{folder}` is written by another process, which runs this: wait until it has ended"
+                f"`{folder}` is in use by another process that runs this step: wait until it has ended"
             ) from error
         yield
 
 
 def begin(folder: Path, start: Atoms, about: Mapping[str, Any]) -> None:
-    """Make the folder of a run, or find it as it was left. Momenta and notes (`Atoms.info`) of the start are not kept.
+    """Make the folder of a run, or check that it holds this run. Momenta and notes (`Atoms.info`) of the start are not kept.
 
     Raises
     ------
@@ -164,7 +164,7 @@ def begin(folder: Path, start: Atoms, about: Mapping[str, Any]) -> None:
 
 
 def append(folder: Path, frames: Frames) -> None:
-    """Write a chunk; it is there as a whole or not at all."""
+    """Write a chunk; all of it or nothing."""
     grid = np.rint(frames.positions_A / GRID_A).astype(np.int32)
     arrays = {field.name: getattr(frames, field.name) for field in fields(frames)}
     arrays["positions_A"] = np.diff(grid, axis=0, prepend=0)
@@ -174,12 +174,12 @@ def append(folder: Path, frames: Frames) -> None:
 
 
 def drop_after(folder: Path, step: int) -> None:
-    """Remove the chunks that begin after a step: what was written after the last checkpoint is computed again.
+    """Remove the chunks that begin after a step: frames written after the last checkpoint are computed again.
 
     Raises
     ------
     ValueError
-        The frames that are left do not end at that step: a copy of the folder was cut short.
+        The remaining frames do not end at that step: a copy of the folder was cut short.
     """
     for path in _chunks(folder):
         if int(path.stem) > step:
@@ -216,12 +216,12 @@ def read(folder: Path) -> Trajectory:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that a reader, or a kill, finds the old one or the new one.
+    """Write a file so that a reader, even after a kill, finds the old one or the new one.
 
     Raises
     ------
     OSError
-        The disk is full, say; the old one is still there.
+        The disk is full, for example; the old file is still there.
     """
     temporary = path.with_name(path.name + ".part")
     try:
@@ -232,13 +232,11 @@ def write_atomically(path: Path, content: bytes) -> None:
         temporary.replace(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise OSError(
-            f"`{path}` cannot be written: {error.strerror}; make room and run again, it goes on from here"
-        ) from error
+        raise OSError(f"`{path}` cannot be written: {error.strerror}; make room and run again: it resumes here") from error
 
 
 def estimated_bytes(n_atoms: int, n_frames: int) -> int:
-    """Return about how much disk a trajectory takes."""
+    """Estimate the disk space of a trajectory."""
     return int(n_frames * (n_atoms * BYTES + 100))
 
 

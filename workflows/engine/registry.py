@@ -89,17 +89,17 @@ STEPS = {
     ),
     "md": Registered(
         md,
-        2,
+        3,
         needs=frozenset({"folders"}),
         stopping=frozenset({"steps"}),
         each=frozenset({"temperature_K", "seed"}),
         shown=frozenset({"seed", "thermostat"}),
     ),
-    "transport": Registered(transport_of_run, 2, needs=frozenset({"folders"})),
-    "sites": Registered(sites_of_run, 1, needs=frozenset({"folders"})),
-    "arrhenius": Registered(arrhenius_of_runs, 2),
-    "glass": Registered(glass, 2, needs=frozenset({"folders"})),
-    "wetting": Registered(wetting, 2, needs=frozenset({"folders"})),
+    "transport": Registered(transport_of_run, 3, needs=frozenset({"folders"})),
+    "sites": Registered(sites_of_run, 2, needs=frozenset({"folders"})),
+    "arrhenius": Registered(arrhenius_of_runs, 3),
+    "glass": Registered(glass, 3, needs=frozenset({"folders"})),
+    "wetting": Registered(wetting, 3, needs=frozenset({"folders"})),
     "vibrations": Registered(vibrations, 2, expected_force_calls=121, needs=frozenset({"memories"})),
 }
 

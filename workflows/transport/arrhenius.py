@@ -9,7 +9,7 @@ import numpy as np
 from ase.units import kB
 from numpy.typing import NDArray
 
-from .diffusivity import STRAIGHT, chance_of, interval
+from .diffusivity import STRAIGHT, chi_squared_tail, interval
 
 Array = NDArray[np.float64]
 
@@ -23,7 +23,7 @@ class Arrhenius:
     activation_eV, log_prefactor
         Draws from the posterior, shape ``(n_samples,)`` each; a pair belongs together.
     straight
-        Whether the points lie on one line within their errors; with two temperatures nothing can tell.
+        Whether the points lie on one line within their errors; two always do.
     message
         The result as a sentence.
     """
@@ -41,12 +41,12 @@ class Arrhenius:
 
 @dataclass(frozen=True)
 class Agreement:
-    """Whether several runs say the same.
+    """Whether several runs agree.
 
     Attributes
     ----------
     agree
-        Whether values as far apart as these come at least once in 20 times (`STRAIGHT`) from intervals as wide as these.
+        Whether values this far apart occur at least once in 20 times (`STRAIGHT`) with intervals this wide.
     spread, allowed
         Standard deviation of the medians, and root mean square of half the 68 % intervals, both of ln D.
     """
@@ -56,14 +56,14 @@ class Agreement:
     allowed: float
 
     def sentence(self, what: str, otherwise: str) -> str:
-        """Say it of something, and what it means where they do not agree."""
+        """Return the sentence about something, with its consequence where the runs do not agree."""
         word = "agree" if self.agree else "do not agree"
         end = "" if self.agree else f": {otherwise}"
         return f"{what} {word}: their D spread by {self.spread:.0%} and the intervals allow {self.allowed:.0%}{end}"
 
 
 def agreement(samples: Sequence[Array]) -> Agreement:
-    """Tell whether draws of one diffusivity from two or more runs (other seeds, other cells) agree within their intervals.
+    """Compare draws of one diffusivity from two or more runs (other seeds, other cells) with their intervals.
 
     Examples
     --------
@@ -74,36 +74,41 @@ def agreement(samples: Sequence[Array]) -> Agreement:
     low, middle, high = np.log([interval(draws) for draws in samples]).T
     errors = (high - low) / 2
     off = (middle - np.average(middle, weights=errors**-2)) / errors
-    agree = chance_of(float(off @ off), len(off) - 1) >= STRAIGHT
+    agree = chi_squared_tail(float(off @ off), len(off) - 1) >= STRAIGHT
     return Agreement(agree, float(middle.std(ddof=1)), float(np.sqrt((errors**2).mean())))
 
 
-def arrhenius(temperatures_K: Sequence[float], samples: Sequence[Array]) -> Arrhenius:
+def fit_arrhenius(temperatures_K: Sequence[float], samples: Sequence[Array]) -> Arrhenius:
     """Fit an Arrhenius line to draws of D at each temperature.
 
     Each draw takes one D from every temperature and fits a line weighted with the spread of ``ln D`` there, so the intervals
-    carry what the molecular dynamics left open. Points further from the line than their errors allow widen it by as much.
+    carry the uncertainty of the runs. Points further from the line than their errors allow widen it by as much.
 
     Parameters
     ----------
     temperatures_K
-        Shape ``(n,)``.
+        Those that the runs had, shape ``(n,)``.
     samples
         Draws of D (or of a conductivity) at each, as many at every temperature; one may come more than once (seeds).
 
     Raises
     ------
     ValueError
-        There are not two different temperatures, or there is one without samples (a refused diffusivity).
+        There are not two different temperatures, one is not finite, or one has no samples (a refused diffusivity) or
+        samples that are not positive numbers.
     """
+    for temperature, draws in zip(temperatures_K, samples, strict=True):
+        if not 0 < temperature < np.inf:
+            raise ValueError(f"`temperatures_K` holds {temperature:g} but each must be above 0: leave it out")
+        if not len(draws):
+            raise ValueError(f"there is no diffusivity at {temperature:g} K: leave that temperature out, or run it longer")
+        if not (np.isfinite(draws).all() and (draws > 0).all()):
+            raise ValueError(f"a diffusivity at {temperature:g} K is not a positive number: leave that temperature out")
     if len(set(temperatures_K)) < 2:
         raise ValueError(
             f"`temperatures_K` holds {len(set(temperatures_K))} temperature(s) but an Arrhenius line needs at least 2: "
             "leave it out, or run another"
         )
-    for temperature, draws in zip(temperatures_K, samples, strict=True):
-        if not len(draws):
-            raise ValueError(f"there is no diffusivity at {temperature:g} K: leave that temperature out, or run it longer")
     rng = np.random.default_rng(0)
     logs = np.log([rng.permutation(draws) for draws in samples])
     errors = logs.std(axis=1)
@@ -112,16 +117,16 @@ def arrhenius(temperatures_K: Sequence[float], samples: Sequence[Array]) -> Arrh
     best = np.median(lines, axis=1, keepdims=True)
     freedom = len(logs) - 2
     rest = np.median(logs, axis=1) / errors - (design @ best)[:, 0]
-    straight = freedom == 0 or chance_of(float(rest @ rest), freedom) >= STRAIGHT
+    straight = freedom == 0 or chi_squared_tail(float(rest @ rest), freedom) >= STRAIGHT
     if not straight:
         lines = best + (lines - best) * np.sqrt(rest @ rest / freedom)
     low, middle, high = interval(lines[1])
-    n_temperatures = len(set(temperatures_K))
-    message = f"the activation energy is {middle:.3f} eV (68 %: {low:.3f} to {high:.3f}) over {n_temperatures} temperatures"
-    if n_temperatures < len(logs):
-        message += f" ({len(logs)} runs)"
+    message = (
+        f"the activation energy is {middle:.3f} eV (68 %: {low:.3f} to {high:.3f}), from {len(logs)} runs between "
+        f"{min(temperatures_K):.0f} and {max(temperatures_K):.0f} K"
+    )
     if not straight:
         message += "; the points do not lie on one line (another mechanism, or runs too short), so the interval was widened"
     elif freedom == 0:
-        message += "; whether they lie on a line two cannot tell"
+        message += "; two points cannot show whether the line is straight"
     return Arrhenius(lines[1], lines[0], straight, message)

@@ -1,4 +1,4 @@
-"""What follows from runs of molecular dynamics: how ions moved in one, and the Arrhenius line through several."""
+"""Transport from runs of molecular dynamics: how ions moved in one, and the Arrhenius line through several."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ase.units import kB
 from numpy.typing import NDArray
 
-from ..dynamics.runs import equilibrated, mobile_ions
+from ..dynamics.runs import equilibrated, mobile_ions, off_temperature, standard_error, temperatures_K
 from ..dynamics.trajectory import Trajectory, read
 from ..stores.result import Outcome, Result, Status
-from .arrhenius import agreement, arrhenius
+from .arrhenius import agreement, fit_arrhenius
 from .diffusivity import Diffusivity, interval
 from .lindemann import MELTED, lindemann
 from .sites import density_counts, find_sites, follow
@@ -28,7 +29,7 @@ ROOM_K = 300.0
 def transport_of_run(
     parents: Mapping[str, Result], *, folders: Mapping[str, Path], mobile: str, equilibration_ps: float
 ) -> Outcome:
-    """Tell how ions moved in one run of molecular dynamics.
+    """Analyse how ions moved in one run of molecular dynamics.
 
     Parameters
     ----------
@@ -44,29 +45,30 @@ def transport_of_run(
     Returns
     -------
     Outcome
+        ``temperature_K``, the mean over what is analysed, with ``temperature_error_K``: D and conductivity belong to it, not
+        to ``asked_K``, because a short run of few atoms samples the energies that it happens to have.
         Median and ends of the 68 % interval (``_low``, ``_high``; ``_low95``, ``_high95`` for D) of
         ``diffusivity_cm2_per_s`` and, for ions in a host, ``charge_diffusivity_cm2_per_s``, ``haven_ratio``,
         ``nernst_einstein_mS_per_cm`` and ``conductivity_mS_per_cm``; none of them where the ions have not hopped.
-        ``diffusivity_K`` is the temperature they belong to: what was asked, or was measured where no thermostat kept it.
         ``hops``, ``settled``, ``relative_error`` of D, ``framework_rmsd_A`` and ``lindemann``. Arrays: the mean squared
         displacement against lag, D against the length of the run (68 %, shape ``(n_lengths, 3)``), and draws of D.
-        Unconverged where the run is too short, crashed where its trajectory is gone.
+        Unconverged where the run is too short or off its temperature, crashed where its trajectory is gone.
     """
     run = parents["run"]
     trajectory = _analysed(run, folders["run"], equilibration_ps)
     if isinstance(trajectory, Outcome):
         return trajectory
-    kept = trajectory.about.get("thermostat") != "none"
-    kelvin = run.scalars["asked_K" if kept else "temperature_K"]
-    found = transport(trajectory, mobile, kelvin)
+    kelvins = temperatures_K(trajectory)
+    mean_K, error_K = float(kelvins.mean()), standard_error(kelvins)
+    found = transport(trajectory, mobile, mean_K)
     ions = mobile_ions(trajectory.start.get_chemical_symbols(), mobile)
     moved = displacements(trajectory, ~ions)
     verdict = convergence(moved[:, ions], trajectory.frame_ps, mobile)
     order, solid = _framework(trajectory, moved, ~ions)
     scalars: dict[str, Any] = {
         "asked_K": run.scalars["asked_K"],
-        "diffusivity_K": kelvin,
-        "temperature_K": run.scalars["temperature_K"],
+        "temperature_K": mean_K,
+        "temperature_error_K": error_K,
         "analysed_ps": float(trajectory.times_ps[-1] - trajectory.times_ps[0]),
         "left_out_ps": float(trajectory.times_ps[0]),
         "n_mobile": int(ions.sum()),
@@ -83,17 +85,19 @@ def transport_of_run(
         **order,
         "folder": run.scalars["folder"],
     }
-    good = run.status is Status.CONVERGED and verdict.settled
-    status = Status.CONVERGED if good else Status.UNCONVERGED
-    doubts = [] if run.status is Status.CONVERGED else [run.message]
-    told = list(dict.fromkeys([*found.messages, verdict.message, *solid, *doubts]))
-    return Outcome(status, "; ".join(told), scalars, {}, _curves(found.tracer, verdict.lengths_ps, verdict.ends_cm2_per_s))
+    kept = trajectory.about.get("thermostat") != "none"
+    off = off_temperature(mean_K, error_K, run.scalars["asked_K"], thermostat=kept)
+    doubts = [run.message] if run.status is not Status.CONVERGED else [off] if off else []
+    status = Status.CONVERGED if verdict.settled and not doubts else Status.UNCONVERGED
+    sentences = list(dict.fromkeys([*found.messages, verdict.message, *solid, *doubts]))
+    curves = _curves(found.tracer, verdict.lengths_ps, verdict.ends_cm2_per_s)
+    return Outcome(status, "; ".join(sentences), scalars, {}, curves)
 
 
 def sites_of_run(
     parents: Mapping[str, Result], *, folders: Mapping[str, Path], mobile: str, equilibration_ps: float
 ) -> Outcome:
-    """Tell where ions sat in one run of molecular dynamics, how often they jumped and how long they stayed.
+    """Find where ions sat in one run of molecular dynamics, how often they jumped and how long they stayed.
 
     Takes the same parameters as `transport_of_run`.
 
@@ -101,7 +105,7 @@ def sites_of_run(
     -------
     Outcome
         ``sites``, ``sites_found`` (not in the start), ``jumps``, ``jumps_back_share``, ``jump_length_A``, ``residence_ps``
-        with the ends of its 68 % interval, and ``jump_directions``. Arrays: ``sites_A`` and ``occupancy`` of each,
+        with the ends of its 68 % interval, and ``jump_dimensions``. Arrays: ``sites_A`` and ``occupancy`` of each,
         ``jump_graph`` (see `transport.sites.Sites`), ``density_counts`` of the ions, shape ``(n_a, n_b, n_c)``, and
         the ``density_cell_A``. Structure ``initial``.
     """
@@ -119,7 +123,7 @@ def sites_of_run(
         "sites": len(found.fractional),
         "sites_found": found.n_found,
         "jumps": found.n_jumps,
-        "jump_directions": found.directions,
+        "jump_dimensions": found.dimensions,
     }
     if found.n_jumps:
         scalars |= {"jumps_back_share": found.n_back / found.n_jumps, "jump_length_A": found.length_A}
@@ -133,16 +137,17 @@ def sites_of_run(
     }
     order, solid = _framework(trajectory, displacements(trajectory, ~ions), ~ions)
     firm = order.get("lindemann", 0.0) < MELTED
-    told = [found.message, *([] if firm else [f"{solid[0]}: sites are doubtful"])]
+    sentences = [found.message, *([] if firm else [f"{solid[0]}: sites are doubtful"])]
     status = Status.CONVERGED if firm else Status.UNCONVERGED
-    return Outcome(status, "; ".join(told), scalars, {"initial": trajectory.start}, arrays)
+    return Outcome(status, "; ".join(sentences), scalars, {"initial": trajectory.start}, arrays)
 
 
 def arrhenius_of_runs(parents: Mapping[str, Result]) -> Outcome:
     """Fit an Arrhenius line through the diffusivities of runs at several temperatures, and read it off at `ROOM_K`.
 
-    Runs without a diffusivity are left out and told: cold ones, in which ions have not hopped, so the rest looks a little
-    faster than it is; and those that failed.
+    Each diffusivity belongs to the temperature that its run had, not to the one asked for. Runs without a diffusivity are
+    left out and named: cold ones, in which ions have not hopped, so the rest looks a little faster than it is; and those
+    that failed.
 
     Parameters
     ----------
@@ -153,23 +158,25 @@ def arrhenius_of_runs(parents: Mapping[str, Result]) -> Outcome:
     -------
     Outcome
         Median and ends of the 68 % interval of ``activation_energy_eV``, ``diffusivity_300K_cm2_per_s`` and
-        ``conductivity_300K_mS_per_cm`` (of ions that move alone: Nernst-Einstein); the points and the line as arrays.
+        ``conductivity_300K_mS_per_cm`` (Nernst-Einstein: ions move independently); the points and the line as arrays.
         ``seeds_agree`` where a temperature has several runs, and a sentence for each such.
         Unconverged, with a sentence, where fewer than two temperatures have a diffusivity, or a run was too short or
         its framework not solid.
     """
     usable = {role: result for role, result in parents.items() if "diffusivity_cm2_per_s" in result.scalars}
     refused = [role for role in parents if role not in usable]
-    told = [f"without a diffusivity, and so left out: {', '.join(refused)}"] if refused else []
-    seeds, told_of_seeds = _seeds(list(usable.values()))
-    told += told_of_seeds
+    left_out = [f"left out because they have no diffusivity: {', '.join(refused)}"] if refused else []
     asked_K = {result.scalars["asked_K"] for result in usable.values()}
     if len(asked_K) < 2:
+        seeds, sentences = _seeds(list(usable.values()), 0.0)
         has = f"{len(asked_K)} temperature(s) have a diffusivity but a line needs at least 2"
-        return Outcome(Status.UNCONVERGED, "; ".join([f"no activation energy: {has}: run longer or hotter", *told]), seeds)
-    temperatures_K = [float(result.scalars["diffusivity_K"]) for result in usable.values()]
-    line = arrhenius(temperatures_K, [result.arrays["diffusivity_samples_cm2_per_s"] for result in usable.values()])
+        head = f"no activation energy: {has}: run longer or hotter"
+        return Outcome(Status.UNCONVERGED, "; ".join([head, *left_out, *sentences]), seeds)
+    kelvins = [float(result.scalars["temperature_K"]) for result in usable.values()]
+    line = fit_arrhenius(kelvins, [result.arrays["diffusivity_samples_cm2_per_s"] for result in usable.values()])
     at_room = line.at(ROOM_K)
+    seeds, of_seeds = _seeds(list(usable.values()), float(np.median(line.activation_eV)))
+    sentences = [line.message, *left_out, *of_seeds]
     scalars = {
         "runs": len(usable),
         **_ends("activation_energy", "_eV", line.activation_eV),
@@ -178,21 +185,21 @@ def arrhenius_of_runs(parents: Mapping[str, Result]) -> Outcome:
         **seeds,
     }
     short = [role for role, result in usable.items() if not result.scalars["settled"]]
-    melted = [role for role, result in usable.items() if result.scalars.get("lindemann", 0.0) >= MELTED]
-    told += [f"{what}: {', '.join(roles)}" for what, roles in (("too short", short), ("not solid", melted)) if roles]
+    melted = [role for role, result in usable.items() if not result.scalars.get("lindemann", 0.0) < MELTED]
+    sentences += [f"{what}: {', '.join(roles)}" for what, roles in (("too short", short), ("not solid", melted)) if roles]
     status = Status.CONVERGED if line.straight and not short + melted else Status.UNCONVERGED
-    grid_K = 1 / np.linspace(1 / ROOM_K, 1 / max(temperatures_K), 60)
+    grid_K = 1 / np.linspace(1 / ROOM_K, 1 / max(kelvins), 60)
     arrays = {
-        "temperatures_K": np.array(temperatures_K),
+        "temperatures_K": np.array(kelvins),
         "diffusivities_cm2_per_s": np.array([_points(result) for result in usable.values()]),
         "line_temperatures_K": grid_K,
         "line_cm2_per_s": np.array([interval(line.at(kelvin)) for kelvin in grid_K]),
     }
-    return Outcome(status, "; ".join([line.message, *told]), scalars, {}, arrays)
+    return Outcome(status, "; ".join(sentences), scalars, {}, arrays)
 
 
 def _analysed(run: Result, folder: Path, equilibration_ps: float) -> Trajectory | Outcome:
-    """Read a run's trajectory and leave out what is longer than the run, and its start; or say why there is none."""
+    """Read a run's trajectory without its start and what follows its last step; or return why there is none."""
     if not run.status.usable:
         return Outcome(Status.FAILED, run.message)
     stored = read(folder) if folder.is_dir() else None
@@ -205,28 +212,39 @@ def _analysed(run: Result, folder: Path, equilibration_ps: float) -> Trajectory 
     return replace(stored, frames=frames.since(int(frames.steps[first])))
 
 
-def _seeds(results: list[Result]) -> tuple[dict[str, bool], list[str]]:
+def diffusivity_as_asked(result: Result, activation_eV: float) -> Array:
+    """Move the draws of a run's D along an Arrhenius line, from the temperature it had to the one asked for.
+
+    Otherwise runs that differ only in how hot they happened to be would seem to disagree.
+    """
+    asked_K, had_K = result.scalars["asked_K"], result.scalars["temperature_K"]
+    moved: Array = np.exp(activation_eV / kB * (1 / had_K - 1 / asked_K))
+    return result.arrays["diffusivity_samples_cm2_per_s"] * moved
+
+
+def _seeds(results: list[Result], activation_eV: float) -> tuple[dict[str, bool], list[str]]:
     """Whether the runs of each temperature agree, and a sentence for each that has several; nothing where none has."""
     by_temperature: dict[float, list[Array]] = {}
     for result in results:
-        by_temperature.setdefault(result.scalars["asked_K"], []).append(result.arrays["diffusivity_samples_cm2_per_s"])
+        by_temperature.setdefault(result.scalars["asked_K"], []).append(diffusivity_as_asked(result, activation_eV))
     found = {kelvin: agreement(draws) for kelvin, draws in by_temperature.items() if len(draws) > 1}
     otherwise = "the runs are too short for their intervals to be believed, run longer"
     runs = {kelvin: f"the {len(by_temperature[kelvin])} seeds at {kelvin:g} K" for kelvin in found}
-    told = [one.sentence(runs[kelvin], otherwise) for kelvin, one in found.items()]
-    return ({"seeds_agree": all(one.agree for one in found.values())} if found else {}), told
+    sentences = [one.sentence(runs[kelvin], otherwise) for kelvin, one in found.items()]
+    return ({"seeds_agree": all(one.agree for one in found.values())} if found else {}), sentences
 
 
 def _framework(trajectory: Trajectory, moved: Array, framework: NDArray[np.bool_]) -> tuple[dict[str, float], list[str]]:
-    """How far the other atoms went, and whether they are a solid; nothing for fewer than two."""
+    """Return how far the other atoms went, and whether they are a solid; nothing for fewer than two."""
     if framework.sum() < 2:
         return {}, []
     ratio, sentence = lindemann(trajectory, framework)
     squared = (moved[-1] ** 2).sum(axis=1)
     symbols = np.array(trajectory.start.get_chemical_symbols())
     went = {symbol: float(np.sqrt(squared[symbols == symbol].mean())) for symbol in sorted(set(symbols[framework]))}
-    told = f"{sentence}; it ended {', '.join(f'{symbol} {far:.1f}' for symbol, far in went.items())} Å from where it began"
-    return {"framework_rmsd_A": float(np.sqrt(squared[framework].mean())), "lindemann": ratio}, [told]
+    distances = ", ".join(f"{symbol} {far:.1f} Å" for symbol, far in went.items())
+    said = f"{sentence}; root mean square distance from the start at the end: {distances}"
+    return {"framework_rmsd_A": float(np.sqrt(squared[framework].mean())), "lindemann": ratio}, [said]
 
 
 def _ends(name: str, unit: str, samples: Array) -> dict[str, float]:
@@ -260,7 +278,7 @@ def _points(result: Result) -> list[float]:
 
 
 def _conductivities(results: list[Result], diffusivities_cm2_per_s: Array) -> Array:
-    """Conductivity at `ROOM_K` of ions that move alone, at the mean density of the runs; none for a metal without a host."""
+    """Nernst-Einstein conductivity at `ROOM_K` and the mean density of the runs; none for a metal without a host."""
     if not all("nernst_einstein_mS_per_cm" in result.scalars for result in results):
         return np.empty(0)
     volume_A3 = float(np.mean([result.scalars["volume_A3"] for result in results]))

@@ -4,10 +4,10 @@ The mean squared displacement at many time lags is one straight line seen throug
 fitted by generalised least squares, as in A. R. McCluskey, S. W. Coles and B. J. Morgan, J. Chem. Theory Comput. 21, 79
 (2025), but with the exact covariance of overlapping windows of a walk with independent steps in place of their approximate
 one (in the manner of J. T. Bullerjahn, S. von Bülow and G. Hummer, J. Chem. Phys. 153, 024116 (2020), with a term for rare
-hops). Ions that go along a line or in a plane, or together, leave more noise than as many that go every way alone: both are
-read off the displacements at the first lag. On 200 known random walks (32 ions, 200 steps) the 68 and 95 % intervals hold
-the true value 142 and 192 times, along a line 140 and 190, in pairs 129 and 189; those of kinisi 2.1.0 with its own lags
-hold that of the first 155 and 196 times, wider than they say.
+hops). Ions that move along a line, in a plane or together leave more noise than as many independent ions in three
+dimensions: both are estimated from the displacements at the first lag. On 200 known random walks (32 ions, 200 steps) the 68
+and 95 % intervals contain the true value 142 and 192 times, along a line 140 and 190, in pairs 129 and 189; those of
+kinisi 2.1.0 with its own lags contain that of the first 155 and 196 times, wider than they claim.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ LONGEST = 0.5
 """Largest lag fitted, as a part of the run."""
 LAGS = 10
 RESTS = 2
-"""Ions often hop back: the shortest lag fitted is so many mean times of rest between hops, or else a quarter of the run."""
+"""Ions often hop back: the shortest lag fitted is this many mean times between hops, at most a quarter of the run."""
 STRAIGHT = 0.05
-"""Lags are left out from the short end until a straight line gives data that bend this much at least so often."""
+"""Short lags are left out until data from a straight line would bend as much as these with at least this probability."""
 HOP_A = 1.5
 REST_ps = 0.5
 """A hop: an ion's position, averaged over this time, is `HOP_A` away from where it last rested."""
@@ -61,7 +61,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Noise:
-    """How far a mean squared displacement is from that of a longer run.
+    """How much a mean squared displacement varies from run to run.
 
     Attributes
     ----------
@@ -127,7 +127,7 @@ def interval(samples: Array, level: float = 0.68) -> tuple[float, float, float]:
 
 
 def diffusivity(displacements_A: Array, frame_ps: float, species: str = "ions") -> Diffusivity:
-    """Estimate the tracer diffusivity of ions, or say why it cannot be.
+    """Estimate the tracer diffusivity of ions, or return why there is none.
 
     Lags below `BALLISTIC_ps` and `RESTS` are left out, and then as many more as it takes for a straight line to fit; the
     height of the cage goes into the intercept.
@@ -139,8 +139,10 @@ def diffusivity(displacements_A: Array, frame_ps: float, species: str = "ions") 
     frame_ps
         Time between frames.
     species
-        What they are called in the sentence.
+        Their name in the sentence.
     """
+    if not np.isfinite(displacements_A).all():
+        return _refused(displacements_A, frame_ps, 0, f"positions of {species} are not finite: copy the trajectory again")
     hops = count_hops(displacements_A, frame_ps)
     if hops < FEWEST_HOPS:
         time = (len(displacements_A) - 1) * frame_ps
@@ -179,7 +181,7 @@ def mean_squared(displacements_A: Array, lag: int) -> float:
 
 
 def noise_of(moved_A: Array, n_windows: float) -> Noise:
-    """Return what displacements over one lag say of the noise of their mean square.
+    """Estimate the noise of the mean square of displacements over one lag.
 
     Parameters
     ----------
@@ -223,7 +225,7 @@ def fit_line(lags_ps: Array, msd_A2: Array, seen: Noise, windows: tuple[Array, A
     rest = msd_A2 - design @ [slope, intercept]
     squares = float(rest @ np.linalg.solve(noise, rest))
     freedom = len(lags_ps) - 2
-    straight = chance_of(squares, freedom) >= STRAIGHT
+    straight = chi_squared_tail(squares, freedom) >= STRAIGHT
     return Line(float(slope), float(intercept), covariance * (1 if straight else squares / freedom), straight)
 
 
@@ -272,7 +274,7 @@ def _estimate(displacements_A: Array, frame_ps: float, hops: int, hopping: int, 
 
 
 def _room(start: int, last: int) -> bool:
-    """Whether there are lags enough for a line."""
+    """Whether there are enough lags for a line."""
     return last >= 2 * start and last - start >= 4
 
 
@@ -288,7 +290,7 @@ def _accepted(displacements_A: Array, frame_ps: float, hops: int, species: str, 
     design = np.stack([lags_ps, np.ones_like(lags_ps)], axis=1)
     errors = np.sqrt(np.einsum("ij,jk,ik->i", design, line.covariance, design))
     low, middle, high = interval(samples)
-    bent = "" if line.straight else "; the mean squared displacement is no straight line yet, so the interval was widened"
+    bent = "" if line.straight else "; the mean squared displacement is not a straight line yet, so the interval was widened"
     message = f"D of {species} is {middle:.2e} cm²/s (68 %: {low:.2e} to {high:.2e}), fitted from {start_ps:.3g} ps{bent}"
     errors[lags_ps < start_ps * (1 - 1e-9)] = np.nan
     return Diffusivity(lags_ps, msd, errors, samples, line.intercept_A2, start_ps, hops, message)
@@ -307,8 +309,8 @@ def _curve(displacements_A: Array, frame_ps: float) -> tuple[Array, Array]:
     return lags * frame_ps, np.array([mean_squared(displacements_A, lag) for lag in lags])
 
 
-def chance_of(squares: float, freedom: int) -> float:
-    """Return how often a sum of squares of unit normals is larger than this one."""
+def chi_squared_tail(squares: float, freedom: int) -> float:
+    """Return the probability that a sum of squares of unit normals exceeds this one."""
     from scipy.special import gammaincc
 
     return float(gammaincc(freedom / 2, squares / 2))

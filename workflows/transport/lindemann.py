@@ -16,7 +16,7 @@ MELTED = 0.15
 
 
 def lindemann(trajectory: Trajectory, chosen: NDArray[np.bool_]) -> tuple[float, str]:
-    """Tell whether some atoms form a solid.
+    """Judge whether some atoms form a solid.
 
     For each element, the root mean square displacement from the mean place over the distance to the nearest atom of the same
     element (F. A. Lindemann, Phys. Z. 11, 609 (1910)). They are a solid while one element stays in its places: in a crystal
@@ -41,8 +41,8 @@ def lindemann(trajectory: Trajectory, chosen: NDArray[np.bool_]) -> tuple[float,
         distances = trajectory.start[symbols == symbol].get_all_distances(mic=True)
         np.fill_diagonal(distances, shortest_vector_A(trajectory.start))
         ratios[symbol] = float(np.sqrt(squared[symbols == symbol].mean()) / distances.min(axis=1).mean())
-    least = min(ratios.values())
-    loose = [symbol for symbol, ratio in ratios.items() if ratio >= MELTED]
-    state = "not solid" if least >= MELTED else f"solid, but {', '.join(loose)} turn or move" if loose else "solid"
-    told = ", ".join(f"{symbol} {ratio:.2f}" for symbol, ratio in ratios.items())
-    return least, f"the framework is {state} (Lindemann ratio {told}; melting is near {MELTED:g})"
+    least = float(np.min([*ratios.values()]))
+    loose = [symbol for symbol, ratio in ratios.items() if not ratio < MELTED]
+    state = "not solid" if not least < MELTED else f"solid, but {', '.join(loose)} turn or move" if loose else "solid"
+    of_each = ", ".join(f"{symbol} {ratio:.2f}" for symbol, ratio in ratios.items())
+    return least, f"the framework is {state} (Lindemann ratio {of_each}; crystals melt near {MELTED:g})"

@@ -20,7 +20,7 @@ Integers = NDArray[np.int64]
 VOXEL_A = 0.5
 """Largest edge of a voxel of the density."""
 CORE, CORE_A = 0.35, 1.0
-"""An ion has arrived at a site when it is nearer than so many distances between the two closest sites, at most so many Å."""
+"""An ion arrives at a site within this fraction of the distance between the two closest sites, and at most so many Å."""
 SEEN = 0.05
 """A maximum of the density is a site when an ion is there at least this part of the time."""
 PARTS = 10
@@ -44,15 +44,15 @@ class Sites:
     occupancy
         Ions at a site on average; they belong to it from their arrival until they arrive at another, shape ``(n_sites,)``.
     graph
-        Site from, site to, lattice translations of the way (three), and how often it was taken, shape ``(n_ways, 6)``.
+        Site from, site to, lattice translations (three), and how often the jump was made, shape ``(n_distinct, 6)``.
     n_back
         How many jumps undid the ion's last one.
     length_A
         Mean length of the jumps; NaN without any.
     residence_ps
         Draws of the mean time between an ion's jumps, shape ``(SAMPLES,)``.
-    directions
-        In how many directions the jumps that were seen lead through the crystal.
+    dimensions
+        In how many dimensions the observed jumps percolate through the crystal.
     """
 
     fractional: Array
@@ -62,7 +62,7 @@ class Sites:
     n_back: int
     length_A: float
     residence_ps: Array
-    directions: int
+    dimensions: int
 
     @property
     def n_jumps(self) -> int:
@@ -71,7 +71,7 @@ class Sites:
 
     @property
     def message(self) -> str:
-        """What was seen, as a sentence."""
+        """The result as a sentence."""
         where = f"ions sit on {len(self.fractional)} sites"
         if self.n_found:
             where += f", {self.n_found} of them not in the start"
@@ -80,8 +80,8 @@ class Sites:
         low, middle, high = interval(self.residence_ps)
         return (
             f"{where}, and made {self.n_jumps} jumps of {self.length_A:.1f} Å ({self.n_back / self.n_jumps:.0%} straight "
-            f"back), one each {middle:.3g} ps (68 %: {low:.3g} to {high:.3g}); they lead through the crystal in "
-            f"{self.directions} directions"
+            f"back), one each {middle:.3g} ps (68 %: {low:.3g} to {high:.3g}); they percolate in "
+            f"{self.dimensions} dimensions"
         )
 
 
@@ -155,23 +155,23 @@ def follow(fractional: Array, sites: Array, n_known: int, cell_A: Array, frame_p
     at = np.array([_states(fractional[:, ion], sites, cell_A) for ion in range(n_ions)])
     moves = [np.flatnonzero(np.diff(row, axis=0).any(axis=1)) for row in at]
     before, after = (np.concatenate([row[m + later] for row, m in zip(at, moves, strict=True)]) for later in (0, 1))
-    ways = np.column_stack([before[:, 0], after[:, 0], after[:, 1:] - before[:, 1:]])
-    distinct, times = np.unique(ways, axis=0, return_counts=True)
-    moved_A = (sites[ways[:, 1]] - sites[ways[:, 0]] + ways[:, 2:]) @ cell_A
+    jumps = np.column_stack([before[:, 0], after[:, 0], after[:, 1:] - before[:, 1:]])
+    distinct, times = np.unique(jumps, axis=0, return_counts=True)
+    moved_A = (sites[jumps[:, 1]] - sites[jumps[:, 0]] + jumps[:, 2:]) @ cell_A
     return Sites(
         fractional=sites,
         n_found=len(sites) - n_known,
         occupancy=np.bincount(at[..., 0].ravel(), minlength=len(sites)) / n_frames,
         graph=np.column_stack([distinct, times]),
         n_back=sum(int((row[m][:-1] == row[m + 1][1:]).all(axis=1).sum()) for row, m in zip(at, moves, strict=True)),
-        length_A=float(np.linalg.norm(moved_A, axis=1).mean()) if len(ways) else np.nan,
+        length_A=float(np.linalg.norm(moved_A, axis=1).mean()) if len(jumps) else np.nan,
         residence_ps=n_ions * (n_frames - 1) * frame_ps / _draws_of_jumps(np.concatenate(moves), n_frames),
-        directions=_directions(distinct, sites, cell_A),
+        dimensions=_dimensions(distinct, sites, cell_A),
     )
 
 
 def _draws_of_jumps(frames: Integers, n_frames: int) -> Array:
-    """Draw how many jumps there are in such a run, from the frames of those that were made.
+    """Draw the expected number of jumps in such a run, from the frames of those that were made.
 
     A Poisson count with Jeffreys prior, widened by what the parts of the run differ beyond it: jumps come in bursts.
     """
@@ -226,9 +226,9 @@ def _maxima(counts: Integers, cell_A: Array) -> Array:
     return (peaks[highest_first] + 0.5) / counts.shape
 
 
-def _directions(ways: Integers, sites: Array, cell_A: Array) -> int:
-    """Return in how many directions ways, taken either way, lead through the crystal."""
-    there = [Jump(start, end, tuple(steps), 0, False) for start, end, *steps in ways.tolist()]
+def _dimensions(jumps: Integers, sites: Array, cell_A: Array) -> int:
+    """Return in how many dimensions jumps, taken forward and back, percolate."""
+    there = [Jump(start, end, tuple(steps), 0, False) for start, end, *steps in jumps.tolist()]
     back = [Jump(end, start, tuple(-step for step in steps), 0, False) for start, end, steps, *_ in there]
     places = tuple((x, y, z) for x, y, z in (sites @ cell_A).tolist())
     cell = tuple((x, y, z) for x, y, z in cell_A.tolist())

@@ -16,7 +16,7 @@ from .diffusivity import Diffusivity, charge_diffusivity, diffusivity, interval,
 Array = NDArray[np.float64]
 
 LENGTHS = 8
-"""Parts of the run for which D is told against length."""
+"""Growing parts of the run, for which D is reported."""
 SETTLED = 0.25
 """A diffusivity has settled when half its 68 % interval is at most this part of it."""
 
@@ -34,9 +34,9 @@ class Transport:
         Draws of tracer over charge diffusivity, shape ``(n_samples,)``; empty without the latter. The two are drawn
         independently, as if their errors had nothing in common.
     nernst_einstein_mS_per_cm, conductivity_mS_per_cm
-        Draws of the conductivity from the tracer (ions move alone) and the charge diffusivity (they do not).
+        Draws of the conductivity from the tracer (ions move independently) and the charge diffusivity (they do not).
     messages
-        What there is to say, a sentence each.
+        A sentence each.
     """
 
     tracer: Diffusivity
@@ -164,7 +164,7 @@ def species_curves(trajectory: Trajectory, mobile: str) -> Mapping[str, tuple[Ar
 def nernst_einstein_mS_per_cm(
     diffusivity_cm2_per_s: float, n_ions: int, volume_A3: float, temperature_K: float, charge_e: float = 1.0
 ) -> float:
-    """Return the conductivity of ions that move alone, ``n q² D / (V kB T)``.
+    """Return the conductivity of ions that move independently, ``n q² D / (V kB T)``.
 
     Examples
     --------
@@ -178,7 +178,7 @@ def nernst_einstein_mS_per_cm(
 
 
 def convergence(displacements_A: Array, frame_ps: float, species: str = "ions") -> Convergence:
-    """Tell the diffusivity of growing parts of a run, and whether the whole is long enough.
+    """Return the diffusivity of growing parts of a run, and whether the whole is long enough.
 
     It is when half the 68 % interval of the whole is at most `SETTLED` of D and the values of three quarters and of half of
     the run lie in the 95 % interval of the whole.
@@ -221,4 +221,4 @@ def _say_haven(samples: Array) -> str:
 
 def _say_conductivity(samples: Array, temperature_K: float) -> str:
     low, middle, high = interval(samples)
-    return f"the conductivity at {temperature_K:g} K is {middle:.3g} mS/cm (68 %: {low:.3g} to {high:.3g})"
+    return f"the conductivity at {temperature_K:.0f} K is {middle:.3g} mS/cm (68 %: {low:.3g} to {high:.3g})"

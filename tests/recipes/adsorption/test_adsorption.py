@@ -146,16 +146,41 @@ def test_hosts_are_ranked_by_their_best_converged_site():
     assert [row.best.scalars["vs_bulk_eV"] for row in rows] == [-0.3, -0.2, 0.0, -9.0]
 
 
+def ended(host, anchors, energy_eV, shift_A, drift_A=0.0):
+    atoms = place_adatoms(host, "Na", [anchors])
+    atoms.positions[-1, :2] += [0.05, 0.1]
+    atoms.translate([drift_A, 0.0, 0.0])
+    return Result(Status.CONVERGED, "", {"vs_bulk_eV": energy_eV, "shift_A": shift_A}, structures={"final": atoms})
+
+
 def test_of_several_starts_that_ended_in_one_minimum_the_one_that_moved_least_is_shown():
     recipe = made(dopants=["N"])
+    sheet = carbon_host("pristine")
+    hollow = next(site for site in adsorption_sites(sheet) if site.kind == "hollow").anchors
+    other_hollow = [(i, a + 1, b) for i, a, b in hollow]
     first, second, third = recipe.answers["K", "pristine"]
     results = {
-        first.key: Result(Status.CONVERGED, "", {"vs_bulk_eV": -0.0010, "shift_A": 2.8}),
-        second.key: Result(Status.CONVERGED, "", {"vs_bulk_eV": 0.0, "shift_A": 0.1}),
-        third.key: Result(Status.CONVERGED, "", {"vs_bulk_eV": 0.1, "shift_A": 0.0}),
+        first.key: ended(sheet, hollow, -0.0010, 2.8),
+        second.key: ended(sheet, other_hollow, 0.0, 0.1, drift_A=0.7),
+        third.key: ended(sheet, hollow, 0.1, 0.0),
     }
     (row,) = analyse(recipe, results)
     assert row.best is results[second.key]
+
+
+def test_two_hollows_within_a_millielectronvolt_are_two_minima():
+    """Sodium on Cu(111): hcp must not be shown where fcc is lower, however little."""
+    recipe = plan(Adsorption(metal="Na", hosts=["Cu(111)"], thickness_A=4.0, min_image_A=5.0))
+    steps = {step.about["site"]: step for step in recipe.answers["Na", "Cu(111)"]}
+    host = steps["top Cu"].parents["host"].structure
+    sites = {site.label: site.anchors for site in adsorption_sites(host)}
+    results = {
+        steps["hollow Cu3 hcp"].key: ended(host, sites["hollow Cu3 hcp"], -0.0991, 0.01),
+        steps["hollow Cu3 fcc"].key: ended(host, sites["hollow Cu3 fcc"], -0.1000, 0.02),
+        steps["bridge Cu-Cu"].key: ended(host, sites["hollow Cu3 fcc"], -0.0999, 0.80),
+    }
+    (row,) = analyse(recipe, results)
+    assert row.best is results[steps["hollow Cu3 fcc"].key]
 
 
 def test_a_host_that_lost_bonds_has_no_rank():

@@ -51,6 +51,15 @@ def test_a_fit_potential_tells_philic_from_phobic_by_the_bulk_metal():
     assert rows == {"N": "philic", "O": "phobic"}
 
 
+@pytest.mark.parametrize("verdict", ["fit", "doubtful"])
+def test_a_ranking_against_the_pristine_host_is_a_first_screen(verdict):
+    screen = "The ranking by `vs pristine` is a first screen, not evidence"
+    assert screen in worth("K", gate(verdict))
+    assert "cancel only in part between hosts. Confirm it with density functional theory." in worth("K", gate(verdict))
+    assert screen not in worth("K", gate(verdict), relative=False)
+    assert screen not in worth("K", gate("unfit"))
+
+
 def test_an_unfit_potential_is_warned_of():
     assert worth("K", gate("unfit")).endswith("Use none of these numbers.")
 

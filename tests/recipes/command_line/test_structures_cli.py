@@ -5,12 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.build import bulk
 from ase.io import read, write
 from typer.testing import CliRunner
 
 from philic.recipes.command_line.cli import app
 from philic.recipes.parts.draw import draw
-from philic.recipes.parts.hosts import host_atoms, read_host
+from philic.recipes.parts.hosts import host_atoms
+from philic.recipes.parts.structure_files import read_host
 from philic.structures.catalogue import entries
 from philic.structures.symmetry.periodic import gaps_A
 
@@ -74,10 +76,10 @@ def test_the_termination_of_a_slab_can_be_chosen_and_what_speaks_against_a_slab_
     slab = read(cut)
     assert code == 0
     assert str(slab.symbols[slab.positions[:, 2].argmax()]) == "O"
-    assert "Note: K2O(111) has half of its outermost O plane moved to the lower face" in out
+    assert "note: K2O(111) has half of its outermost O plane moved to the lower face" in out
     code, out, _ = run("build", "SnSSe", "--miller", 0, 0, 1, "--to", polar)
-    assert "Note: SnSeS(001) is polar: its formal charges have a dipole of" in out
-    assert "Note" not in run("show", "KF", "--miller", 1, 0, 0)[1]
+    assert "note: SnSeS(001) is polar: its formal charges have a dipole of" in out
+    assert "caveats" not in run("show", "KF", "--miller", 1, 0, 0)[1]
 
 
 @pytest.mark.parametrize("name", ["graphene:Fe-N4", "KF", "molecule:EC", "KC8", "nanotube-5,5", "K"])
@@ -196,6 +198,25 @@ def test_a_molecule_without_a_cell_is_shown_but_not_cut(tmp_path: Path) -> None:
     code, _, err = run("build", path, "--miller", 1, 0, 0, "--to", tmp_path / "slab.cif")
     assert code == 2
     assert "has no cell but a slab is cut from a crystal: leave --miller out" in err
+
+
+def test_a_slab_of_a_primitive_cell_says_whose_indices_were_used(tmp_path: Path) -> None:
+    path = tmp_path / "cu.cif"
+    write(path, bulk("Cu"))
+    code, out, _ = run("build", path, "--miller", 1, 0, 0, "--to", tmp_path / "slab.extxyz")
+    assert code == 0
+    assert "note: (1 0 0) refers to the given cell (1 atom): it is (1 -1 " in out
+    assert "of the conventional cell (4), whose (1 0 0) is (" in out
+    assert "Miller indices" in run("show", path, "--miller", 1, 0, 0)[1]
+    assert "note" not in run("build", "Cu", "--miller", 1, 0, 0, "--to", tmp_path / "other.extxyz")[1]
+
+
+def test_a_deuteride_is_shown_with_its_own_density(tmp_path: Path) -> None:
+    """LiD, a = 4.084 A: 4 (6.94 + 2.0141) u / a^3 = 0.873 g/cm3, LiH would be 0.775."""
+    atoms = bulk("LiH", "rocksalt", a=4.084, cubic=True)
+    atoms.set_masses([6.94, 2.0141] * 4)
+    write(tmp_path / "LiD.extxyz", atoms)
+    assert "0.873 g/cm³" in run("show", tmp_path / "LiD.extxyz")[1]
 
 
 def test_a_file_says_where_it_came_from(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from rich.console import Console
 
 from philic.recipes.command_line.recipe_files import read
 from philic.recipes.command_line.run import prepare, run
+from philic.recipes.dynamics import expansion
 from philic.recipes.dynamics.conductivity import lines
 from philic.recipes.dynamics.curves import draw_arrhenius, draw_density, draw_transport
 from philic.recipes.dynamics.molecular_dynamics import plan
@@ -64,7 +66,7 @@ def test_a_pressure_lets_the_cell_go_and_without_one_runs_are_what_they_were():
     assert [parameters | {"pressure_GPa": 0.0, "isotropic": False} for parameters in kept] == given
 
 
-def test_vacancies_are_apart_and_their_charge_is_told():
+def test_vacancies_are_apart_and_their_charge_is_reported():
     made = planned("electrolyte-md", hosts="MF", metal="K", vacancies=2, min_image_A=10)
     (steps,) = made.runs.values()
     left = atoms_of(steps[0])
@@ -84,7 +86,8 @@ def test_cells_are_compared_row_by_row():
         for step, factor in zip(steps, (1.0, times), strict=True):
             ends = dict(zip(("_low", "", "_high"), np.quantile(factor * draws, (0.16, 0.5, 0.84)), strict=True))
             scalars = {f"diffusivity{end}_cm2_per_s": value for end, value in ends.items()}
-            scalars |= {"asked_K": step.parents["run"].parameters["temperature_K"]}
+            asked_K = step.parents["run"].parameters["temperature_K"]
+            scalars |= {"asked_K": asked_K, "temperature_K": asked_K}
             arrays = {"diffusivity_samples_cm2_per_s": factor * draws}
             results[step.key] = Result(Status.CONVERGED, "", scalars, {}, arrays)
     text = printed([lines(made, results)])
@@ -121,7 +124,7 @@ def test_bad_input_is_a_sentence_before_a_step_is_run(overrides, sentence):
         planned(**overrides)
 
 
-def test_a_disk_too_small_for_all_runs_is_told_before_the_first(tmp_path):
+def test_a_disk_too_small_for_all_runs_is_refused_before_the_first(tmp_path):
     with pytest.raises(
         ValueError, match=r"the trajectory will take .* MB more but .* has .* MB free: make room, or run fewer steps"
     ):
@@ -146,6 +149,9 @@ def test_a_run_ends_in_tables_that_say_why_there_is_no_diffusivity(tiny):
     prepared, store, results = tiny
     text = printed(prepared.recipe.kind.tables(prepared.plan, results))
     assert "no diffusivity: K made 0 hops in" in text
+    kelvins = [result.scalars["temperature_K"] for result in results.values() if result.function == "transport"]
+    assert all(f" {kelvin:.0f} " in text for kelvin in kelvins)
+    assert "fewer than 10 frames are left, too few to judge its temperature: run longer" in text
     assert "no activation energy: 0 temperature(s) have a diffusivity" in text
     assert not prepare(prepared.recipe, store.path).missing
     assert {path.name for path in (store.path.parent / "philic.db.work").iterdir()} == {
@@ -156,8 +162,8 @@ def test_a_run_ends_in_tables_that_say_why_there_is_no_diffusivity(tiny):
 def test_what_was_found_is_exported(tiny, tmp_path):
     _, store, _ = tiny
     columns = {
-        "transport": {"hops", "settled", "diffusivity_K"},
-        "sites": {"sites", "sites_found", "jumps", "jump_directions"},
+        "transport": {"hops", "settled", "temperature_K", "temperature_error_K"},
+        "sites": {"sites", "sites_found", "jumps", "jump_dimensions"},
     }
     for function, wanted in columns.items():
         write(select(store, function), tmp_path / f"{function}.json")
@@ -181,13 +187,16 @@ def test_under_pressure_the_growth_of_the_cells_is_a_table(tiny, tmp_path):
     store = Store(tmp_path / "philic.db")
     ready = prepare(recipe, store.path)
     results = run(ready, store)
-    console = Console(width=160, file=io.StringIO())
-    for table in recipe.kind.tables(ready.plan, results):
-        console.print(table)
-    (line,) = (line for line in console.file.getvalue().splitlines() if " ± " in line and "300 K, seed 0" in line)
     (dynamics,) = (result for result in results.values() if result.function == "md")
-    assert f"{dynamics.scalars['expansion_percent']:+.2f} ± " in line
-    assert f" {dynamics.scalars['volume_A3']:.1f} " in line
+    volume, growth = (dynamics.scalars[name] for name in ("volume_A3", "expansion_percent"))
+    assert dynamics.scalars["expansion_error_percent"] is None
+    for error, shown in ((None, ""), (0.37, " ± 0.37")):
+        scalars = dynamics.scalars | {"expansion_error_percent": error}
+        console = Console(width=160, file=io.StringIO())
+        for table in expansion.tables(ready.plan, results | {dynamics.key: replace(dynamics, scalars=scalars)}):
+            console.print(table)
+        (line,) = (line for line in console.file.getvalue().splitlines() if "300 K, seed 0" in line)
+        assert re.search(rf" {volume:.1f} +{re.escape(f'{growth:+.2f}')}{shown} ", line)
 
 
 def test_runs_without_a_diffusivity_are_drawn_and_lines_without_one_refused(tiny, tmp_path):
@@ -206,7 +215,7 @@ def test_a_line_is_drawn_with_its_band(tmp_path):
         draws = D * np.exp(np.random.default_rng(0).normal(0, 0.2, 4000))
         scalars = {
             "asked_K": kelvin,
-            "diffusivity_K": kelvin,
+            "temperature_K": kelvin,
             "settled": True,
             "n_mobile": 8,
             "volume_A3": 500.0,

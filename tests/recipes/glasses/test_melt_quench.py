@@ -33,7 +33,7 @@ def test_each_run_starts_where_the_one_before_ended_and_steps_down_at_the_rate()
     assert kelvins == sorted(kelvins, reverse=True)
     for before, after in pairwise(runs):
         assert after.structure.parent is before
-    assert len({run.parameters["seed"] for run in runs}) == len(runs)
+    assert len({(run.parameters["seed"], run.parameters["temperature_K"]) for run in runs}) == len(runs)
     time_ps = sum(run.parameters["steps"] * run.parameters["timestep_fs"] for run in runs) / 1e3
     assert time_ps == pytest.approx(2 + 3200 / 1000 + 1, abs=0.15)
     packing = runs[0].structure.parent.structure

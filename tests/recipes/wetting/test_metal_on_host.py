@@ -92,8 +92,9 @@ def test_a_run_ends_in_tables_with_the_rule_of_the_verdict(tiny):
         console.print(table)
     text = console.file.getvalue()
     for said in (
-        "no verdict, because the potential is doubtful for Li: half a ball of so few atoms",
-        "spread: 1 is as flat as can be",
+        "no verdict, because the potential is doubtful for Li: ",
+        " frames are left but at least 10 are needed: run longer",
+        "spread: 1 for a flat layer, 0 for half a ball",
         "does the metal wet?",
     ):
         assert said in text

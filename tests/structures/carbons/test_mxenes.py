@@ -2,7 +2,7 @@ import re
 
 import numpy as np
 import pytest
-from ase.data import covalent_radii
+from ase.data import atomic_numbers, covalent_radii
 from ase.neighborlist import neighbor_list
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -38,6 +38,28 @@ def test_every_carbon_or_nitrogen_inside_has_six_metal_neighbours_at_bond_length
         radii = covalent_radii[cell.numbers[i]] + covalent_radii[cell.numbers[metals][0]]
         assert (0.85 * radii < bond).all()
         assert (bond < 1.08 * radii).all()
+
+
+ROCK_SALT_A = {"TiC": 4.328, "VC": 4.165, "NbC": 4.470, "TiN": 4.24}  # measured; a bond is half of it
+INNER = {"": 0.978, "O": 0.998, "N": 0.998, "F": 0.973, "OH": 0.980, "S": 1.010}
+OUTER = {"O": 0.895, "N": 0.897, "F": 1.017, "OH": 0.977, "S": 0.919}
+
+
+@pytest.mark.parametrize(("sheet", "over"), every)
+def test_bonds_are_as_long_as_in_the_bulk_carbide_and_alike_under_one_termination(sheet: str, over: str) -> None:
+    """A lattice constant off by 6 % is 4 % of a bond, a height off by 0.3 A is 9 %."""
+    cell = mxene(sheet, over, size=(2, 2))
+    metal = "V" if sheet[0] == "V" else sheet[:2]
+    deep = np.abs(cell.positions[:, 2] - cell.positions[:, 2].mean()) < 1.8
+    first, second, distances = neighbor_list("ijd", cell, 2.8)
+    from_metal = cell.symbols[first] == metal
+    for anion in {*cell.symbols[deep]} - {metal}:
+        bond_A = distances[from_metal & deep[second] & (cell.symbols[second] == anion)].mean()
+        assert bond_A / (ROCK_SALT_A[metal + anion] / 2) == pytest.approx(INNER[over], abs=0.022)
+    if over:
+        outer_A = distances[from_metal & ~deep[second] & (cell.symbols[second] == over[0])].min()
+        radii_A = covalent_radii[[atomic_numbers[metal], atomic_numbers[over[0]]]].sum()
+        assert outer_A / radii_A == pytest.approx(OUTER[over], abs=0.032)
 
 
 @pytest.mark.parametrize("over", ["O", "F", "S", "N"])

@@ -6,7 +6,6 @@ import pytest
 from ase import Atoms
 from ase.build import bulk, make_supercell
 from ase.formula import Formula
-from ase.geometry import find_mic
 from ase.spacegroup import crystal as spaced
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -15,8 +14,6 @@ from scipy.spatial import cKDTree  # type: ignore[import-untyped]
 from philic.structures.crystals.charges import formal_charge
 from philic.structures.crystals.supercells import shortest_vector_A, supercell_for
 from philic.structures.defects.defects import frenkel_pair, interstitial, interstitial_sites, vacancy, vacancy_sites
-from philic.structures.defects.dumbbells import dumbbell
-from philic.structures.symmetry.symmetry import symmetry_of
 
 KF = bulk("KF", "rocksalt", a=5.34)
 KF_CUBE = bulk("KF", "rocksalt", a=5.34, cubic=True)
@@ -148,24 +145,6 @@ def test_an_interstitial_is_one_atom_more_as_far_from_the_others_as_its_site_say
         assert away.min() == pytest.approx(site.distance_A, abs=1e-3)
 
 
-@pytest.mark.parametrize(("direction", "operations"), [((1, 0, 0), 16), ((1, 1, 0), 8), ((1, 1, 1), 12), ((0, -2, 0), 16)])
-@pytest.mark.parametrize("metal", [K, bulk("K"), bulk("Cu")])
-def test_a_dumbbell_shares_a_site_and_has_the_symmetry_of_its_axis(
-    metal: Atoms, direction: tuple[int, int, int], operations: int
-) -> None:
-    site = vacancy_sites(metal)[0]
-    atoms = dumbbell(metal, site, direction)
-    whole = supercell_for(metal, 10.0)
-    moved = find_mic(atoms.positions[:-1] - whole.positions, whole.cell)[0]
-    (one,) = np.flatnonzero(np.linalg.norm(moved, axis=1) > 1e-6)
-    pair = find_mic(atoms.positions[-1] - atoms.positions[one], whole.cell)[0]
-    assert np.linalg.norm(pair) == pytest.approx(0.8 * site.distance_A)
-    assert pair == pytest.approx(-2 * moved[one])
-    # of the 48 of the cube: D4h along <100>, D2h along <110>, D3d along <111>
-    assert len(symmetry_of(atoms, 0.01).rotations) == operations
-    assert atoms.info["philic"]["formal_charge"] == 0
-
-
 def test_a_frenkel_pair_keeps_composition_and_order_and_is_as_far_apart_as_asked() -> None:
     lattice, void = vacancy_sites(KF, "K")[0], interstitial_sites(KF, "K")[0]
     whole = supercell_for(KF, 10.0)
@@ -242,8 +221,6 @@ def test_what_cannot_be_is_refused() -> None:
         (lambda: vacancy_sites(KF, "Na"), "`element` is 'Na' but KF holds only: F, K"),
         (lambda: interstitial_sites(KF, "Mg"), "`metal` is 'Mg' but must be one of: Li, Na, K, Rb, Cs"),
         (lambda: vacancy(KF, void), "`site` is 'void #1' but a vacancy needs a lattice site"),
-        (lambda: dumbbell(KF, void, (1, 0, 0)), "`site` is 'void #1' but a dumbbell needs a lattice site"),
-        (lambda: dumbbell(KF, lattice, (0, 0, 0)), "`direction` is (0, 0, 0) but at least one index must differ from 0"),
         (
             lambda: interstitial(KF, "K", lattice),
             "`site` is 'K' but must be a void: see `interstitial_sites`",

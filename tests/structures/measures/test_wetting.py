@@ -2,11 +2,13 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bcc110, fcc100
+from ase.data import covalent_radii
 
 from philic.structures.carbons.carbon import graphene
 from philic.structures.measures.wetting import contact_angle_deg, layers, lying, surface_area_A2
+from philic.structures.sites.adatoms import place_adatoms
 from philic.structures.sites.islands import area_A2, half_ball, lattice_constant_A, layer_A, nearest_A, place_island
-from philic.structures.sites.placing import monolayer
+from philic.structures.sites.sites import all_anchors, lateral_position
 
 
 def cap(metal, angle_deg, n):
@@ -35,8 +37,17 @@ def test_there_is_no_angle_of_what_is_too_small_too_flat_or_too_wide():
     assert contact_angle_deg("K", n, np.nan) is None
 
 
+def layer(size):
+    """Potassium over every third hexagon."""
+    host = graphene(size)
+    hollows = [anchors for kind, anchors in all_anchors(host) if kind == "hollow"]
+    spots = np.array([lateral_position(host, anchors) for anchors in hollows])
+    corners = np.rint((spots - spots[0]) @ np.linalg.inv(host.cell.array[:2, :2]) * size).astype(int)
+    return place_adatoms(host, "K", [hollow for hollow, (i, j) in zip(hollows, corners, strict=True) if (i + j) % 3 == 0])
+
+
 def test_a_monolayer_touches_with_every_atom_and_covers_the_host():
-    atoms = monolayer(graphene((6, 6)), "K")
+    atoms = layer((6, 6))
     found = lying(atoms, "K", len(atoms) - 72)
     assert found.touching.all()
     assert found.coverage == 1.0  # denser than a (110) layer of the metal
@@ -56,6 +67,23 @@ def test_an_island_is_one_cluster_with_a_flat_side_that_touches():
     assert shares.sum() == pytest.approx(1.0)
     assert shares[0] == flat / 40
     assert len(shares) == 3
+
+
+@pytest.mark.parametrize(("share", "touches"), [(1.23, True), (1.27, False)])
+def test_metal_touches_the_host_within_a_quarter_more_than_the_radii(share, touches):
+    sheet = graphene((4, 4))
+    atoms = sheet + Atoms("K", positions=[sheet.positions[0] + (0, 0, share * covalent_radii[[6, 19]].sum())])
+    assert lying(atoms, "K", 1).touching.tolist() == [touches]
+
+
+def test_metal_on_the_lower_face_lies_there_as_it_does_on_the_upper():
+    upper = place_island(graphene((12, 12)), "K", 40)
+    lower = upper.copy()
+    lower.positions[:, 2] *= -1
+    lower.wrap()
+    one, other = lying(upper, "K", 40), lying(lower, "K", 40)
+    np.testing.assert_allclose(other.heights_A, one.heights_A)
+    assert (other.centre_A, other.coverage) == pytest.approx((one.centre_A, one.coverage))
 
 
 def test_clusters_reach_across_the_cell_and_what_flies_is_alone():

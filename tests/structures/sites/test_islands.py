@@ -3,6 +3,7 @@ import re
 import numpy as np
 import pytest
 from ase.build import fcc111
+from ase.constraints import FixAtoms
 
 from philic.structures.carbons.carbon import graphene
 from philic.structures.sites.adatoms import place_adatoms
@@ -32,6 +33,15 @@ def test_an_island_stands_on_its_host_and_keeps_what_is_fixed():
     assert atoms.info["philic"]["n_metal"] == 20
     gap = atoms.positions[128:, 2].min() - host.positions[:, 2].max()
     assert 1.5 < gap < 3.5
+
+
+def test_on_a_slab_held_from_above_metal_is_put_below():
+    host = fcc111("Cu", (6, 6, 2), vacuum=12.0, periodic=True)
+    host.set_constraint(FixAtoms(mask=host.positions[:, 2] > host.positions[:, 2].mean()))
+    bottom = host.positions[:, 2].min()
+    atoms = place_island(host, "Na", 12)
+    assert 1.5 < bottom - atoms.positions[72:, 2].max() < 3.5
+    assert {index for anchors in scattered_anchors(host, "Na", 4) for index, *_ in anchors} <= set(range(36))
 
 
 def test_scattered_atoms_keep_apart_and_depend_on_the_seed():

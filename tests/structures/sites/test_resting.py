@@ -16,9 +16,10 @@ from philic.structures.sites.resting import (
     on_sites,
     rest_position,
     resting_places,
+    same_places,
     trial_problem,
 )
-from philic.structures.sites.sites import adsorption_sites, lateral_distances_A, lateral_operations
+from philic.structures.sites.sites import adsorption_sites, all_anchors, lateral_distances_A, lateral_operations
 from philic.structures.surfaces.steps import stepped_slab
 
 CU = bulk("Cu", a=3.61, cubic=True)
@@ -160,7 +161,7 @@ def test_what_is_no_adatom_any_more_is_told():
     assert trial_problem(trial) == "the metal went under the surface"
     trial = ended(SITES["hollow Cu4"])
     trial.end.positions[SITES["top Cu cn 7"].anchors[0][0]] += [0.0, 0.0, 2.0]
-    assert trial_problem(trial) == "the surface rearranged: an atom of it went 2.0 Å"
+    assert trial_problem(trial) == "the surface rearranged: one of its atoms moved by 2.0 Å"
 
 
 def test_from_the_foot_of_a_step_jumps_lead_along_it_and_over_it():
@@ -200,3 +201,24 @@ def test_silver_on_copper_rests_at_the_foot_of_a_step():
     (foot, *_), _ = resting_places(host, trials)
     assert foot.label == "near bridge Cu-Cu cn 10-10"
     assert np.linalg.norm(foot.aside_A) < 0.15
+
+
+def test_places_are_the_same_whichever_operation_of_the_host_makes_them_so():
+    """Several adatoms at once, on either face of a flat sheet, but not of a puckered one."""
+    flat, puckered = graphene((3, 3)), carbon_host("S", (3, 3))
+    hollows = [site for site in all_anchors(flat) if site[0] == "hollow"]
+
+    def held(host, at, face=1):
+        return place_adatoms(host, "Li", [hollows[i][1] for i in at], face=face)
+
+    assert same_places(flat, held(flat, [0, 1]), held(flat, [4, 5]))
+    assert same_places(flat, held(flat, [0]), held(flat, [5], face=-1))
+    far = max(range(9), key=lambda i: held(flat, [0, i]).get_distance(-1, -2, mic=True) if i else 0)
+    assert not same_places(flat, held(flat, [0, 1]), held(flat, [0, far]))
+    places = [site for site in all_anchors(puckered) if site[0] == "top"]
+    above, below = (place_adatoms(puckered, "Li", [places[0][1]], face=face) for face in (1, -1))
+    assert not same_places(puckered, above, below)
+    with pytest.raises(
+        ValueError, match="`one` and `other` have 19 and 20 atoms but must have equally many, more than the 18"
+    ):
+        same_places(flat, held(flat, [0]), held(flat, [0, 1]))

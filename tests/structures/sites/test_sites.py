@@ -1,15 +1,19 @@
 import re
 import time
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.io import read, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from philic.structures.carbons.carbon import carbon_host, graphene
+from philic.structures.carbons.mxenes import mxene
 from philic.structures.sites.bonds import find_bonds, find_rings
+from philic.structures.sites.defect_atoms import defect_atoms
 from philic.structures.sites.sites import Site, adsorption_sites, all_anchors
 
 NAMES = [
@@ -77,9 +81,10 @@ def test_multiplicities_add_up_to_the_atoms_bonds_and_rings_of_the_sheet(name: s
     for site in sites:
         total[site.kind] += site.multiplicity
     bonds = find_bonds(host)
+    chords = {"vacancy": 3, "divacancy": 2, "pyridinic-2N": 3, "pyrrolic-N": 4}.get(name, 0)  # across a hole
     assert total["top"] == faces * len(host)
-    assert total["bridge"] == faces * len(bonds) // 2
-    assert total["hollow"] == faces * len(find_rings(bonds))
+    assert total["bridge"] == faces * (len(bonds) // 2 + chords)
+    assert total["hollow"] == faces * (len(find_rings(bonds)) + chords)
     assert total["top"] - total["bridge"] + total["hollow"] == 0  # Euler, on a torus
 
 
@@ -116,13 +121,13 @@ def test_only_a_puckered_host_has_two_different_faces(name: str, faces: set[int]
 @pytest.mark.parametrize(
     ("name", "rings"),
     [
-        ("vacancy", {6: 13, 12: 1}),
-        ("divacancy", {6: 12, 14: 1}),
-        ("pyrrolic-N", {5: 1, 6: 12, 13: 1}),
+        ("vacancy", {6: 13, 12: 1, 5: 3}),
+        ("divacancy", {6: 12, 14: 1, 5: 2}),
+        ("Stone-Wales", {5: 2, 6: 12, 7: 2}),
         ("Fe-N4", {5: 2, 6: 14}),
     ],
 )
-def test_hollows_are_the_rings_of_the_sheet(name: str, rings: dict[int, int]) -> None:
+def test_hollows_are_the_rings_of_the_sheet_a_hole_and_the_rings_it_opened(name: str, rings: dict[int, int]) -> None:
     found = Counter(len(anchors) for kind, anchors in all_anchors(carbon_host(name)) if kind == "hollow")
     assert found == rings
 
@@ -145,6 +150,35 @@ def test_a_loose_flake_has_no_ring_outside_itself() -> None:
     ring = np.column_stack([np.cos(angles), np.sin(angles), 0 * angles]) * 1.42
     flake = Atoms("C6", positions=ring + 7.5, cell=[15, 15, 15, 90, 90, 120], pbc=True)
     assert [site.label for site in adsorption_sites(flake)] == ["bridge C-C", "hollow C6", "top C"]
+
+
+@pytest.mark.parametrize("name", ["vacancy", "pyridinic-1N", "pyrrolic-N", "O-C-P", "Fe-N4", "Stone-Wales", "epoxy"])
+def test_a_record_of_the_defect_that_the_atoms_do_not_bear_out_is_replaced_by_what_stands_out(name: str) -> None:
+    host = carbon_host(name)
+    order = np.random.default_rng(0).permutation(len(host))
+    shuffled, bare, cut = host[order], host.copy(), host[: len(host) // 3]
+    bare.info = {}
+    defect = sorted(host.info["philic"]["defect"])
+    assert sorted(defect_atoms(host)) == defect
+    assert sorted(int(order[i]) for i in defect_atoms(shuffled)) == defect
+    assert sorted(defect_atoms(bare)) == defect
+    assert all(i < len(cut) for i in defect_atoms(cut))
+    assert summary(adsorption_sites(shuffled, near_A=2.0)) == summary(adsorption_sites(host, near_A=2.0))
+
+
+def test_a_record_that_names_the_wrong_atoms_of_a_mxene_is_dropped() -> None:
+    host = mxene("Ti3C2", "O", defect="V-O")
+    assert defect_atoms(host) == host.info["philic"]["defect"]
+    assert defect_atoms(host[::-1]) == []
+
+
+def test_sites_beside_nitrogen_are_the_same_in_any_order_of_the_file(tmp_path: Path) -> None:
+    host = carbon_host("N")
+    for at, order in enumerate((range(32), range(31, -1, -1), np.argsort(-host.numbers, kind="stable"))):
+        write(tmp_path / f"{at}.extxyz", host[list(order)])
+        sites = adsorption_sites(read(tmp_path / f"{at}.extxyz"), near_A=2.0)
+        assert [site.label for site in sites][:3] == ["top N", "bridge C-N", "hollow C5N"]
+        assert len(sites) == 5
 
 
 def test_the_host_is_left_untouched() -> None:

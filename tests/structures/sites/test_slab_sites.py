@@ -7,6 +7,7 @@ import pytest
 from ase import Atoms
 from ase.build import add_adsorbate, bulk, fcc111, graphene, graphene_nanoribbon
 from ase.data import covalent_radii
+from ase.geometry import find_mic
 from ase.spacegroup import crystal
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,8 +15,9 @@ from hypothesis import strategies as st
 from philic.structures.carbons.carbon import carbon_host
 from philic.structures.carbons.mxenes import mxene
 from philic.structures.sites.adatoms import adatom_geometry, place_adatoms, sites_reached, spread_sites
+from philic.structures.sites.faces import exposed_atoms, heights_A
 from philic.structures.sites.sites import Site, adsorption_sites, all_anchors, lateral_position
-from philic.structures.sites.slab_sites import exposed_atoms, heights_A, is_sheet
+from philic.structures.sites.slab_sites import is_sheet
 from philic.structures.surfaces.slabs import slab
 from philic.structures.surfaces.steps import kinked_slab, stepped_slab
 from philic.structures.symmetry.symmetry import symmetry_of
@@ -85,6 +87,23 @@ def test_what_lies_beneath_a_hollow_names_it() -> None:
             below = z[np.linalg.norm(apart, axis=1) < 0.01].max()
             layer = round((z.max() - below) / (3.61 / 3**0.5))
             assert layer == {"hollow Cu3 hcp": 1, "hollow Cu3 fcc": 2}[site.label]
+
+
+@pytest.mark.parametrize(("terrace", "step"), [("111", "100"), ("111", "111")])
+def test_beneath_a_tilted_hollow_is_along_its_own_normal(terrace: str, step: str) -> None:
+    """On a terrace that leans by 19 degrees, the atom of the second layer is 0.7 A beside the hollow as seen from above."""
+    host = stepped_slab(CRYSTALS["Cu"], terrace, step, rows=3)
+    seen = set()
+    for site in adsorption_sites(host):
+        if len(site.anchors) == 3 and site.face == 1:
+            corners = np.array([host.positions[i] + (a, b, 0) @ host.cell.array for i, a, b in site.anchors])
+            normal = np.cross(corners[1] - corners[0], corners[2] - corners[0])
+            normal *= np.sign(normal[2]) / np.linalg.norm(normal)
+            apart = host.positions - (corners.mean(axis=0) - normal * 3.61 / 3**0.5)
+            hcp = find_mic(apart, host.cell, (True, True, False))[1].min() < 0.1
+            assert ("hcp" in site.label, "fcc" in site.label) == (hcp, not hcp)
+            seen.add(hcp)
+    assert seen == {True, False}
 
 
 @pytest.mark.parametrize(
@@ -199,17 +218,16 @@ def test_a_vacancy_is_a_hollow_of_six() -> None:
 
 @pytest.mark.parametrize("host", ["Ti2C", "V2C", "Ti3C2"])
 def test_a_bare_mxene_has_the_sites_of_a_close_packed_face(host: str) -> None:
-    found = Counter(site.label.removesuffix(" #1").removesuffix(" #2") for site in adsorption_sites(mxene(host, "")))
     metal = host[: host.index("2" if host[0] == "V" or host[2] == "2" else "3")]
-    assert found == {f"top {metal}": 1, f"bridge {metal}-{metal}": 1, f"hollow {metal}3": 2}
+    hollows = [f"hollow {metal}3 over C", f"hollow {metal}3 over {metal}"]
+    assert labels(mxene(host, "")) == [f"bridge {metal}-{metal}", *hollows, f"top {metal}"]
 
 
 def test_coordination_numbers_are_those_of_the_textbook() -> None:
     oxide = crystal(["Ti", "O"], [(0, 0, 0), (0.305, 0.305, 0)], spacegroup=136, cellpar=[4.594, 4.594, 2.959, 90, 90, 90])
     found = labels(slab(oxide, (1, 1, 0), layers=9))
-    # rutile (110): bridging and in-plane oxygen, titanium that has lost one neighbour or none
-    tops = ["top O cn 2", "top O cn 3", "top Ti cn 5", "top Ti cn 6"]
-    assert [label for label in found if label.startswith("top")] == tops
+    # rutile (110): bridging and in-plane oxygen, titanium that has lost one neighbour; six-fold titanium is under a bridge
+    assert [label for label in found if label.startswith("top")] == ["top O cn 2", "top O cn 3", "top Ti"]
     # bcc (310): 4 of 8 at the edge (see test_steps), 6 in the row behind it
     assert {"top K cn 4", "top K cn 6"} <= set(labels(SLABS["K(310)"]))
 

@@ -13,7 +13,6 @@ from philic.structures.crystals.metals import bulk_metal
 from philic.structures.crystals.orderings import doped
 from philic.structures.crystals.supercells import repeated, supercell_for
 from philic.structures.defects.defects import frenkel_pair, interstitial, interstitial_sites, vacancy, vacancy_sites
-from philic.structures.defects.dumbbells import dumbbell
 from philic.structures.defects.freezing import freeze_except
 from philic.structures.defects.voids import fill_void
 from philic.structures.jumps.hop_ends import hop_end
@@ -61,7 +60,6 @@ BUILDERS = {
     "vacancy": lambda: vacancy(KF, SITES["K"]),
     "interstitial": lambda: interstitial(KF, "Li", VOID),
     "frenkel pair": lambda: frenkel_pair(KF, "K", SITES["K"], interstitial_sites(KF, "K")[0]),
-    "dumbbell": lambda: dumbbell(NA, vacancy_sites(NA)[0], (1, 1, 0)),
     "hop": lambda: end_points(KF, HOP)[1],
     "hop end": lambda: hop_end(
         KF, metal="K", mechanism="vacancy", path_scaled=np.array(HOP.path_A) / 5.34, supercell=2 * np.eye(3), end="start"

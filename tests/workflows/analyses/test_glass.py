@@ -3,8 +3,8 @@ import pytest
 from ase.build import bulk
 
 from philic.structures.crystals.packing import random_packing
-from philic.workflows.analyses.glass import glass
-from philic.workflows.dynamics.trajectory import Frames, append, begin
+from philic.workflows.analyses.glass import _slowest, _spread, _state, glass
+from philic.workflows.dynamics.trajectory import Frames, append, begin, read
 from philic.workflows.stores.result import Result, Status
 
 FINGERPRINT = {"name": "emt", "weights": "none"}
@@ -21,15 +21,23 @@ def relaxation(atoms, energy_eV, fingerprint=FINGERPRINT):
     )
 
 
-def run(folder, atoms, step_A, asked_K, n_frames=40):
-    """Store a run in which every atom walks, and its result."""
+def run(folder, atoms, step_A, asked_K, n_frames=40, mobile=None):
+    """Store a run in which every atom (or those of one element) walks, and its result."""
     rng = np.random.default_rng(0)
     moved = np.cumsum(rng.normal(0, step_A, (n_frames, len(atoms), 3)), axis=0)
+    if mobile:
+        moved[:, np.array(atoms.symbols) != mobile] = 0
     cells = np.repeat(atoms.cell.array[None], n_frames, axis=0)
     begin(folder, atoms, {"timestep_fs": 20.0})
     noise = rng.normal(size=n_frames)
     append(folder, Frames(np.arange(n_frames), atoms.positions + moved, cells, noise, *np.zeros((3, n_frames))))
-    scalars = {"asked_K": asked_K, "temperature_K": asked_K, "steps": n_frames - 1, "time_ps": 0.8}
+    scalars = {
+        "asked_K": asked_K,
+        "temperature_K": asked_K,
+        "temperature_error_K": 3.0,
+        "steps": n_frames - 1,
+        "time_ps": 0.8,
+    }
     return Result(Status.CONVERGED, "", scalars | {"potential_eV": -1.0 * len(atoms), "n_atoms": len(atoms)})
 
 
@@ -66,7 +74,7 @@ def test_a_random_packing_is_amorphous_and_stands_above_the_crystal(packing, tmp
     assert outcome.arrays["crystal_energy_eV_per_atom"].tolist() == [-4.0]
 
 
-def test_what_crystallised_is_told(tmp_path):
+def test_what_crystallised_is_reported(tmp_path):
     crystal = bulk("NaCl", "rocksalt", a=5.7, cubic=True) * (2, 2, 2)
     outcome = judged(tmp_path, crystal)
     assert outcome.status is Status.UNCONVERGED
@@ -85,7 +93,7 @@ def test_neighbours_of_a_crystal_are_counted_as_far_as_those_of_the_glass(tmp_pa
     assert outcome.scalars["neighbours_Na_Na"] == pytest.approx(14, abs=1)
 
 
-def test_what_did_not_melt_is_told(packing, tmp_path):
+def test_what_did_not_melt_is_reported(packing, tmp_path):
     outcome = judged(tmp_path, packing, melt_A=0.05)
     assert outcome.status is Status.UNCONVERGED
     assert not outcome.scalars["melted"]
@@ -93,15 +101,59 @@ def test_what_did_not_melt_is_told(packing, tmp_path):
     assert outcome.message.count("melt hotter or longer") == 1
 
 
-def test_what_was_held_too_briefly_to_cool_is_told(packing, tmp_path):
+def test_the_slowest_element_has_to_melt(packing, tmp_path):
+    """Na goes far, Cl stays."""
+    run(tmp_path, packing, 0.6, 1500.0, mobile="Na")
+    slowest, went_A, spacing_A = _slowest(read(tmp_path))
+    assert slowest == "Cl"
+    assert went_A < spacing_A == pytest.approx((packing.get_volume() / 64) ** (1 / 3))
+
+
+@pytest.mark.parametrize(
+    ("order", "state"),
+    [
+        (0.39, "amorphous"),
+        (0.41, "partly ordered"),
+        (0.69, "partly ordered"),
+        (0.71, "crystalline"),
+        (np.nan, "partly ordered"),
+    ],
+)
+def test_the_sharpest_bragg_peak_decides(order, state):
+    assert _state(order) == state
+
+
+def test_distances_are_of_the_time_after_equilibration(packing, tmp_path):
+    run(tmp_path, packing, 0.01, 300.0)
+    stored = read(tmp_path)
+    stored.frames.potential_eV[:12] += 1000.0
+    first = stored.frames.positions_A[12]
+    np.testing.assert_array_equal(_spread(stored)[0].positions, first)
+
+
+def test_what_was_held_too_briefly_to_cool_is_reported(packing, tmp_path):
     hot = run(tmp_path / "hot", packing, 0.01, 300.0)
     hot = Result(hot.status, "", {**hot.scalars, "temperature_K": 500.0})
     outcome = judged(tmp_path / "run", packing, hold=hot)
     assert outcome.status is Status.UNCONVERGED
-    assert "it was still 500 K hot where 300 K were asked: hold longer" in outcome.message
+    assert "it was still at 500 K, not at the 300 K asked for: hold longer" in outcome.message
 
 
-def test_a_run_that_failed_is_told_and_one_whose_trajectory_is_cut_is_tried_again(packing, tmp_path):
+@pytest.mark.parametrize(
+    ("scalars", "sentence"),
+    [
+        ({"temperature_error_K": None}, "it was held for too few frames to judge its temperature: hold longer"),
+        ({"temperature_K": np.nan}, "it was still at nan K, not at the 300 K asked for: hold longer"),
+    ],
+)
+def test_a_temperature_that_is_not_known_is_not_cold(scalars, sentence, packing, tmp_path):
+    hold = run(tmp_path / "hold", packing, 0.01, 300.0)
+    outcome = judged(tmp_path / "run", packing, hold=Result(hold.status, "", hold.scalars | scalars))
+    assert outcome.status is Status.UNCONVERGED
+    assert sentence in outcome.message
+
+
+def test_a_run_that_failed_is_named_and_one_whose_trajectory_is_cut_is_tried_again(packing, tmp_path):
     exploded = Result(Status.FAILED, "it exploded", function="md", about={"metal": "Na", "host": "MCl"})
     assert judged(tmp_path / "a", packing, melt=exploded).message == "md Na on MCl: it exploded"
     longer = run(tmp_path / "other", packing, 0.1, 1500.0)

@@ -3,9 +3,10 @@ import pytest
 from ase.build import bulk
 
 from philic.structures.carbons.carbon import graphene
+from philic.structures.sites.adatoms import place_adatoms
 from philic.structures.sites.islands import half_ball, place_island
-from philic.structures.sites.placing import monolayer
-from philic.workflows.analyses.wetting import wetting
+from philic.structures.sites.sites import all_anchors, lateral_position
+from philic.workflows.analyses.wetting import _verdict, wetting
 from philic.workflows.dynamics.trajectory import Frames, append, begin
 from philic.workflows.stores.result import Result, Status
 
@@ -17,24 +18,32 @@ def relaxation(atoms, energy_eV):
     return Result(Status.CONVERGED, "", {"energy_eV": energy_eV}, {"final": atoms}, provenance=provenance)
 
 
-def sheet():
-    return graphene((12, 12))
+def sheet(vacuum_A=15.0):
+    return graphene((12, 12), vacuum_A=vacuum_A)
 
 
 def island():
     return place_island(sheet(), "K", N)
 
 
-def layer():
-    atoms = monolayer(sheet(), "K")
-    return atoms[: 288 + N]
+def layer(vacuum_A=15.0):
+    """Potassium over every third hexagon."""
+    host = sheet(vacuum_A)
+    hollows = [anchors for kind, anchors in all_anchors(host) if kind == "hollow"]
+    spots = np.array([lateral_position(host, anchors) for anchors in hollows])
+    corners = np.rint((spots - spots[0]) @ np.linalg.inv(host.cell.array[:2, :2]) * 12).astype(int)
+    return place_adatoms(
+        host, "K", [hollow for hollow, corner in zip(hollows, corners, strict=True) if corner.sum() % 3 == 0][:N]
+    )
 
 
 def judged(folder, paths, n_metal=N, equilibration_ps=0.0, worth="fit", **others):
-    """Judge a run through these structures, four frames of each, in which atoms tremble."""
+    """Judge a run through these structures, some frames of each, 20 or more in all, in which atoms tremble."""
     rng = np.random.default_rng(0)
     start = paths[0]
-    positions = np.concatenate([atoms.positions + rng.normal(0, 0.05, (4, len(atoms), 3)) for atoms in paths])
+    positions = np.concatenate(
+        [atoms.positions + rng.normal(0, 0.05, (max(4, 24 // len(paths)), len(atoms), 3)) for atoms in paths]
+    )
     n = len(positions)
     begin(folder, start, {"timestep_fs": 20.0})
     cells = np.repeat(start.cell.array[None], n, axis=0)
@@ -91,6 +100,41 @@ def test_few_atoms_decide_nothing(n, flat, tmp_path):
     assert f"half a ball of so few atoms has {flat} on its flat side, and a layer 100%: put on more atoms" in outcome.message
 
 
+def test_a_run_too_short_to_judge_decides_nothing():
+    short, long = (_verdict(np.full(n, 1.0), least=0.5, most=1.0) for n in (9, 10))
+    assert short == ("undecided", None, "9 frames are left but at least 10 are needed: run longer")
+    assert long[:2] == ("wets", 1.0)
+
+
+@pytest.mark.parametrize(
+    ("spread", "verdict"), [(0.76, "wets"), (0.74, "undecided"), (0.41, "undecided"), (0.39, "islands"), (1.3, "wets")]
+)
+def test_the_spread_decides(spread, verdict):
+    found = _verdict(np.full(20, 0.4 + 0.5 * spread), least=0.4, most=0.9)
+    assert found[:2] == (verdict, pytest.approx(min(1.0, spread)))
+
+
+@pytest.mark.parametrize(("change", "steady"), [(0.19, True), (0.21, False)])
+def test_a_spread_whose_halves_differ_decides_nothing(change, steady):
+    spreads = np.repeat([0.8, 0.8 + change], 10) - change / 2 + 0.1
+    verdict, _, said = _verdict(0.4 + 0.5 * spreads, least=0.4, most=0.9)
+    assert (verdict == "wets", "that still changes" in said) == (steady, not steady)
+
+
+def test_a_layer_counts_from_a_twentieth_of_the_metal(tmp_path):
+    lifted = layer()
+    lifted.positions[-3:, 2] += 3.0
+    lifted.positions[-3:, :2] = lifted.positions[-40:-37, :2] + (1.0, 0.5)
+    assert judged(tmp_path, [lifted]).scalars["layers"] == 2
+
+
+def test_shares_that_are_no_numbers_decide_nothing():
+    touching = np.ones(20)
+    touching[3] = np.nan
+    assert _verdict(touching, least=0.5, most=1.0)[0] == "undecided"
+    assert _verdict(np.ones(20), least=np.nan, most=1.0)[0] == "undecided"
+
+
 def test_atoms_that_leave_are_counted(tmp_path):
     flown = layer()
     flown.positions[-2:, 2] += 7.0
@@ -108,6 +152,19 @@ def test_what_left_is_no_island(tmp_path):
     assert (scalars["verdict"], scalars["touching"], scalars["layers"]) == ("wets", 1.0, 1)
     assert scalars["height_A"] < 4.0
     assert scalars["vs_bulk_eV"] is None
+
+
+def test_what_is_left_on_the_host_is_judged_as_so_many_atoms(tmp_path):
+    """Forty atoms, fourteen of them in a second layer, and twenty that flew away: 26 of 40 touch."""
+    stacked = layer(vacuum_A=40.0)
+    stacked.positions[-14:, 2] += 3.6
+    flown = stacked[-N : -N // 2]
+    flown.positions[:, 2] += 10.5
+    scalars = judged(tmp_path, [stacked + flown], n_metal=60).scalars
+    least, most = (half_ball("K", N).positions[:, 2] < 0.1).mean(), 0.98
+    assert (scalars["left"], scalars["touching"]) == (20, 26 / N)
+    assert scalars["spread"] == pytest.approx((26 / N - least) / (most - least), rel=0.02)
+    assert scalars["verdict"] == "islands"
 
 
 def test_when_all_have_left_nothing_is_decided(tmp_path):
@@ -135,7 +192,7 @@ def test_what_a_run_says_against_itself_is_passed_on(tmp_path):
     assert "asked were 400 K" in outcome.message
 
 
-def test_a_run_that_failed_is_told(tmp_path):
+def test_a_run_that_failed_fails(tmp_path):
     failed = Result(Status.FAILED, "it exploded")
     parents = {"run": failed, "relaxed": failed, "host": failed, "bulk": failed}
     outcome = wetting(parents, folders={"run": tmp_path}, metal="K", n_metal=3, equilibration_ps=0.0)

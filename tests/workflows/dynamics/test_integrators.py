@@ -9,7 +9,14 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from ase.units import GPa, fs, kB
 
 from philic.potentials import Prediction, load
-from philic.workflows.dynamics.integrators import Ensemble, after_forces, before_forces, begin_motion, take_forces
+from philic.workflows.dynamics.integrators import (
+    Ensemble,
+    after_forces,
+    before_forces,
+    begin_motion,
+    random_numbers,
+    take_forces,
+)
 
 T = 500.0
 
@@ -69,6 +76,47 @@ def test_the_kinetic_energy_is_canonical(thermostat, timestep_fs, predict, n_fix
     assert abs(kinetic.mean() - freedom * kB * T / 2) < 4 * blocks_error(kinetic)
     spread = (kinetic - kinetic.mean()) ** 2
     assert abs(spread.mean() - freedom * (kB * T) ** 2 / 2) < 4 * blocks_error(spread)
+
+
+@pytest.mark.parametrize("thermostat", ["bussi", "langevin"])
+def test_runs_of_one_seed_at_two_temperatures_are_independent(thermostat):
+    """Kinetic energies of 800 and 1000 K: with shared random numbers they correlate at 0.96."""
+    kinetic = [
+        free_flight(gas(), Ensemble(100 * fs, thermostat, kelvin), 4000, lambda m: m.kinetic_eV)[1] for kelvin in (800, 1000)
+    ]
+    assert abs(np.corrcoef(kinetic)[0, 1]) < 0.15
+
+
+def heavy_hydrogen():
+    atoms = gas()
+    atoms.set_masses([2.014 if symbol == "Li" else None for symbol in atoms.symbols])
+    return atoms
+
+
+def moved(by_A):
+    atoms = gas()
+    atoms.positions[0, 0] += by_A
+    return atoms
+
+
+def stretched():
+    atoms = gas()
+    atoms.set_cell(1.1 * atoms.cell.array)
+    return atoms
+
+
+@pytest.mark.parametrize(
+    ("atoms", "temperature_K", "seed"),
+    [(gas(), T, 1), (gas(), T + 1, 0), (gas(10), T, 0), (heavy_hydrogen(), T, 0), (moved(0.1), T, 0), (stretched(), T, 0)],
+)
+def test_runs_that_differ_share_no_random_numbers(atoms, temperature_K, seed):
+    here, there = random_numbers(gas(), T, 0), random_numbers(atoms, temperature_K, seed)
+    assert abs(np.corrcoef(here.normal(size=1000), there.normal(size=1000))[0, 1]) < 0.15
+
+
+def test_a_run_has_the_same_random_numbers_every_time_whatever_rounding_did_to_its_start():
+    numbers = [random_numbers(atoms, T, 0).normal() for atoms in (gas(), gas(), moved(1e-12))]
+    assert numbers == [numbers[0]] * 3
 
 
 def test_light_and_heavy_atoms_share_the_energy():
@@ -159,22 +207,29 @@ def test_fixed_atoms_take_no_energy():
 
 
 def copper(thermostat, timestep_fs, n_steps):
-    """Return the energy that should be conserved along a run of copper."""
+    """Return the energy that should be conserved along a run of copper, and what the thermostat took."""
     atoms, emt = bulk("Cu", cubic=True), load("emt")
     ensemble = Ensemble(timestep_fs * fs, thermostat, 800.0)
     motion = begin_motion(atoms, ensemble, 4)
     take_forces(motion, emt.evaluate([atoms])[0])
-    kept = []
+    kept, heat = [], []
     for _ in range(n_steps):
         before_forces(motion, ensemble)
         atoms.positions = motion.positions
         after_forces(motion, ensemble, emt.evaluate([atoms])[0])
         kept.append(motion.potential_eV + motion.kinetic_eV + motion.heat_eV)
-    return np.array(kept)
+        heat.append(motion.heat_eV)
+    return np.array(kept), np.array(heat)
+
+
+@pytest.mark.parametrize("thermostat", ["bussi", "nose-hoover", "langevin"])
+def test_what_a_thermostat_takes_is_accounted_for(thermostat):
+    kept, heat = copper(thermostat, 2.0, 150)
+    assert kept.std() < 0.05 * heat.std()
 
 
 @pytest.mark.parametrize("thermostat", ["none", "nose-hoover"])
 def test_the_error_of_the_conserved_energy_falls_with_the_square_of_the_timestep(thermostat):
-    long = copper(thermostat, 8.0, 60)
-    short = copper(thermostat, 4.0, 120)
+    long, _ = copper(thermostat, 8.0, 60)
+    short, _ = copper(thermostat, 4.0, 120)
     assert long.std() / short.std() == pytest.approx(4.0, rel=0.25)

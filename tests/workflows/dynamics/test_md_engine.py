@@ -93,7 +93,7 @@ def test_a_folder_has_one_writer_and_the_others_of_its_pack_run_on(tmp_path):
         run_here(Flow([held, free]), store, "held")
         results = store.get([held.key, free.key])
         assert results[held.key].status is Status.CRASHED
-        assert f"`{folder}` is written by another process, which runs this: wait" in results[held.key].message
+        assert f"`{folder}` is in use by another process that runs this step: wait" in results[held.key].message
         assert results[free.key].status.usable
     run_here(Flow([held, free]), store, "free")
     assert store.get([held.key])[held.key].status.usable
@@ -164,6 +164,6 @@ def test_of_two_processes_one_runs_and_the_other_says_so(tmp_path):
         time.sleep(0.001)
     tell = "\nprint(*(result.message for result in Store(sys.argv[1]).results('md')), sep=chr(10))"
     second = subprocess.run([sys.executable, "-c", SCRIPT + tell, path], check=True, capture_output=True, text=True)
-    assert second.stdout.count("is written by another process, which runs this: wait until it has ended") == 2
+    assert second.stdout.count("is in use by another process that runs this step: wait until it has ended") == 2
     assert first.wait() == 0
     assert [result.status.usable for result in Store(path).results("md")] == [True, True]

@@ -78,7 +78,7 @@ def test_a_torn_last_chunk_is_left_out(folder, part):
     assert read(folder).frames.steps.tolist() == [0, 10, 20, 30, 40]
 
 
-def test_a_torn_chunk_in_the_middle_is_told(folder):
+def test_a_torn_chunk_in_the_middle_is_refused(folder):
     for first in (0, 50, 100):
         append(folder, chunk(first))
     (folder / "0000000050.npz").write_bytes(b"PK")
@@ -112,7 +112,7 @@ def test_what_comes_after_a_checkpoint_is_dropped(folder):
     assert read(folder).frames.steps[-1] == 90
 
 
-def test_no_run_and_no_frame_are_told(folder, tmp_path):
+def test_no_run_and_no_frame_are_refused(folder, tmp_path):
     with pytest.raises(ValueError, match="holds no frame yet: wait for the first chunk"):
         read(folder)
     with pytest.raises(ValueError, match="holds no run: give the folder of one"):

@@ -3,9 +3,11 @@ import pytest
 
 from philic.workflows.transport.diffusivity import (
     Diffusivity,
+    Noise,
     charge_diffusivity,
     count_hops,
     diffusivity,
+    fit_line,
     interval,
     mean_squared,
     noise_of,
@@ -158,7 +160,23 @@ def test_a_run_that_is_too_short_is_refused():
 
 def test_a_run_of_any_length_but_the_shortest_is_long_enough():
     walk = 0.3 * gaussian(np.random.default_rng(2), 120, 20)
-    assert all(diffusivity(walk[:n], 0.2).known for n in range(40, 121))
+    found = [diffusivity(walk[:n], 0.2) for n in range(40, 121)]
+    assert all(one.known for one in found)
+
+
+def test_no_draw_of_a_diffusivity_is_negative():
+    """A lone ion for some frames, whose D is uncertain by about itself."""
+    found = [diffusivity(gaussian(np.random.default_rng(seed), 30, 1), 1.0).samples_cm2_per_s for seed in range(6)]
+    assert max(draws.std() / draws.mean() for draws in found) > 0.4
+    assert all((draws > 0).all() for draws in found)
+
+
+def test_a_line_through_a_bent_curve_is_as_uncertain_as_its_residuals():
+    lags = tuple(range(4, 44, 4))
+    lags_ps, noise, windows = np.array(lags, float), Noise(2 / 3, 0.0, 1000.0), overlaps(100, lags)
+    straight, bent = (fit_line(lags_ps, 6 * lags_ps + 0.1 * bend * lags_ps**2, noise, windows) for bend in (0, 1))
+    assert (straight.straight, bent.straight) == (True, False)
+    assert bent.covariance[0, 0] > 5 * straight.covariance[0, 0]
 
 
 def test_hops_are_counted():
@@ -169,7 +187,7 @@ def test_hops_are_counted():
     assert count_hops(positions, 0.1) == 2
 
 
-def test_the_sentence_tells_value_interval_and_start():
+def test_the_sentence_gives_value_interval_and_start():
     message = diffusivity(gaussian(np.random.default_rng(2), 400, 8), 1.0, "Li").message
     assert message.startswith("D of Li is 5.")
     assert "e-05 cm²/s (68 %: " in message

@@ -14,13 +14,20 @@ def trajectory(start, positions):
 
 
 @pytest.mark.parametrize(("amplitude_A", "state"), [(0.1, "solid (Lindemann ratio Cu 0.07"), (0.5, "not solid")])
-def test_a_solid_is_told_from_a_melt(amplitude_A, state):
+def test_a_solid_is_no_melt(amplitude_A, state):
     start = bulk("Cu", a=3.6, cubic=True) * (2, 2, 2)
     rng = np.random.default_rng(0)
     moving = start.positions + amplitude_A * rng.normal(size=(200, 32, 3))
     ratio, sentence = lindemann(trajectory(start, moving), np.ones(32, dtype=bool))
     assert ratio == pytest.approx(amplitude_A * np.sqrt(3) / (3.6 / np.sqrt(2)), rel=0.05)
     assert sentence.startswith(f"the framework is {state}")
+
+
+def test_positions_that_are_no_numbers_are_no_solid():
+    start = bulk("Cu", a=3.6, cubic=True)
+    moving = np.repeat(start.positions[None], 20, axis=0)
+    moving[3, 1] = np.nan
+    assert lindemann(trajectory(start, moving), np.ones(4, dtype=bool))[1].startswith("the framework is not solid")
 
 
 def test_groups_that_turn_are_no_melt():

@@ -32,7 +32,7 @@ def test_every_jump_of_a_known_walk_is_counted_and_none_besides():
     lengths = np.linalg.norm(CELL / 4, axis=1)
     assert lengths.min() < seen.length_A < lengths.max()
     assert seen.occupancy.sum() == pytest.approx(6)
-    assert seen.directions == 3
+    assert seen.dimensions == 3
 
 
 @pytest.mark.parametrize("together", [1, 3])
@@ -57,12 +57,12 @@ def test_one_jump_in_six_undoes_the_last():
 
 @pytest.mark.parametrize("along", [1, 2, 3])
 def test_jumps_lead_through_the_crystal_where_ions_go(along):
-    assert followed(hopping(along=along, n_frames=8000)[0]).directions == along
+    assert followed(hopping(along=along, n_frames=8000)[0]).dimensions == along
 
 
 def test_ions_at_rest_make_no_jump():
     seen = followed(hopping(rate_per_ps=0.0)[0])
-    assert seen.n_jumps == seen.directions == 0
+    assert seen.n_jumps == seen.dimensions == 0
     assert np.isnan(seen.length_A)
     assert seen.occupancy.tolist() == [1.0] * 6 + [0.0] * 58
     assert seen.message == "ions sit on 64 sites, and made no jump between them"
@@ -87,7 +87,7 @@ def test_sites_that_are_not_in_the_start_are_found():
     seen = follow(fractional, sites, 16, CELL, FRAME_ps)
     assert seen.n_found == 48
     assert seen.message.startswith("ions sit on 64 sites, 48 of them not in the start, and made ")
-    assert seen.message.endswith("; they lead through the crystal in 3 directions")
+    assert seen.message.endswith("; they percolate in 3 dimensions")
 
 
 def test_a_site_is_where_its_ions_are_on_average():

@@ -6,7 +6,7 @@ from ase import Atoms
 
 from philic.workflows.dynamics.runs import mobile_ions
 from philic.workflows.dynamics.trajectory import Frames, Trajectory
-from philic.workflows.transport.arrhenius import arrhenius
+from philic.workflows.transport.arrhenius import agreement, fit_arrhenius
 from philic.workflows.transport.diffusivity import interval
 from philic.workflows.transport.transport import (
     convergence,
@@ -112,7 +112,16 @@ def test_ions_that_walk_alone_have_a_haven_ratio_of_one_and_the_nernst_einstein_
     ]
 
 
-def test_species_are_told_apart():
+def test_ions_that_move_as_one_carry_eight_times_the_current():
+    trajectory = walk(1000)
+    trajectory.frames.positions_A[:, 1:8] = trajectory.frames.positions_A[:, :1]
+    result = transport(trajectory, "K", 600.0)
+    assert np.median(result.haven_ratio) == pytest.approx(1 / 8, rel=0.15)
+    currents = (result.conductivity_mS_per_cm, result.nernst_einstein_mS_per_cm)
+    assert np.divide(*map(np.median, currents)) == pytest.approx(8, rel=0.15)
+
+
+def test_each_species_has_its_curve():
     curves = species_curves(walk(), "K")
     assert list(curves) == ["K", "S"]
     assert curves["K"][1][-1] > 100 * curves["S"][1][-1]
@@ -155,7 +164,7 @@ def test_arrhenius_intervals_hold_the_truth_as_often_as_they_say():
     temperatures, true_300 = (600.0, 800.0, 1000.0), 1e-3 * np.exp(-0.3 / (8.617333e-5 * 300))
     inside = np.zeros(2)
     for _ in range(200):
-        line = arrhenius(temperatures, [posterior(0.3, t, 0.15, rng) for t in temperatures])
+        line = fit_arrhenius(temperatures, [posterior(0.3, t, 0.15, rng) for t in temperatures])
         for i, (samples, truth) in enumerate([(line.activation_eV, 0.3), (line.at(300.0), true_300)]):
             low, _, high = interval(samples)
             inside[i] += low <= truth <= high
@@ -163,21 +172,45 @@ def test_arrhenius_intervals_hold_the_truth_as_often_as_they_say():
     assert (inside <= 0.76 * 200).all()
 
 
-def test_a_bent_arrhenius_line_is_told():
+def test_a_bent_arrhenius_line_is_flagged():
     temperatures = (600.0, 800.0, 1000.0)
     samples = [np.exp(np.random.default_rng(i).normal(mean, 0.02, 1000)) for i, mean in enumerate((-12.0, -9.0, -8.5))]
-    line = arrhenius(temperatures, samples)
+    line = fit_arrhenius(temperatures, samples)
     assert not line.straight
     assert "the points do not lie on one line" in line.message
 
 
-def test_two_temperatures_cannot_tell_a_line():
+def test_two_temperatures_show_no_curvature():
     samples = [np.exp(np.random.default_rng(i).normal(mean, 0.02, 1000)) for i, mean in enumerate((-12.0, -9.0))]
-    assert arrhenius((600.0, 800.0), samples).message.endswith("whether they lie on a line two cannot tell")
+    assert fit_arrhenius((600.0, 800.0), samples).message.endswith("two points cannot show whether the line is straight")
 
 
 def test_an_arrhenius_line_needs_two_temperatures_and_all_of_their_diffusivities():
     with pytest.raises(ValueError, match=r"holds 1 temperature\(s\) but an Arrhenius line needs at least 2"):
-        arrhenius([600.0], [np.ones(10)])
+        fit_arrhenius([600.0], [np.ones(10)])
     with pytest.raises(ValueError, match="there is no diffusivity at 800 K: leave that temperature out, or run it longer"):
-        arrhenius([600.0, 800.0], [np.ones(10), np.empty(0)])
+        fit_arrhenius([600.0, 800.0], [np.ones(10), np.empty(0)])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 0.0, -1.0])
+def test_numbers_that_are_none_make_no_line(value):
+    good, bad = np.linspace(1, 2, 10), np.linspace(1, 2, 10)
+    bad[3] = value
+    with pytest.raises(ValueError, match="a diffusivity at 800 K is not a positive number: leave that temperature out"):
+        fit_arrhenius([600.0, 800.0], [good, bad])
+    with pytest.raises(ValueError, match=r"`temperatures_K` holds .* but each must be above 0: leave it out"):
+        fit_arrhenius([600.0, value], [good, good])
+
+
+def test_runs_of_which_one_is_no_number_do_not_agree():
+    good = np.linspace(1, 2, 100)
+    assert agreement([good, good]).agree
+    assert not agreement([good, np.full(100, np.nan)]).agree
+
+
+def test_positions_that_are_no_numbers_have_no_diffusivity():
+    moved = walk(400).frames.positions_A[:, :8]
+    moved[300, 2, 1] = np.nan
+    found = convergence(moved, 1.0, "K")
+    assert not found.settled
+    assert found.message == "no diffusivity: positions of K are not finite: copy the trajectory again"
