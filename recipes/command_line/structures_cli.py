@@ -38,6 +38,10 @@ def _structure(
         tuple[int, int, int] | None,
         typer.Option("--miller", help="Cut a slab, e.g. --miller 1 1 0.", show_default=False),
     ] = None,
+    termination: Annotated[
+        str | None,
+        typer.Option("--termination", help="What a slab's upper face shows, e.g. K or Li.", show_default=False),
+    ] = None,
     layers: Annotated[int, typer.Option("--layers", help="Layers of a slab.")] = 6,
     vacuum: Annotated[float, typer.Option("--vacuum", metavar="Å", help="Empty height over a slab.")] = 15.0,
 ) -> Chosen:
@@ -46,13 +50,15 @@ def _structure(
     from ..parts.structure_files import indices_note
 
     atoms = host_atoms(name, metal)
+    if miller is None and termination is not None:
+        raise ValueError(f"`--termination` is {termination!r} but only a slab has one: give --miller too")
     if miller is None:
         return Chosen(name, metal, atoms)
     if atoms.cell.rank < 3:
         raise ValueError(f"`{name}` has no cell but a slab is cut from a crystal: leave --miller out")
     from ...structures.surfaces.slabs import slab
 
-    cut = slab(atoms, miller, layers=layers, vacuum_A=vacuum)
+    cut = slab(atoms, miller, layers=layers, termination=termination, vacuum_A=vacuum)
     return Chosen(name, metal, cut, indices_note(atoms, miller))
 
 
@@ -151,8 +157,7 @@ def build(
 
     write_structure(chosen.atoms, to)
     print(f"{_title(chosen)} written to {to}")
-    if chosen.note:
-        print(f"note: {chosen.note}")
+    _print_notes(chosen)
 
 
 @app.command()
@@ -163,8 +168,16 @@ def draw(chosen: Chosen, to: Annotated[Path, typer.Option("--to", help="The pict
 
     paint(chosen.atoms, to, _title(chosen))
     print(f"{_title(chosen)} drawn to {to}")
-    if chosen.note:
-        print(f"note: {chosen.note}")
+    _print_notes(chosen)
+
+
+def _print_notes(chosen: Chosen) -> None:
+    """Print whose indices a slab's are, and what speaks against it."""
+    from ...structures.surfaces.caveats import slab_caveats
+
+    for note in [chosen.note, *slab_caveats(chosen.atoms)]:
+        if note:
+            print(f"note: {note}")
 
 
 def _title(chosen: Chosen) -> str:
@@ -179,6 +192,7 @@ def _described(chosen: Chosen) -> dict[str, str]:
     from ase import units
 
     from ...structures.catalogue import facts, find, space_group
+    from ...structures.surfaces.caveats import slab_caveats
     from ...structures.symmetry.periodic import VACUUM_A, gaps_A
     from ..parts.structure_files import is_path
 
@@ -202,6 +216,8 @@ def _described(chosen: Chosen) -> dict[str, str]:
             rows["density"] = f"{atoms.get_masses().sum() / atoms.cell.volume / units.mol * 1e24:.3f} g/cm³"
     rows["shortest distances"] = _shortest(atoms)
     rows |= {"Miller indices": note} if note else {}
+    caveats = slab_caveats(atoms)
+    rows |= {"caveats": "; ".join(caveats)} if caveats else {}
     others = {key: value for key, value in about.items() if key not in ("family", "host", "source", "metal")}
     return rows | {key: str(value) for key, value in others.items()}
 

@@ -74,7 +74,7 @@ def stepped_slab(
     Returns
     -------
     Atoms
-        As `slab` builds them, z along the normal of the vicinal plane. ``info["philic"]`` tells
+        As `slab` builds them, z along the normal of the vicinal plane. ``info["philic"]`` holds
         ``terrace``, ``step``, ``rows``, ``terrace_layers`` and ``step_height_A``, the distance of terrace
         planes.
 
@@ -124,7 +124,7 @@ def kinked_slab(
     Returns
     -------
     Atoms
-        One kink in the cell; ``info["philic"]`` tells ``kink_every`` too.
+        One kink in the cell; ``info["philic"]`` holds ``kink_every`` too.
 
     Raises
     ------
@@ -214,7 +214,7 @@ def _cut(
 
 
 def _about(cell: Atoms, vicinal: _Vicinal, terrace: str, step: str, rows: int, layers: int) -> dict[str, str | int | float]:
-    """Tell what was built."""
+    """Say what was built."""
     return {
         "terrace": terrace,
         "step": step,

@@ -20,7 +20,6 @@ from philic.structures.jumps.hops import end_points, hops
 from philic.structures.sites.adatoms import place_adatoms
 from philic.structures.sites.islands import place_island
 from philic.structures.sites.placing import place
-from philic.structures.surfaces.metal_slabs import slab_from_bulk
 from philic.structures.surfaces.slabs import slab
 from philic.structures.surfaces.steps import stepped_slab
 from philic.structures.symmetry.equivalents import image_of, imaged
@@ -71,7 +70,7 @@ BUILDERS = {
     "image": image,
     "freeze_except": lambda: freeze_except(KF, [0]),
     "slab": lambda: slab(KF, (1, 0, 0), layers=4, size=(2, 1)),
-    "slab of a metal": lambda: slab_from_bulk(NA, miller=(1, 1, 0), layers=3),
+    "slab of a metal": lambda: slab(NA, (1, 1, 0), layers=3),
     "stepped surface": lambda: stepped_slab(NA, "110", "110", rows=3, layers=4),
     "grain boundary": lambda: grain_boundary(NA, 5, (0, 0, 1), (3, 1, 0), min_grain_A=4.0),
     "adatom": lambda: place_adatoms(SHEET, "Li", [[[0, 0, 0]]]),

@@ -41,7 +41,7 @@ def test_one_calculation_has_one_key(function, one, other):
 @pytest.mark.parametrize(
     ("builder", "one", "other"),
     [
-        ("slab_from_bulk", {"miller": (1, 1, 0), "layers": 7, "vacuum_A": 15, "size": [1, 1]}, {}),
+        ("slab_from_bulk", {"miller": (1, 1, 0), "layers": 7, "vacuum_A": 15}, {"miller": [1, 1, 0], "layers": 7}),
         (
             "place_adatoms",
             {"metal": "K", "anchors": [[[0, 0, 0]]], "face": 1, "aside_A": [-0.0, 0]},
