@@ -22,6 +22,7 @@ from ...workflows.engine.flow import Derived, Flow, Step
 from ...workflows.stores.result import Result, Status
 from ..parts.gate import MetalSteps, metal_steps
 from ..parts.kinds import Known, OneOrMore, no_results
+from ..parts.lattices import Substrate, bulk_steps
 from ..parts.substrates import KINDS, PRISTINE, Substrates, carbon_name, is_carbon
 
 SAME_MINIMUM_eV = 0.002
@@ -77,6 +78,8 @@ class Plan:
         For each metal and host, the adsorption step of each site.
     gates
         The gate step of each metal.
+    substrates
+        For each metal and host, how it is built.
     warnings
         Sentences about what is doubtful before anything is computed.
     complete
@@ -86,6 +89,7 @@ class Plan:
     flow: Flow
     answers: Mapping[tuple[str, str], Sequence[Step]]
     gates: Mapping[str, Step]
+    substrates: Mapping[tuple[str, str], Substrate]
     warnings: Sequence[str]
     complete: bool = True
 
@@ -100,28 +104,28 @@ def plan(parameters: Adsorption, _: Known = no_results) -> Plan:
     """
     potential = card(parameters.potential)
     answers: dict[tuple[str, str], list[Step]] = {}
+    substrates: dict[tuple[str, str], Substrate] = {}
     gates = {}
     nearest: list[tuple[float, str]] = []
     for metal in parameters.metal:
-        hosts = {name: parameters.substrate(name, metal) for name in parameters.names}
+        here = {name: parameters.substrate(name, metal) for name in parameters.names}
+        substrates |= {(metal, name): substrate for name, substrate in here.items()}
+        hosts = {name: substrate.given for name, substrate in here.items()}
         potential.check_elements({symbol for host in hosts.values() for symbol in host.symbols} | {metal})
         nearest += [(_spacing_A(parameters, metal, host), name) for name, host in hosts.items()]
-        clean = {
-            name: Step("relax", parameters.relaxation, host, potential=parameters.potential, about={"host": name})
-            for name, host in hosts.items()
-        }
+        clean = {name: substrate.clean(parameters.potential, parameters.relaxation) for name, substrate in here.items()}
         references = metal_steps(metal, parameters.potential)
         gates[metal] = references.gate
         pristine: list[Step] = []
         if PRISTINE in hosts:
             pristine = _adsorbed(parameters, metal, clean[PRISTINE], hosts[PRISTINE], {*parameters.sites, "hollow"})
         for name, host in hosts.items():
-            here = {*parameters.sites}
-            adsorbed = pristine if name == PRISTINE else _adsorbed(parameters, metal, clean[name], host, here)
+            adsorbed = pristine if name == PRISTINE else _adsorbed(parameters, metal, clean[name], host, parameters.sites)
             compared = pristine if is_carbon(name) else []
             answers[metal, name] = [_adsorption(parameters, step, clean, compared, references) for step in adsorbed]
-    flow = Flow([*gates.values(), *(step for steps in answers.values() for step in steps)])
-    return Plan(flow, answers, gates, _warnings(parameters, *min(nearest), potential.cutoff_A))
+    bulks = bulk_steps(substrates.values(), parameters.potential)
+    flow = Flow([*gates.values(), *bulks, *(step for steps in answers.values() for step in steps)])
+    return Plan(flow, answers, gates, substrates, _warnings(parameters, *min(nearest), potential.cutoff_A))
 
 
 def _adsorbed(parameters: Adsorption, metal: str, clean: Step, host: Atoms, kinds: Collection[str]) -> list[Step]:

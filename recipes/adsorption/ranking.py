@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ...workflows.stores.result import Result, Status
+from ..parts.lattices import lattice_notes
 from .adsorption import Adsorption, Plan, Row, analyse
 
 
@@ -34,12 +35,14 @@ def tables(plan: Plan, results: Mapping[str, Result]) -> Iterator[RenderableType
     """One ranked table for each metal, and the metals side by side."""
     rows = analyse(plan, results)
     for metal, gate in plan.gates.items():
-        yield ranking(rows, metal, results[gate.key])
+        substrates = [substrate for (of_metal, _), substrate in plan.substrates.items() if of_metal == metal]
+        notes = lattice_notes(substrates, gate.about["potential"], results)
+        yield ranking(rows, metal, results[gate.key], notes)
     if len(plan.gates) > 1:
         yield side_by_side(rows, list(plan.gates))
 
 
-def ranking(rows: Sequence[Row], metal: str, gate: Result) -> RenderableType:
+def ranking(rows: Sequence[Row], metal: str, gate: Result, notes: Sequence[str] = ()) -> RenderableType:
     """Table of one metal's hosts, best site each, strongest adsorption first; eV per metal atom, negative is bound."""
     ours = [row for row in rows if row.metal == metal]
     fit = gate.scalars.get("verdict") == "fit"
@@ -56,7 +59,7 @@ def ranking(rows: Sequence[Row], metal: str, gate: Result) -> RenderableType:
         table.add_column(column, no_wrap=True)
     for row in ours:
         table.add_row(*_cells(row), *([_verdict(row)] if fit else []))
-    lines = [worth(metal, gate, _relative(ours)), *(note for row in ours for note in _notes(row))]
+    lines = [worth(metal, gate, _relative(ours)), *notes, *(note for row in ours for note in _notes(row))]
     return Group(table, Text("\n".join(lines)))
 
 

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from ...workflows.engine.flow import Step
 from ...workflows.stores.result import Result, Status
+from ..parts.lattices import lattice_notes
 from .jumps import Jumping, Plan
 
 SOFTENING = (
@@ -81,7 +82,11 @@ def jumps(plan: Plan, results: Mapping[str, Result]) -> RenderableType:
                 table.add_row(metal, host, str(step.about["site"]), f"{step.about['length_A']:.2f}", *_numbers(result))
                 said = [*_other(step.about), *_notes(result)]
                 notes += [f"{metal} in {host}, {step.about['site']}: {sentence}." for sentence in said]
-    return Group(table, Text("\n".join([*notes, SOFTENING])))
+    for key, substrate in plan.substrates.items():
+        bands = [step.parents.get(role) for step in plan.jumps[key] for role in ("band", "check_band")]
+        potentials = dict.fromkeys(band.potential for band in bands if band and band.potential)
+        notes += [note for potential in potentials for note in lattice_notes([substrate], potential, results)]
+    return Group(table, Text("\n".join([*dict.fromkeys(notes), SOFTENING])))
 
 
 def ways(plan: Plan, results: Mapping[str, Result]) -> RenderableType:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Self
 
 from ase import Atoms
@@ -14,6 +14,7 @@ from ...structures.jumps.network import Network, to_parameters
 from ...structures.symmetry.equivalents import image_of
 from ...workflows.engine.flow import Derived, Flow, Step
 from ..parts.kinds import OneOrMore, Parameters, PotentialName, number_as_list
+from ..parts.lattices import Substrate
 
 
 def _two_at_least(temperatures_K: tuple[float, ...]) -> tuple[float, ...]:
@@ -86,6 +87,8 @@ class Plan:
         Sentences about what is left out or doubtful.
     complete
         Whether this is all; else the sites of adatoms, or the voids, are tried first.
+    substrates
+        By the same as the jumps: how a surface is built; none for a crystal.
     """
 
     flow: Flow
@@ -93,6 +96,7 @@ class Plan:
     networks: Mapping[tuple[str, str, str], Step]
     warnings: Sequence[str]
     complete: bool = True
+    substrates: Mapping[tuple[str, str, str], Substrate] = field(default_factory=dict)
 
 
 def merged(plans: Sequence[Plan]) -> Plan:
@@ -109,6 +113,7 @@ def merged(plans: Sequence[Plan]) -> Plan:
         {key: step for one in plans for key, step in one.networks.items()},
         [sentence for one in plans for sentence in one.warnings],
         all(one.complete for one in plans),
+        {key: substrate for one in plans for key, substrate in one.substrates.items()},
     )
     if whole.complete and not whole.jumps:
         raise ValueError("there is no jump to compute: " + "; ".join(whole.warnings))

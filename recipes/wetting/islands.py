@@ -20,6 +20,7 @@ from ..adsorption.ranking import worth
 from ..barriers.profiles import COLOURS
 from ..parts.hosts import check_new
 from ..parts.kinds import words_and_numbers
+from ..parts.lattices import lattice_notes
 from ..parts.pictures import panels
 from .metal_on_host import MetalOnHost, Plan
 
@@ -64,7 +65,10 @@ def tables(plan: Plan, results: Mapping[str, Result]) -> Iterator[RenderableType
             table.add_row(host, metal, str(result.about["site"]), *_cells(result.scalars))
             notes.append(f"{metal} on {host}, {result.about['site']}: {result.message}.")
     gates = [worth(metal, results[gate.key], relative=False) for metal, gate in plan.gates.items() if gate.key in results]
-    yield Group(table, Text("\n".join([*notes, RULE, *gates])))
+    for metal, gate in plan.gates.items():
+        substrates = [substrate for (_, of_metal), substrate in plan.substrates.items() if of_metal == metal]
+        notes += lattice_notes(substrates, gate.about["potential"], results)
+    yield Group(table, Text("\n".join([*dict.fromkeys(notes), RULE, *gates])))
     yield side_by_side(plan, results)
 
 

@@ -15,6 +15,7 @@ from ...workflows.engine.flow import Derived, Flow, Step
 from ..dynamics.md_steps import Equilibration, Length, Timestep, long_enough, md_parameters
 from ..parts.gate import MetalSteps, metal_steps
 from ..parts.kinds import Known, OneOrMore, Seeds, no_results
+from ..parts.lattices import Substrate, bulk_steps
 from ..parts.substrates import Substrates
 
 STARTS = ("scattered", "island")
@@ -63,6 +64,8 @@ class Plan:
         By host and metal: the `wetting` step of each start and seed.
     gates
         The gate step of each metal.
+    substrates
+        By host and metal: how it is built.
     warnings
         Sentences about what is left out or doubtful.
     complete
@@ -72,6 +75,7 @@ class Plan:
     flow: Flow
     runs: Mapping[tuple[str, str], Sequence[Step]]
     gates: Mapping[str, Step]
+    substrates: Mapping[tuple[str, str], Substrate]
     warnings: Sequence[str]
     complete: bool = True
 
@@ -88,24 +92,28 @@ def plan(parameters: MetalOnHost, _: Known = no_results) -> Plan:
     """
     references = {metal: metal_steps(metal, parameters.potential) for metal in parameters.metal}
     runs: dict[tuple[str, str], list[Step]] = {}
+    substrates: dict[tuple[str, str], Substrate] = {}
     warnings = []
     for name in parameters.hosts:
         for metal in parameters.metal:
             try:
-                host = parameters.substrate(name, metal)
-                runs[name, metal] = _runs(parameters, name, host, metal, references[metal])
+                substrate = parameters.substrate(name, metal)
+                runs[name, metal] = _runs(parameters, substrate, metal, references[metal])
+                substrates[name, metal] = substrate
             except ValueError as error:
                 warnings.append(f"{metal} on {name} is left out: {str(error).replace('`n`', '`atoms`')}")
     if not runs:
         raise ValueError("there is nothing to run: " + "; ".join(warnings))
     gates = {metal: references[metal].gate for _, metal in runs}
-    return Plan(Flow([*gates.values(), *(step for steps in runs.values() for step in steps)]), runs, gates, warnings)
+    bulks = bulk_steps(substrates.values(), parameters.potential)
+    flow = Flow([*gates.values(), *bulks, *(step for steps in runs.values() for step in steps)])
+    return Plan(flow, runs, gates, substrates, warnings)
 
 
-def _runs(parameters: MetalOnHost, name: str, host: Atoms, metal: str, references: MetalSteps) -> list[Step]:
+def _runs(parameters: MetalOnHost, substrate: Substrate, metal: str, references: MetalSteps) -> list[Step]:
     """Make the steps of a metal on a host: from each start, run it, relax where it ended, and judge."""
-    potential, n_atoms = parameters.potential, len(host) + parameters.atoms
-    clean = Step("relax", RELAXED, host, potential=potential, about={"host": name})
+    potential, name, host = parameters.potential, substrate.name, substrate.given
+    n_atoms, clean = len(host) + parameters.atoms, substrate.clean(potential, RELAXED)
     settings = {"metal": metal, "n_metal": parameters.atoms, "equilibration_ps": parameters.equilibration_ps}
     found = []
     for start in parameters.start:

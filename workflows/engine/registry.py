@@ -15,6 +15,7 @@ from ...structures.jumps.hop_ends import hop_end
 from ...structures.sites.adatoms import place_adatoms
 from ...structures.sites.islands import place_island
 from ...structures.surfaces.metal_slabs import slab_from_bulk
+from ...structures.surfaces.recut import recut, stretched
 from ...structures.symmetry.equivalents import imaged
 from ..analyses.adsorption import adsorption
 from ..analyses.gate import gate
@@ -99,4 +100,6 @@ BUILDERS = {
     "hop_end": Registered(hop_end, 1),
     "imaged": Registered(imaged, 1),
     "slab_from_bulk": Registered(slab_from_bulk, 2),
+    "recut": Registered(recut, 1),
+    "stretched": Registered(stretched, 1),
 }

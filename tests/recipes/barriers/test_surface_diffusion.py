@@ -144,8 +144,9 @@ def test_an_adatom_crosses_a_step_from_foot_to_foot():
 def planned(parameters, spot=None):
     """Plan from trials that all have one energy, and ended over one place or stayed where they were put."""
     found = {}
+    host = parameters.substrate(*parameters.hosts, *parameters.metal).given
     for step in (step for step in plan(parameters).flow if "site" in step.about):
-        start = place_adatoms(step.structure.parent.structure, **step.structure.parameters)
+        start = place_adatoms(host, **step.structure.parameters)
         end = start.copy()
         if spot is not None:
             end.positions[-1] = spot
@@ -174,7 +175,7 @@ def test_a_walk_on_the_jumps_near_a_defect_alone_is_told():
 def test_from_a_foot_that_has_no_name_jumps_go_along_the_step_and_over_it():
     """Over its edge between two atoms: the shorter way straight across, 6.26 A, leads through one."""
     parameters = asked(hosts="Cu(211)", thickness_A=4.0)
-    host = parameters.substrate("Cu(211)", "K")
+    host = parameters.substrate("Cu(211)", "K").given
     edge = host.positions[host.positions[:, 2].argmax()]
     made = planned(parameters, edge - [0.45 * host.cell[0, 0] / 2, 0.0, -2.0])
     ((_, jumps),) = made.jumps.items()
