@@ -1,6 +1,4 @@
-"""Slabs of any crystal: any Miller index, any termination, polar ones told."""
-
-from typing import NamedTuple
+"""Slabs of any crystal: any Miller index, any termination, whole molecular units; polar ones are said to be so."""
 
 import numpy as np
 from ase import Atoms
@@ -9,34 +7,13 @@ from ase.data import covalent_radii
 from ase.neighborlist import natural_cutoffs, neighbor_list
 
 from ..symmetry.periodic import check_periodic
-from .stacks import Floats, Integers, Stack, stack_planes
+from .building import build
+from .cuts import Cut, best_cut, cuts, polarity_e_per_A2
+from .faces import face_names, matching_planes, shown_formula
+from .halves import all_halves
+from .stacks import Stack, stack_planes, turns_over
 
 _OVERLAP = 0.5  # of the sum of covalent radii: H2, the shortest bond there is, has 1.19 times its sum
-_POLAR_E_PER_A2 = 0.002  # dipole over volume; the (111) planes of rock salts have 0.03 to 0.1
-
-
-class _Cut(NamedTuple):
-    """A slab to choose: its lowest plane, its number of planes, and what speaks against it."""
-
-    first: int
-    layers: int
-    polar: bool
-    stoichiometric: bool
-    broken: int
-    symmetric: bool
-    charge_e: float
-    dipole_e_A: float
-
-    def rank(self) -> tuple[bool, bool, int, bool, int, int]:
-        """Order the cuts, best first."""
-        return (
-            self.polar,
-            not self.stoichiometric,
-            self.broken,
-            not self.symmetric,
-            self.layers,
-            self.first,
-        )
 
 
 def slab(
@@ -54,13 +31,15 @@ def slab(
     """
     Cut a slab with the smallest in-plane cell from a crystal.
 
-    Layers are atomic planes (heights equal within 0.1 A); finite molecular ions (CO3, PO4, SbS4, O2, OH, Ge4)
-    are never cut and count as one. Of the slabs as thick as asked for, or up to one repeat thicker, the best
-    is built: no dipole, then stoichiometric, then the fewest broken bonds, then two equal faces, then the
-    thinnest. An element whose planes are all alike gets exactly the layers asked for.
+    Layers are planes of atoms (heights equal within 0.1 A). Molecular units (CO3, PO4, SbS4, O2, OH, Ge4), and chains
+    and sheets that run in the plane, are never cut and count as one. Of the slabs as thick as asked for, or up to one
+    repeat thicker, the best is built: whole formula units, then no charge, then no dipole, then the weakest bonds
+    broken (by bond valence), then two equal faces, then the thinnest. Where whole planes leave a dipole, half of the
+    outermost ions of one face are moved to the other (Tasker's cure), in a doubled cell if need be. The choice does
+    not depend on how the crystal is described: its cell, origin or orientation. An element whose planes are all
+    alike gets exactly the layers asked for.
 
-    Dipoles follow from the crystal's initial charges or, when it has none, from pymatgen's guess of the
-    oxidation states; alloys whose electronegativities differ by less than 0.5 have none.
+    Charges and dipoles are those of `philic.structures.crystals.charges.formal_charges`.
 
     Parameters
     ----------
@@ -71,7 +50,8 @@ def slab(
     layers, thickness_A
         The least number of atomic planes, or the least distance between the outermost atoms: one of the two.
     termination
-        What the upper face shows, one of `terminations`; by default any.
+        What the upper face shows: one of `terminations`, or only the formula of the outermost plane (``"K"``); by
+        default any.
     symmetric
         Ask for two faces that are images of each other, even at the price of stoichiometry.
     vacuum_A
@@ -85,10 +65,11 @@ def slab(
     -------
     Atoms
         Centred along z, which is the surface normal; a along x; atoms from the lowest plane to the highest,
-        tags counting planes from 1 at the top. ``info["philic"]`` tells termination, ``stoichiometric``,
+        tags counting planes from 1 at the top. ``info["philic"]`` holds termination, ``stoichiometric``,
         ``symmetric``, ``polar``, ``tasker`` (the type of Tasker, J. Phys. C 12, 4977, 1979: 1 neutral
-        planes, 2 charged planes without a dipole, 3 polar or kept from it by losing ions only; none for a
-        metal), ``charge_e`` and ``dipole_e_A`` of formal charges in the in-plane cell before ``size``.
+        planes, 2 charged planes without a dipole, 3 polar or kept from it by moving or losing ions only; none for a
+        metal), ``half_moved`` (the formula of the plane of which half was moved to the other face, None if none was),
+        ``charge_e`` and ``dipole_e_A`` of formal charges in the in-plane cell before ``size``.
 
     Raises
     ------
@@ -105,22 +86,19 @@ def slab(
     """
     _check_numbers(layers, thickness_A, vacuum_A, fixed_layers, size)
     stack = _stack(crystal, miller)
-    name = f"{_formula(crystal)}({shown_miller(miller)})"
-    names = _termination_names(stack)
-    if termination is not None and termination not in names:
-        known = ", ".join(sorted(set(names)))
-        raise ValueError(f"`termination` is {termination!r} but {name} has: {known}")
-    cuts = [
-        cut
-        for cut in _cuts(stack, layers, thickness_A)
-        if (not symmetric or cut.symmetric) and termination in (None, names[_top(stack, cut)])
-    ]
-    if not cuts:
+    name = f"{shown_formula(crystal)}({shown_miller(miller)})"
+    upper = matching_planes(stack, termination, name)
+    found = [cut for cut in cuts(stack, layers, thickness_A) if cut.last(stack) in upper]
+    if symmetric:
+        found = [cut for cut in found if cut.symmetric]
+    if not found:
         raise ValueError(f"`symmetric` is True but no such slab of {name} has two equal faces: leave it out")
-    best = min(cuts, key=_Cut.rank)
+    best = best_cut(stack, found)
     if fixed_layers > best.layers:
         raise ValueError(f"`fixed_layers` is {fixed_layers} but the slab has only {best.layers} layers")
-    built = _build(stack, best, vacuum_A, size)
+    bare = _bare(stack, best, vacuum_A)
+    about = _electrostatics(bare) | {"symmetric": turns_over(bare) if best.halved else best.symmetric}
+    built = _widened(bare, size)
     if fixed_layers:
         built.set_constraint(FixAtoms(mask=built.get_tags() > best.layers - fixed_layers))
     built.info["philic"] = {
@@ -133,13 +111,11 @@ def slab(
         "vacuum_A": float(vacuum_A),
         "fixed_layers": int(fixed_layers),
         "area_A2": float(np.linalg.norm(np.cross(built.cell[0], built.cell[1]))),
-        "termination": names[_top(stack, best)],
+        "termination": face_names(stack)[best.last(stack)],
+        "half_moved": shown_formula(stack.atoms[stack.planes[best.first]]) if best.halved else None,
         "stoichiometric": best.stoichiometric,
-        "symmetric": best.symmetric,
-        "polar": best.polar,
-        "tasker": _tasker(stack, best),
-        "charge_e": best.charge_e,
-        "dipole_e_A": best.dipole_e_A,
+        **about,
+        "tasker": _tasker(stack, best, bool(about["polar"])),
     }
     return built
 
@@ -167,7 +143,7 @@ def terminations(crystal: Atoms, miller: tuple[int, int, int]) -> list[str]:
     >>> terminations(bulk("KF", "rocksalt", a=5.34, cubic=True), (1, 1, 1))
     ['F', 'K']
     """
-    return sorted(set(_termination_names(_stack(crystal, miller))))
+    return sorted(set(face_names(_stack(crystal, miller))))
 
 
 def shown_miller(miller: tuple[int, int, int]) -> str:
@@ -245,96 +221,39 @@ def _stack(crystal: Atoms, miller: tuple[int, int, int]) -> Stack:
     return stack_planes(crystal, miller)
 
 
-def _termination_names(stack: Stack) -> list[str]:
-    """Name the face above each plane; faces that are the same have the same name."""
-    formulas = [_formula(stack.atoms[plane]) for plane in stack.planes]
-    names = {i: formulas[i] for i in sorted(set(stack.up_class))}
-    beneath = {i: f"{formulas[i]} over {formulas[i - 1]}" for i in names}
-    shared = {name for name in names.values() if list(names.values()).count(name) > 1}
-    names = {i: beneath[i] if name in shared else name for i, name in names.items()}
-    for name in set(names.values()):
-        same = [i for i in names if names[i] == name]
-        names.update({i: f"{name} #{number}" for number, i in enumerate(same, 1) if len(same) > 1})
-    return [names[i] for i in stack.up_class]
-
-
-def _formula(atoms: Atoms) -> str:
-    """Write the reduced formula, electropositive elements first."""
-    if len(set(atoms.numbers)) == 1:
-        return str(atoms.symbols[0])
-    from pymatgen.core.composition import Composition
-
-    return str(Composition(atoms.get_chemical_formula()).reduced_formula)
-
-
-def _top(stack: Stack, cut: _Cut) -> int:
-    return (cut.first + cut.layers - 1) % len(stack.planes)
-
-
-def _cuts(stack: Stack, layers: int | None, thickness_A: float | None) -> list[_Cut]:
-    """List the slabs from every lowest plane, as thick as asked for and up to one repeat thicker."""
-    period = len(stack.planes)
-    cuts = []
-    for first in range(period):
-        least = layers or _layers_for(stack, first, thickness_A or 0.0)
-        cuts += [_judged(stack, first, number) for number in range(least, least + period)]
-    return cuts
-
-
-def _layers_for(stack: Stack, first: int, thickness_A: float) -> int:
-    number = max(1, int(thickness_A / stack.repeat_A))
-    while np.ptp(_positions(stack, first, number)[1][:, 2]) < thickness_A - 1e-6:
-        number += 1
-    return number
-
-
-def _positions(stack: Stack, first: int, layers: int) -> tuple[Integers, Floats, Integers]:
-    """Give a slab's atoms from the lowest plane up: index in the stack, position, and number of the plane."""
-    period = len(stack.planes)
-    rows = [(i, (first + k) // period, k) for k in range(layers) for i in stack.planes[(first + k) % period]]
-    index, repeats, plane = np.array(rows).T
-    return index, stack.atoms.positions[index] + repeats[:, None] * stack.atoms.cell.array[2], plane
-
-
-def _judged(stack: Stack, first: int, layers: int) -> _Cut:
-    index, positions, _ = _positions(stack, first, layers)
-    period = len(stack.planes)
-    top = (first + layers - 1) % period
-    charge = float(stack.charges[index].sum())
-    z = positions[:, 2] - (positions[:, 2].min() + positions[:, 2].max()) / 2
-    dipole = float(stack.charges[index] @ z)
-    whole = np.bincount(stack.atoms.numbers)
-    mine = np.bincount(stack.atoms.numbers[index], minlength=len(whole))
-    a, b, _ = stack.atoms.cell.array
-    volume = float(np.linalg.norm(np.cross(a, b))) * max(float(np.ptp(z)), 1.0)
-    return _Cut(
-        first,
-        layers,
-        polar=abs(dipole) > _POLAR_E_PER_A2 * volume,
-        stoichiometric=bool((mine * len(stack.atoms) == whole * len(index)).all()),
-        broken=stack.broken[first - 1] + stack.broken[top],
-        symmetric=first in stack.flips[top],
-        charge_e=round(charge, 6) + 0.0,
-        dipole_e_A=round(dipole, 6) + 0.0,
-    )
-
-
-def _tasker(stack: Stack, cut: _Cut) -> int | None:
+def _tasker(stack: Stack, cut: Cut, polar: bool) -> int | None:
     if not stack.charges.any():
         return None
-    if all(abs(stack.charges[plane].sum()) < 1e-6 for plane in stack.planes) and not cut.polar:
+    if all(abs(stack.charges[plane].sum()) < 1e-6 for plane in stack.planes) and not polar:
         return 1
-    return 2 if cut.stoichiometric and not cut.polar else 3
+    return 2 if cut.stoichiometric and not polar and not cut.halved else 3
 
 
-def _build(stack: Stack, cut: _Cut, vacuum_A: float, size: tuple[int, int]) -> Atoms:
-    index, positions, plane = _positions(stack, cut.first, cut.layers)
-    built = Atoms(stack.atoms.numbers[index], positions=positions, tags=cut.layers - plane, pbc=True)
-    cell = stack.atoms.cell.array.copy()
-    cell[2] = 0, 0, np.ptp(positions[:, 2]) + vacuum_A
-    built.set_cell(cell)
-    built.positions[:, 2] += vacuum_A / 2 - positions[:, 2].min()
-    built.wrap(pbc=(True, True, False), eps=1e-6)
-    built *= (*size, 1)
-    upwards: Atoms = built[np.argsort(-built.get_tags(), kind="stable")]
+def _electrostatics(bare: Atoms) -> dict[str, float | bool]:
+    """Give charge and dipole of the formal charges, and whether the slab is polar."""
+    charges, z = bare.arrays.pop("formal"), bare.positions[:, 2]
+    charge, dipole = float(charges.sum()), float(charges @ (z - (z.min() + z.max()) / 2))
+    area = float(np.linalg.norm(np.cross(bare.cell[0], bare.cell[1])))
+    return {
+        "polar": polarity_e_per_A2(dipole, area, float(np.ptp(z))) > 0,
+        "charge_e": round(charge, 6) + 0.0,
+        "dipole_e_A": round(dipole, 6) + 0.0,
+    }
+
+
+def _bare(stack: Stack, cut: Cut, vacuum_A: float) -> Atoms:
+    """Build a slab with its smallest in-plane cell; of the ways to halve its outermost planes, one with equal faces."""
+    if not cut.halved:
+        return build(stack, cut.first, cut.layers, vacuum_A)
+    built = [
+        build(stack, cut.first, cut.layers, vacuum_A, halves)
+        for halves in all_halves(stack, cut.first, cut.last(stack))
+    ]
+    return next((slab for slab in built if turns_over(slab)), built[0])
+
+
+def _widened(bare: Atoms, size: tuple[int, int]) -> Atoms:
+    """Repeat a slab in the plane, its atoms from the lowest plane up."""
+    wide = bare * (*size, 1)
+    upwards: Atoms = wide[np.argsort(-wide.get_tags(), kind="stable")]
     return upwards

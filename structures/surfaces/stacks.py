@@ -1,25 +1,25 @@
-"""A crystal seen along a surface normal: the stack of its atomic planes."""
+"""A crystal seen along a surface normal: the stack of its planes of ions and whole molecular units."""
 
-from collections import defaultdict
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from ase import Atoms
-from ase.formula import Formula
 from ase.geometry import minkowski_reduce
-from ase.neighborlist import natural_cutoffs, neighbor_list
 from numpy.typing import NDArray
 
+from ..crystals.bond_valences import Bonds, find_bonds
+from ..crystals.charges import formal_charges
+from ..crystals.molecular_units import Cluster, clusters
 from ..symmetry.symmetry import symmetry_of
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 _SAME_PLANE_A = 0.1
-_BOND_SCALE = 1.18  # a bond is at most this many times the sum of covalent radii
+_SAME_LENGTH = 1e-3
 _SYMMETRY_TOLERANCE_A = 0.01
-_IONIC = 0.5  # least difference of Pauling electronegativities for formal charges
-_MOLECULAR = frozenset(Formula("HBCNOFSiPSClGeAsSeBrSnSbTeIPbBi"))
+_PROPERTIES = ("masses", "initial_charges", "initial_magmoms")
 
 
 @dataclass(frozen=True)
@@ -30,10 +30,12 @@ class Stack:
     Attributes
     ----------
     atoms
-        The primitive cell: a and b span the plane (a along x), c leads to the next repeat. Molecular ions
+        The primitive cell: a and b span the plane (a along x), c leads to the next repeat. Molecular units
         are whole.
-    planes
-        Atom indices of each plane, from the lowest up.
+    units
+        For each plane, from the lowest up, the atoms of each of its units.
+    levels
+        Mean height of each plane's units in A.
     repeat_A
         Height of the repeat.
     charges
@@ -43,21 +45,41 @@ class Stack:
     flips
         For each plane, the planes whose lower face is its upper face's image.
     broken
-        For each plane, how many bonds of the in-plane cell a cut above it breaks.
+        For each plane, the bond valence of the in-plane cell that a cut above it breaks.
+    endless
+        Planes that hold a chain or a sheet without end.
+    frame
+        Rotation that the primitive cell was turned by: its positions times this.
     """
 
     atoms: Atoms
-    planes: list[Integers]
+    units: list[list[Integers]]
+    levels: Floats
     repeat_A: float
     charges: Floats
     up_class: list[int]
     flips: list[set[int]]
-    broken: list[int]
+    broken: list[float]
+    endless: set[int]
+    frame: Floats
+
+    @cached_property
+    def planes(self) -> list[Integers]:
+        """The atoms of each plane."""
+        return [np.concatenate(units) for units in self.units]
+
+    @cached_property
+    def species(self) -> list[list[str]]:
+        """The formula of each unit of each plane."""
+        symbols = self.atoms.symbols
+        return [["".join(sorted(symbols[unit])) for unit in units] for units in self.units]
 
 
 def stack_planes(crystal: Atoms, miller: tuple[int, int, int]) -> Stack:
     """
     Find the planes of a crystal along the normal of a lattice plane.
+
+    Finite molecular units are kept whole, and so are chains and sheets that run in the plane.
 
     Parameters
     ----------
@@ -67,39 +89,55 @@ def stack_planes(crystal: Atoms, miller: tuple[int, int, int]) -> Stack:
         Miller indices in that cell, not all zero.
     """
     primitive = primitive_cell(crystal)
-    atoms, repeat_A = _oriented(primitive, _primitive_indices(crystal, primitive, miller))
-    units = _molecules(atoms)
-    levels = np.array([positions[:, 2].mean() for _, positions in units])
-    start = _start_of_repeat(levels, repeat_A)
-    for (index, positions), level in zip(units, levels, strict=True):
-        atoms.positions[index] = positions - np.floor((level - start) / repeat_A) * atoms.cell.array[2]
-    heights = start + (levels - start) % repeat_A
-    groups = _grouped(heights)
-    planes = [np.concatenate([units[unit][0] for unit in group]) for group in groups]
-    upward, downward = _images(atoms, np.array([heights[group].mean() for group in groups]), repeat_A)
+    atoms, repeat_A, frame = _oriented(primitive, _primitive_indices(crystal, primitive, miller))
+    charges = formal_charges(atoms)
+    bonds = find_bonds(atoms, charges)
+    found = clusters(atoms, charges, bonds, endless=(True, True, False))
+    levels = _gather(atoms, found, repeat_A, lifts := np.zeros(len(atoms), dtype=int))
+    groups = _grouped(levels)
+    units = [[np.array(list(found[unit].steps)) for unit in group] for group in groups]
+    heights = np.array([levels[group].mean() for group in groups])
+    upward, downward = _images(atoms, heights, repeat_A)
     return Stack(
         atoms,
-        planes,
+        units,
+        heights,
         repeat_A,
-        _charges(crystal, atoms),
+        charges,
         [min(images) for images in upward],
         downward,
-        _broken_bonds(atoms, planes),
+        _broken_valence(units, bonds, lifts),
+        {number for number, group in enumerate(groups) if any(found[unit].endless.any() for unit in group)},
+        frame,
     )
 
 
 def primitive_cell(crystal: Atoms) -> Atoms:
-    """Give the primitive cell, neither turned nor made ideal; its initial charges are the crystal's."""
-    dataset = symmetry_of(crystal, _SYMMETRY_TOLERANCE_A)
+    """Give the primitive cell, neither turned nor made ideal; atoms differ by mass, charge and moment too."""
+    dataset = symmetry_of(_kinds_apart(crystal), _SYMMETRY_TOLERANCE_A)
     first = np.unique(dataset.mapping_to_primitive, return_index=True)[1]
-    charges = crystal.get_initial_charges()[first]
-    return Atoms(
-        crystal.numbers[first],
-        positions=crystal.positions[first],
-        cell=dataset.primitive_lattice,
-        pbc=True,
-        charges=charges,
-    )
+    primitive: Atoms = crystal[first]
+    primitive.set_cell(dataset.primitive_lattice)
+    primitive.pbc = True
+    primitive.set_constraint()
+    for name in primitive.arrays.keys() - {"numbers", "positions", *_PROPERTIES}:
+        del primitive.arrays[name]
+    return primitive
+
+
+def _kinds_apart(atoms: Atoms) -> Atoms:
+    """Give each kind of atom a number of its own, for a search for symmetry."""
+    held = [atoms.arrays[name].reshape(len(atoms), -1) for name in _PROPERTIES if name in atoms.arrays]
+    if not held:
+        return atoms
+    kinds = np.unique(np.column_stack([atoms.numbers, *held]).round(6), axis=0, return_inverse=True)[1]
+    return Atoms(kinds.ravel() + 1, atoms.positions, cell=atoms.cell, pbc=True)
+
+
+def turns_over(slab: Atoms) -> bool:
+    """Tell whether an operation of symmetry takes a slab's upper face to its lower one."""
+    rotations = symmetry_of(_kinds_apart(slab), _SYMMETRY_TOLERANCE_A).rotations
+    return bool((rotations[:, 2, 2] == -1).any())
 
 
 def _primitive_indices(crystal: Atoms, primitive: Atoms, miller: tuple[int, int, int]) -> Integers:
@@ -110,21 +148,33 @@ def _primitive_indices(crystal: Atoms, primitive: Atoms, miller: tuple[int, int,
     return np.asarray(indices // np.gcd.reduce(indices))
 
 
-def _oriented(primitive: Atoms, indices: Integers) -> tuple[Atoms, float]:
-    """Give the cell with a and b in the plane, shortest and a along x, and the height of c."""
+def _oriented(primitive: Atoms, indices: Integers) -> tuple[Atoms, float, Floats]:
+    """Give the cell with a and b in the plane, shortest and a along x; the height of c; and the rotation."""
     lattice = _unimodular(indices) @ primitive.cell.array
-    a, b, c = minkowski_reduce(lattice, pbc=(True, True, False))[0]
     normal = np.linalg.solve(primitive.cell.array, indices)
     normal /= np.linalg.norm(normal)
-    if np.cross(a, b) @ normal < 0:
-        b = -b
+    a, b, c = minkowski_reduce(lattice, pbc=(True, True, False))[0]
+    a, b = right_handed(a, b, normal)
     along = a / np.linalg.norm(a)
     frame = np.array([along, np.cross(normal, along), normal]).T
     atoms = primitive.copy()
     atoms.set_cell(np.array([a, b, c]) @ frame)
     atoms.positions = primitive.positions @ frame
     atoms.cell.array[np.abs(atoms.cell.array) < 1e-12] = 0
-    return atoms, float(c @ normal)
+    return atoms, float(c @ normal), frame
+
+
+def right_handed(a: Floats, b: Floats, normal: Floats) -> tuple[Floats, Floats]:
+    """Choose among the shortest vectors of a plane the right-handed pair that encloses no obtuse angle if there is one."""
+    if np.cross(a, b) @ normal < 0:
+        b = -b
+    length, other = np.linalg.norm(a), np.linalg.norm(b)
+    overlap = a @ b / length**2
+    if overlap < 0 and other < length * (1 + _SAME_LENGTH):
+        return b, -a
+    if overlap < -0.5 + _SAME_LENGTH:
+        return a, a + b
+    return a, b
 
 
 def _unimodular(indices: Integers) -> Integers:
@@ -140,38 +190,18 @@ def _unimodular(indices: Integers) -> Integers:
     return np.vstack([in_plane, vectors[last] * steps[last]])
 
 
-def _molecules(atoms: Atoms) -> list[tuple[Integers, Floats]]:
-    """Part the atoms into whole finite molecules and single atoms: indices and positions of each."""
-    neighbours = defaultdict(list)
-    for i, j, shift in zip(*neighbor_list("ijS", atoms, natural_cutoffs(atoms, mult=_BOND_SCALE)), strict=True):
-        if _MOLECULAR.issuperset(atoms.symbols[[i, j]]):
-            neighbours[int(i)].append((int(j), shift))
-    units, seen = [], set[int]()
-    for seed in range(len(atoms)):
-        if seed in seen:
-            continue
-        shifts = _walk(seed, neighbours)
-        members = list(shifts) if shifts else [seed]
-        seen.update(members)
-        offsets = np.array([shifts[i] for i in members]) if shifts else np.zeros((1, 3))
-        units.append((np.array(members), atoms.positions[members] + offsets @ atoms.cell.array))
-    return units
-
-
-def _walk(seed: int, neighbours: dict[int, list[tuple[int, Integers]]]) -> dict[int, Integers]:
-    """Map a molecule's atoms to their cells; empty when it has no end."""
-    shifts = {seed: np.zeros(3, dtype=int)}
-    waiting = [seed]
-    while waiting:
-        i = waiting.pop()
-        for j, shift in neighbours[i]:
-            cell = shifts[i] + shift
-            if j not in shifts:
-                shifts[j] = cell
-                waiting.append(j)
-            elif (shifts[j] != cell).any():
-                return {}
-    return shifts
+def _gather(atoms: Atoms, found: list[Cluster], repeat_A: float, lifts: Integers) -> Floats:
+    """Make the units whole, all within one repeat; give their heights, and write by how many repeats atoms rose."""
+    steps = np.zeros((len(atoms), 3), dtype=int)
+    for cluster in found:
+        steps[list(cluster.steps)] = list(cluster.steps.values())
+    atoms.positions += steps @ atoms.cell.array
+    levels = np.array([atoms.positions[list(cluster.steps), 2].mean() for cluster in found])
+    down = np.floor((levels - _start_of_repeat(levels, repeat_A)) / repeat_A).astype(int)
+    for cluster, repeats in zip(found, down, strict=True):
+        atoms.positions[list(cluster.steps)] -= repeats * atoms.cell.array[2]
+        lifts[list(cluster.steps)] = steps[list(cluster.steps), 2] - repeats
+    return np.asarray(levels - down * repeat_A)
 
 
 def _start_of_repeat(levels: Floats, repeat_A: float) -> float:
@@ -190,7 +220,7 @@ def _grouped(heights: Floats) -> list[Integers]:
 
 def _images(atoms: Atoms, levels: Floats, repeat_A: float) -> tuple[list[set[int]], list[set[int]]]:
     """For each plane, give those that operations which keep the normal, and which reverse it, take it to."""
-    dataset = symmetry_of(atoms, _SYMMETRY_TOLERANCE_A)
+    dataset = symmetry_of(_kinds_apart(atoms), _SYMMETRY_TOLERANCE_A)
     lattice = atoms.cell.array
     turns = lattice.T @ dataset.rotations @ np.linalg.inv(lattice.T)
     rises = (dataset.translations @ lattice)[:, 2]
@@ -205,32 +235,15 @@ def _images(atoms: Atoms, levels: Floats, repeat_A: float) -> tuple[list[set[int
     return images[1], images[-1]
 
 
-def _broken_bonds(atoms: Atoms, planes: list[Integers]) -> list[int]:
-    level = np.empty(len(atoms), dtype=int)
-    for number, members in enumerate(planes):
-        level[members] = number
-    first, second, cells = neighbor_list("ijS", atoms, natural_cutoffs(atoms, mult=_BOND_SCALE))
-    broken = [0] * len(planes)
-    for low, high in zip(level[first], level[second] + len(planes) * cells[:, 2], strict=True):
-        for plane in range(low, high):
-            broken[plane % len(planes)] += 1
-    return broken
-
-
-def _charges(crystal: Atoms, atoms: Atoms) -> Floats:
-    """Give the crystal's own charges or guess the oxidation states; zeros for elements and alloys."""
-    own = atoms.get_initial_charges()
-    if crystal.get_initial_charges().any():
-        return np.asarray(own)
-    if len(set(atoms.symbols)) == 1:
-        return np.zeros(len(atoms))
-    from pymatgen.core.composition import Composition
-    from pymatgen.core.periodic_table import Element
-
-    negativities = [Element(symbol).X for symbol in set(atoms.symbols)]
-    if max(negativities) - min(negativities) < _IONIC:
-        return np.zeros(len(atoms))
-    formula = Composition(atoms.get_chemical_formula()).reduced_composition
-    guesses = formula.oxi_state_guesses() or formula.oxi_state_guesses(all_oxi_states=True)
-    states = guesses[0] if guesses else {}
-    return np.array([float(states.get(symbol, 0.0)) for symbol in atoms.symbols])
+def _broken_valence(units: list[list[Integers]], bonds: Bonds, lifts: Integers) -> list[float]:
+    """Sum the valences of the bonds that a cut above each plane breaks."""
+    level, period = np.empty(len(lifts), dtype=int), len(units)
+    for number, held in enumerate(units):
+        level[np.concatenate(held)] = number
+    rises = bonds.steps[:, 2] + lifts[bonds.first] - lifts[bonds.second]
+    low, high = level[bonds.first], level[bonds.second] + period * rises
+    broken = np.zeros(period)
+    for above in range(int(max((high - low).max(initial=0), 0))):
+        crossing = low + above < high
+        np.add.at(broken, (low[crossing] + above) % period, bonds.valences[crossing])
+    return [float(valence) for valence in broken]

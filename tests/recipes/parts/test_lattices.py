@@ -129,41 +129,41 @@ def test_a_crystal_of_a_file_is_relaxed_as_one_of_the_catalogue(store, tmp_path)
     assert lattice_notes([substrate], "emt", results)[0].startswith("copper.cif has a = 3.589 Å")
 
 
-def test_the_bulk_is_relaxed_once_for_all_faces_sites_and_metals():
-    made = plan(
-        Adsorption(metal=["Li", "K"], hosts=["Cu(111)", "Cu(100)", "MF(100)", "Ti3C2O2", "Ti3C2O2:V-O", "N"], near_A="all")
-    )
-    cells = [step.about["host"] for step in made.flow if step.parameters.get("relax_cell") and "metal" not in step.about]
-    assert sorted(cells) == ["cell of Cu", "cell of KF", "cell of LiF", "cell of Ti3C2O2", "cell of graphene"]
-    faces = [made.answers["K", f"Cu({face})"][0].parents["host"].structure for face in ("111", "100")]
-    assert faces[0].parent.key == faces[1].parent.key
-    assert faces[0].parent.n_atoms == 4
-    carbons = [made.answers["K", name][0].parents["host"].structure for name in ("pristine", "N")]
-    assert carbons[0].parent.key == carbons[1].parent.key
-    assert carbons[0].parent.n_atoms == 2
-    sheets = [made.answers["K", name][0].parents["host"].structure for name in ("Ti3C2O2", "Ti3C2O2:V-O")]
-    assert {sheet.parent.n_atoms for sheet in sheets} == {7}
+def test_faces_defects_and_dopants_share_the_bulk_and_metals_do_where_it_has_none():
+    recipe = Adsorption(metal=["Li", "K"])
+    keys = {
+        (name, metal): recipe.substrate(name, metal).relaxed_bulk("chgnet").key
+        for name in ("Cu(111)", "Cu(100)", "MF(100)", "Ti3C2O2", "Ti3C2O2:V-O", "N", "pristine", "bilayer-7A")
+        for metal in recipe.metal
+    }
+    assert len({keys[name, metal] for name in ("Cu(111)", "Cu(100)") for metal in recipe.metal}) == 1
+    assert len({keys[name, metal] for name in ("N", "pristine", "bilayer-7A") for metal in recipe.metal}) == 1
+    assert len({keys[name, metal] for name in ("Ti3C2O2", "Ti3C2O2:V-O") for metal in recipe.metal}) == 1
+    assert keys["MF(100)", "Li"] != keys["MF(100)", "K"]
+    sizes = {name: recipe.substrate(name, "K").relaxed_bulk("chgnet").n_atoms for name in ("Cu(111)", "Ti3C2O2:V-O", "N")}
+    assert sizes == {"Cu(111)": 4, "Ti3C2O2:V-O": 7, "N": 2}
 
 
-def test_the_metal_and_the_clean_host_are_in_one_cell():
+@pytest.fixture(scope="module")
+def fluoride():
+    """Potassium on its fluoride, its lattice relaxed and as given."""
+    asked = {"metal": "K", "hosts": "MF(100)", "near_A": "all", "sites": "top"}
+    return {lattice: plan(Adsorption(**asked, lattice=lattice)) for lattice in ("relaxed", "given")}
+
+
+def test_the_metal_and_the_clean_host_are_in_one_cell(fluoride):
     """The host with the metal is derived from the clean host, and that from the relaxed bulk: no cell of its own."""
-    made = plan(Adsorption(metal="K", hosts=["MF(100)", "N"], near_A="all"))
-    for steps in made.answers.values():
-        for step in steps:
-            clean, adsorbed = step.parents["host"], step.parents["adsorbed"]
-            assert adsorbed.structure.parent.key == clean.key
-            assert clean.structure.parent.parameters["relax_cell"]
-            assert not clean.parameters.get("relax_cell")
-            assert not adsorbed.parameters.get("relax_cell")
+    for step in fluoride["relaxed"].answers["K", "MF(100)"]:
+        clean, adsorbed = step.parents["host"], step.parents["adsorbed"]
+        assert adsorbed.structure.parent.key == clean.key
+        assert clean.structure.parent.parameters["relax_cell"]
+        assert not clean.parameters.get("relax_cell")
+        assert not adsorbed.parameters.get("relax_cell")
 
 
-def test_every_key_of_a_host_depends_on_how_its_lattice_is_had():
-    keys = [
-        {step.key for step in plan(Adsorption(metal="K", hosts="MF(100)", near_A="all", lattice=lattice)).flow}
-        for lattice in ("relaxed", "given")
-    ]
-    about = plan(Adsorption(metal="K", hosts="MF(100)", near_A="all")).flow
-    shared = {step.about.get("host") for step in about if step.key in keys[0] & keys[1]}
+def test_every_key_of_a_host_depends_on_how_its_lattice_is_had(fluoride):
+    relaxed, given = (set(made.flow.steps) for made in fluoride.values())
+    shared = {step.about.get("host") for step in fluoride["relaxed"].flow if step.key in relaxed & given}
     assert shared == {"3x3 graphene", "bulk metal", "(110) slab", "cell of KF", None}
 
 

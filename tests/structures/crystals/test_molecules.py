@@ -18,13 +18,12 @@ from philic.structures.crystals.metals import bulk_metal
 from philic.structures.crystals.molecules import MOLECULES, metal_cluster, molecule
 from philic.structures.sites.adatoms import sites_reached
 from philic.structures.sites.placing import contact_A, monolayer, place
-from philic.structures.surfaces.metal_slabs import slab_from_bulk
 from philic.structures.surfaces.slabs import slab
 
 HOSTS = {
     "graphene": graphene((6, 6), vacuum_A=22.0),
     "vacancy": carbon_host("vacancy", (6, 6), vacuum_A=22.0),
-    "K(110)": slab_from_bulk(bulk_metal("K"), layers=3, vacuum_A=22.0, size=(4, 4)),
+    "K(110)": slab(bulk_metal("K"), (1, 1, 0), layers=3, vacuum_A=22.0, size=(4, 4)),
     "Ti3C2O2": mxene("Ti3C2", "O", size=(5, 5), vacuum_A=22.0),
 }
 

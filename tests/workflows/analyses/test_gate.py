@@ -6,7 +6,7 @@ import pytest
 from philic.structures.carbons.carbon import graphene
 from philic.structures.crystals.metals import bulk_metal
 from philic.structures.sites.adatoms import place_adatoms
-from philic.structures.surfaces.metal_slabs import slab_from_bulk
+from philic.structures.surfaces.slabs import slab as cut
 from philic.workflows.analyses.gate import gate, surface_energy_J_per_m2
 from philic.workflows.stores.result import Result, Status
 
@@ -32,7 +32,7 @@ def result(atoms, **scalars):
 
 def parents(a_A=5.285, modulus=3.6, surface=0.11, on_graphene=0.17):
     bulk = bulk_metal("K", lattice_constant_A=a_A)
-    slab = slab_from_bulk(bulk, miller=(1, 1, 0), layers=5)
+    slab = cut(bulk, (1, 1, 0), layers=5)
     area = np.linalg.norm(np.cross(slab.cell[0], slab.cell[1]))
     sheet = graphene((3, 3))
     return {
