@@ -10,18 +10,18 @@ from rich.table import Table
 from rich.text import Text
 
 from ...workflows.stores.result import Result, Status
-from ..parts.lattices import lattice_notes
-from .adsorption import Adsorption, Plan, Row, analyse
+from ..parts.lattices import AdatomPlan, host_notes
+from .adsorption import Adsorption, Row, analyse
 
 
-def headline(parameters: Adsorption, plan: Plan) -> str:
+def headline(parameters: Adsorption, plan: AdatomPlan) -> str:
     """Say in a few words what is asked: ``K on 18 hosts, 63 sites``."""
     hosts = len({host for _, host in plan.answers})
     sites = sum(len(steps) for steps in plan.answers.values())
     return f"{', '.join(parameters.metal)} on {hosts} hosts, {sites} sites"
 
 
-def overview(parameters: Adsorption, plan: Plan) -> RenderableType:
+def overview(parameters: Adsorption, plan: AdatomPlan) -> RenderableType:
     """Table of the hosts with their sites."""
     hosts = Table("host", "atoms", "sites", title="hosts, and the sites a metal atom starts from", box=box.SIMPLE_HEAD)
     for (metal, host), steps in plan.answers.items():
@@ -31,12 +31,11 @@ def overview(parameters: Adsorption, plan: Plan) -> RenderableType:
     return hosts
 
 
-def tables(plan: Plan, results: Mapping[str, Result]) -> Iterator[RenderableType]:
+def tables(plan: AdatomPlan, results: Mapping[str, Result]) -> Iterator[RenderableType]:
     """One ranked table for each metal, and the metals side by side."""
     rows = analyse(plan, results)
     for metal, gate in plan.gates.items():
-        substrates = [substrate for (of_metal, _), substrate in plan.substrates.items() if of_metal == metal]
-        notes = lattice_notes(substrates, gate.about["potential"], results)
+        notes = host_notes(plan.of(metal), gate.about["potential"], results)
         yield ranking(rows, metal, results[gate.key], notes)
     if len(plan.gates) > 1:
         yield side_by_side(rows, list(plan.gates))

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from ...workflows.engine.flow import Step
 from ...workflows.stores.result import Result, Status
-from ..parts.lattices import lattice_notes
+from ..parts.lattices import host_notes
 from .jumps import Jumping, Plan
 
 SOFTENING = (
@@ -85,7 +85,7 @@ def jumps(plan: Plan, results: Mapping[str, Result]) -> RenderableType:
     for key, substrate in plan.substrates.items():
         bands = [step.parents.get(role) for step in plan.jumps[key] for role in ("band", "check_band")]
         potentials = dict.fromkeys(band.potential for band in bands if band and band.potential)
-        notes += [note for potential in potentials for note in lattice_notes([substrate], potential, results)]
+        notes += [note for potential in potentials for note in host_notes([substrate], potential, results)]
     return Group(table, Text("\n".join([*dict.fromkeys(notes), SOFTENING])))
 
 

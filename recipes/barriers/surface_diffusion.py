@@ -72,7 +72,7 @@ def _of_face(parameters: SurfaceDiffusion, metal: str, substrate: Substrate, sit
     name, below = substrate.name, " below" if sites[0].face < 0 else ""
     host = substrate.built(parameters.potential, known)
     steps = [step for potential in parameters.potentials for step in bulk_steps([substrate], potential)]
-    warnings: list[str] = []
+    warnings = list(substrate.caveats)
     try:
         tried = _tried(parameters, metal, substrate, host, sites, known)
         steps += tried.steps

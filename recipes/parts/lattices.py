@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -10,7 +10,7 @@ import numpy as np
 from ase import Atoms
 
 from ...structures.surfaces.recut import cut_of, stretch_of
-from ...workflows.engine.flow import Derived, Step
+from ...workflows.engine.flow import Derived, Flow, Step
 from ...workflows.engine.registry import BUILDERS
 from ...workflows.stores.result import Result, Status
 from .gate import TIGHT
@@ -18,6 +18,7 @@ from .kinds import Known
 
 Lattice = Literal["relaxed", "given"]
 CELL = TIGHT | {"relax_cell": True}
+_NEUTRAL_E = 0.01
 LARGE_STRAIN = 0.05
 """A potential whose lattice constants are farther than this from those given may have made another crystal of it."""
 
@@ -70,6 +71,19 @@ class Substrate:
             structure = Derived(bulk, len(self.given), self.builder, dict(self.parameters or {}))
         return Step("relax", relaxation, structure, potential=potential, about={"host": self.name})
 
+    @property
+    def caveats(self) -> list[str]:
+        """Say where it is polar, charged, or off its stoichiometry by the formal charges of its ions."""
+        about = self.given.info.get("philic", {})
+        charge_e, formula = about.get("charge_e", 0), self.given.symbols.formula.reduce()[0]
+        words = [f"has a dipole of {about['dipole_e_A']:+.1f} e Å in its surface cell"] if about.get("polar") else []
+        words += [f"has a formal charge of {charge_e:+g} e in its surface cell"] if abs(charge_e) > _NEUTRAL_E else []
+        words += [] if about.get("stoichiometric", True) else [f"is not stoichiometric ({formula:metal})"]
+        if not words:
+            return []
+        mend = "energies may depend on its thickness, so try another face or termination (`K2O(111):K` names one)"
+        return [f"{self.name} {' and '.join(words)}: {mend}"]
+
     def built(self, potential: str, known: Known) -> Atoms:
         """Give it at the potential's lattice constants if these are known already, else as given."""
         bulk = self.relaxed_bulk(potential)
@@ -80,6 +94,52 @@ class Substrate:
             return self.given
         atoms: Atoms = BUILDERS[self.builder].function(result.structures["final"], **(self.parameters or {}))
         return atoms
+
+
+@dataclass(frozen=True)
+class AdatomPlan:
+    """The steps of a recipe that puts a metal on several hosts.
+
+    Attributes
+    ----------
+    flow
+        Every step.
+    answers
+        By metal and host: the steps that answer the question, one for each site, or each start and seed.
+    gates
+        The gate step of each metal.
+    substrates
+        By metal and host: how it is built.
+    warnings
+        Sentences about what is left out or doubtful before anything is computed.
+    complete
+        Always: this is all.
+    """
+
+    flow: Flow
+    answers: Mapping[tuple[str, str], Sequence[Step]]
+    gates: Mapping[str, Step]
+    substrates: Mapping[tuple[str, str], Substrate]
+    warnings: Sequence[str]
+    complete: bool = True
+
+    def of(self, metal: str) -> list[Substrate]:
+        """List the hosts of a metal."""
+        return [substrate for (one, _), substrate in self.substrates.items() if one == metal]
+
+
+def adatom_plan(
+    answers: Mapping[tuple[str, str], Sequence[Step]],
+    gates: Mapping[str, Step],
+    substrates: Mapping[tuple[str, str], Substrate],
+    potential: str,
+    warnings: Sequence[str],
+) -> AdatomPlan:
+    """Make the plan of a recipe: the gates, the bulks of the hosts, and what answers the question."""
+    bulks = bulk_steps(substrates.values(), potential)
+    flow = Flow([*gates.values(), *bulks, *(step for steps in answers.values() for step in steps)])
+    told = [*warnings, *(sentence for substrate in substrates.values() for sentence in substrate.caveats)]
+    return AdatomPlan(flow, answers, gates, substrates, list(dict.fromkeys(told)))
 
 
 def on_crystal(name: str, slab: Atoms, crystal: Atoms, miller: tuple[int, int, int], lattice: Lattice) -> Substrate:
@@ -99,8 +159,8 @@ def bulk_steps(substrates: Iterable[Substrate], potential: str) -> list[Step]:
     return [step for substrate in substrates if (step := substrate.relaxed_bulk(potential))]
 
 
-def lattice_notes(substrates: Iterable[Substrate], potential: str, results: Mapping[str, Result]) -> list[str]:
-    """Say on which lattice constants the hosts stand, and by how much these differ from those given.
+def host_notes(substrates: Iterable[Substrate], potential: str, results: Mapping[str, Result]) -> list[str]:
+    """Say which hosts are polar, on which lattice constants they stand, and by how much these differ from those given.
 
     Parameters
     ----------
@@ -111,7 +171,9 @@ def lattice_notes(substrates: Iterable[Substrate], potential: str, results: Mapp
     results
         What the store has, by key.
     """
-    return list(dict.fromkeys(_note(substrate, potential, results) for substrate in substrates))
+    hosts = list(substrates)
+    caveats = [f"{sentence}." for substrate in hosts for sentence in substrate.caveats]
+    return list(dict.fromkeys([*caveats, *(_note(substrate, potential, results) for substrate in hosts)]))
 
 
 def _note(substrate: Substrate, potential: str, results: Mapping[str, Result]) -> str:

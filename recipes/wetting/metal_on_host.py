@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 from ase import Atoms
@@ -11,11 +9,11 @@ from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_v
 
 from ...structures.sites.adatoms import place_adatoms
 from ...structures.sites.islands import place_island, scattered_anchors
-from ...workflows.engine.flow import Derived, Flow, Step
+from ...workflows.engine.flow import Derived, Step
 from ..dynamics.md_steps import Equilibration, Length, Timestep, long_enough, md_parameters
 from ..parts.gate import MetalSteps, metal_steps
 from ..parts.kinds import Known, OneOrMore, Seeds, no_results
-from ..parts.lattices import Substrate, bulk_steps
+from ..parts.lattices import AdatomPlan, Substrate, adatom_plan
 from ..parts.substrates import Substrates
 
 STARTS = ("scattered", "island")
@@ -52,35 +50,7 @@ class MetalOnHost(Substrates):
     _long_enough = model_validator(mode="after")(long_enough)
 
 
-@dataclass(frozen=True)
-class Plan:
-    """The steps of metals on several hosts.
-
-    Attributes
-    ----------
-    flow
-        Every step.
-    runs
-        By host and metal: the `wetting` step of each start and seed.
-    gates
-        The gate step of each metal.
-    substrates
-        By host and metal: how it is built.
-    warnings
-        Sentences about what is left out or doubtful.
-    complete
-        Always: this is all.
-    """
-
-    flow: Flow
-    runs: Mapping[tuple[str, str], Sequence[Step]]
-    gates: Mapping[str, Step]
-    substrates: Mapping[tuple[str, str], Substrate]
-    warnings: Sequence[str]
-    complete: bool = True
-
-
-def plan(parameters: MetalOnHost, _: Known = no_results) -> Plan:
+def plan(parameters: MetalOnHost, _: Known = no_results) -> AdatomPlan:
     """Make every structure and step of the recipe; computes nothing.
 
     What cannot be had of one host is a warning, and the others go on.
@@ -98,16 +68,14 @@ def plan(parameters: MetalOnHost, _: Known = no_results) -> Plan:
         for metal in parameters.metal:
             try:
                 substrate = parameters.substrate(name, metal)
-                runs[name, metal] = _runs(parameters, substrate, metal, references[metal])
-                substrates[name, metal] = substrate
+                runs[metal, name] = _runs(parameters, substrate, metal, references[metal])
+                substrates[metal, name] = substrate
             except ValueError as error:
                 warnings.append(f"{metal} on {name} is left out: {str(error).replace('`n`', '`atoms`')}")
     if not runs:
         raise ValueError("there is nothing to run: " + "; ".join(warnings))
-    gates = {metal: references[metal].gate for _, metal in runs}
-    bulks = bulk_steps(substrates.values(), parameters.potential)
-    flow = Flow([*gates.values(), *bulks, *(step for steps in runs.values() for step in steps)])
-    return Plan(flow, runs, gates, substrates, warnings)
+    gates = {metal: references[metal].gate for metal, _ in runs}
+    return adatom_plan(runs, gates, substrates, parameters.potential, warnings)
 
 
 def _runs(parameters: MetalOnHost, substrate: Substrate, metal: str, references: MetalSteps) -> list[Step]:

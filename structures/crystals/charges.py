@@ -60,7 +60,9 @@ def _states(crystal: Atoms) -> Mapping[str, float]:
     """Give the oxidation state of each element; empty for elements, alloys and what nobody can guess."""
     counts = Counter(crystal.symbols)
     entry = crystal.info.get("philic", {}).get("oxidation", {})
-    if entry.keys() >= counts.keys() and abs(sum(n * entry[symbol] for symbol, n in counts.items())) < _NEUTRAL * len(crystal):
+    if entry.keys() >= counts.keys() and abs(sum(n * entry[symbol] for symbol, n in counts.items())) < _NEUTRAL * len(
+        crystal
+    ):
         return {symbol: float(entry[symbol]) for symbol in counts}
     metals = {symbol: n for symbol, n in counts.items() if symbol in METALS}
     others = {symbol: n for symbol, n in counts.items() if symbol not in METALS}

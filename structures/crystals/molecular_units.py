@@ -52,9 +52,7 @@ def molecular_units(atoms: Atoms) -> list[list[int]]:
     return [list(unit.steps) for unit in found if len(unit.steps) > 1]
 
 
-def clusters(
-    atoms: Atoms, charges: Floats, bonds: Bonds, *, endless: tuple[bool, bool, bool]
-) -> list[Cluster]:
+def clusters(atoms: Atoms, charges: Floats, bonds: Bonds, *, endless: tuple[bool, bool, bool]) -> list[Cluster]:
     """
     Part the atoms into units as `molecular_units` does, which may be endless along some cell vectors.
 

@@ -47,9 +47,7 @@ def build(stack: Stack, first: int, layers: int, vacuum_A: float, halves: Halves
     return atoms
 
 
-def _rows(
-    stack: Stack, first: int, layers: int, halves: Halves | None
-) -> Iterator[tuple[int, int, int, tuple[int, int]]]:
+def _rows(stack: Stack, first: int, layers: int, halves: Halves | None) -> Iterator[tuple[int, int, int, tuple[int, int]]]:
     """Give every atom: index in the stack, number of the plane, repeat along c, and in-plane cell."""
     period = len(stack.units)
     offsets = [(0, 0)] if halves is None else [(int(i), int(j)) for i, j in halves.offsets]

@@ -96,9 +96,7 @@ def _halves_of(species: list[str]) -> Iterator[Integers]:
         yield chosen
 
 
-def _repulsion(
-    stack: Stack, plane: int, spots: list[tuple[int, int]], matrix: Integers, offsets: Integers
-) -> Floats:
+def _repulsion(stack: Stack, plane: int, spots: list[tuple[int, int]], matrix: Integers, offsets: Integers) -> Floats:
     """Give the screened Coulomb energies of the units of a plane, images included, shape ``(n, n)``."""
     lattice = stack.atoms.cell.array[:2]
     centres = np.array([stack.atoms.positions[stack.units[plane][i]].mean(axis=0) + offsets[k] @ lattice for i, k in spots])

@@ -246,8 +246,7 @@ def _bare(stack: Stack, cut: Cut, vacuum_A: float) -> Atoms:
     if not cut.halved:
         return build(stack, cut.first, cut.layers, vacuum_A)
     built = [
-        build(stack, cut.first, cut.layers, vacuum_A, halves)
-        for halves in all_halves(stack, cut.first, cut.last(stack))
+        build(stack, cut.first, cut.layers, vacuum_A, halves) for halves in all_halves(stack, cut.first, cut.last(stack))
     ]
     return next((slab for slab in built if turns_over(slab)), built[0])
 

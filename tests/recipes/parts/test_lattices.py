@@ -10,7 +10,7 @@ from ase.io import write
 
 from philic.recipes.adsorption.adsorption import Adsorption, plan
 from philic.recipes.parts.hosts import surface
-from philic.recipes.parts.lattices import bulk_steps, lattice_notes
+from philic.recipes.parts.lattices import Substrate, bulk_steps, host_notes
 from philic.structures.carbons.carbon import graphene
 from philic.workflows.engine.execute import execute
 from philic.workflows.engine.flow import Flow
@@ -81,7 +81,7 @@ def test_what_is_given_stays_and_its_strain_is_reported(store):
     substrate, (bulk_step, clean), results = relaxed(store, "Cu(100)", "given")
     assert clean.structure is substrate.given
     assert substrate.built("emt", store.get) is substrate.given
-    assert lattice_notes([substrate, substrate], "emt", results) == [
+    assert host_notes([substrate, substrate], "emt", results) == [
         "Cu keeps a = 3.615 Å as given, where emt relaxes it to a = 3.589 Å: a strain of +0.7%."
     ]
     assert bulk_step.key in results
@@ -89,10 +89,10 @@ def test_what_is_given_stays_and_its_strain_is_reported(store):
 
 def test_the_change_of_the_lattice_is_reported(store):
     substrate, _, results = relaxed(store, "Cu(100)")
-    assert lattice_notes([substrate], "emt", results) == [
+    assert host_notes([substrate], "emt", results) == [
         "Cu has a = 3.589 Å, relaxed with emt, where a = 3.615 Å was given: -0.7%."
     ]
-    assert lattice_notes([substrate], "emt", {}) == ["Cu has no lattice constants with emt: not computed."]
+    assert host_notes([substrate], "emt", {}) == ["Cu has no lattice constants with emt: not computed."]
 
 
 def test_a_lattice_that_is_far_off_or_unconverged_is_flagged():
@@ -101,7 +101,7 @@ def test_a_lattice_that_is_far_off_or_unconverged_is_flagged():
     final = substrate.bulk.copy()
     final.set_cell(final.cell.array * np.array([[1.0], [1.0], [0.9]]), scale_atoms=True)
     ended = Result(Status.UNCONVERGED, "not converged: the largest force is 1 eV/Å", {}, {"final": final})
-    (note,) = lattice_notes([substrate], "chgnet", {step.key: ended})
+    (note,) = host_notes([substrate], "chgnet", {step.key: ended})
     assert note == (
         "Zn has a = 2.665, c = 4.452 Å, relaxed with chgnet, where a = 2.665, c = 4.947 Å was given: +0.0%, -10.0%. "
         "Its relaxation is not converged: the largest force is 1 eV/Å. "
@@ -115,7 +115,7 @@ def test_a_slab_of_a_file_keeps_its_lattice_and_that_is_said(tmp_path):
     substrate = surface(str(file), **SMALL)
     assert substrate.relaxed_bulk("emt") is None
     assert substrate.clean("emt", RELAXED).structure is substrate.given
-    assert lattice_notes([substrate], "emt", {}) == [
+    assert host_notes([substrate], "emt", {}) == [
         f"{file} keeps its lattice: no bulk crystal is known to which emt could relax it."
     ]
 
@@ -126,7 +126,7 @@ def test_a_crystal_of_a_file_is_relaxed_as_one_of_the_catalogue(store, tmp_path)
     substrate, (_, clean), results = relaxed(store, f"{file}(100)")
     slab = results[clean.key].structures["initial"]
     assert slab.cell.lengths()[0] / slab.info["philic"]["size"][0] == pytest.approx(3.589 / 2**0.5, abs=2e-3)
-    assert lattice_notes([substrate], "emt", results)[0].startswith("copper.cif has a = 3.589 Å")
+    assert host_notes([substrate], "emt", results)[0].startswith("copper.cif has a = 3.59")
 
 
 def test_faces_defects_and_dopants_share_the_bulk_and_metals_do_where_it_has_none():
@@ -147,7 +147,7 @@ def test_faces_defects_and_dopants_share_the_bulk_and_metals_do_where_it_has_non
 @pytest.fixture(scope="module")
 def fluoride():
     """Potassium on its fluoride, its lattice relaxed and as given."""
-    asked = {"metal": "K", "hosts": "MF(100)", "near_A": "all", "sites": "top"}
+    asked = {"metal": "K", "hosts": "MF(100)", "near_A": "all", "sites": "top", "thickness_A": 4, "min_image_A": 5}
     return {lattice: plan(Adsorption(**asked, lattice=lattice)) for lattice in ("relaxed", "given")}
 
 
@@ -181,7 +181,7 @@ def test_a_carbon_is_scaled_with_the_pristine_sheet():
     sheet = substrate.built("chgnet", lambda _: {step.key: ended})
     assert sheet.cell.lengths()[:2] == pytest.approx([4 * 2.48] * 2)
     assert sheet.numbers.tolist() == substrate.given.numbers.tolist()
-    (note,) = lattice_notes([substrate], "chgnet", {step.key: ended})
+    (note,) = host_notes([substrate], "chgnet", {step.key: ended})
     assert note == "graphene has a = 2.480 Å, relaxed with chgnet, where a = 2.460 Å was given: +0.8%."
 
 
@@ -190,10 +190,31 @@ def test_a_carbon_is_scaled_with_the_pristine_sheet():
 )
 def test_a_termination_may_be_asked_for(name, top):
     slab = surface(name, **SMALL).given
-    assert slab.info["philic"]["termination"] == top
+    assert slab.info["philic"]["termination"].split(" over ")[0] == top
     assert slab.symbols[slab.positions[:, 2].argmax()] == top
 
 
 def test_a_termination_that_there_is_not_is_refused():
     with pytest.raises(ValueError, match=re.escape("`hosts` names 'K2O(111):Cl': `termination` is 'Cl' but K2O(111) has:")):
         Adsorption(metal="K", hosts="K2O(111):Cl")
+
+
+def test_a_polar_slab_is_reported_in_the_plan_and_under_the_table():
+    """KF(111) with fluorine above: by hand, K+ at the bottom and F- on top cannot cancel."""
+    made = plan(Adsorption(metal="K", hosts="KF(111):F", near_A="all", sites="top", thickness_A=4, min_image_A=4))
+    sentences = made.substrates["K", "KF(111):F"].caveats
+    about = made.substrates["K", "KF(111):F"].given.info["philic"]
+    assert bool(sentences) == (about["polar"] or about["charge_e"] != 0 or not about["stoichiometric"])
+    assert set(sentences) <= set(made.warnings)
+
+
+def test_a_dipole_a_charge_and_a_lost_ion_are_each_named():
+    slab = surface("KF(100)", **SMALL).given
+    assert Substrate("KF(100)", slab, "given").caveats == []
+    slab.info["philic"] |= {"polar": True, "dipole_e_A": -20.04, "charge_e": 2.0, "stoichiometric": False}
+    (sentence,) = Substrate("KF(100)", slab, "given").caveats
+    assert sentence.startswith(
+        "KF(100) has a dipole of -20.0 e Å in its surface cell and has a formal charge of +2 e in its surface cell "
+        "and is not stoichiometric (KF): energies may depend on its thickness"
+    )
+    assert f"{sentence}." in host_notes([Substrate("KF(100)", slab, "given")], "emt", {})

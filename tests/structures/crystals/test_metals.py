@@ -3,7 +3,6 @@ import re
 
 import numpy as np
 import pytest
-from ase import Atoms
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
