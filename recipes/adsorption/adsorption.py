@@ -22,8 +22,8 @@ from ...workflows.engine.flow import Derived, Step
 from ...workflows.stores.result import Result, Status
 from ..parts.gate import MetalSteps, metal_steps
 from ..parts.kinds import Known, OneOrMore, no_results
-from ..parts.lattices import AdatomPlan, Substrate, adatom_plan
-from ..parts.substrates import KINDS, PRISTINE, Substrates, carbon_name, is_carbon
+from ..parts.lattices import Substrate
+from ..parts.substrates import KINDS, PRISTINE, AdatomPlan, Substrates, adatom_plan, carbon_name, is_carbon
 
 SAME_MINIMUM_eV = 0.002
 """Relaxations that end closer than this ended in the same minimum."""

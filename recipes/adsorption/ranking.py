@@ -10,7 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ...workflows.stores.result import Result, Status
-from ..parts.lattices import AdatomPlan, host_notes
+from ..parts.lattices import host_notes
+from ..parts.substrates import AdatomPlan
 from .adsorption import Adsorption, Row, analyse
 
 

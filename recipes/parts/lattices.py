@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from ase import Atoms
 
 from ...structures.surfaces.recut import cut_of, stretch_of
-from ...workflows.engine.flow import Derived, Flow, Step
+from ...workflows.engine.flow import Derived, Step
 from ...workflows.engine.registry import BUILDERS
 from ...workflows.stores.result import Result, Status
 from .gate import TIGHT
@@ -46,7 +46,7 @@ class Substrate:
     lattice: Lattice
     bulk: Atoms | None = None
     builder: str = ""
-    parameters: Mapping[str, Any] | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
     def relaxed_bulk(self, potential: str) -> Step | None:
         """Relax the bulk with its cell: one step for all faces, sites and metals."""
@@ -68,7 +68,7 @@ class Substrate:
         if bulk is None or self.lattice == "given":
             structure: Atoms | Derived = self.given
         else:
-            structure = Derived(bulk, len(self.given), self.builder, dict(self.parameters or {}))
+            structure = Derived(bulk, len(self.given), self.builder, dict(self.parameters))
         return Step("relax", relaxation, structure, potential=potential, about={"host": self.name})
 
     @property
@@ -92,54 +92,8 @@ class Substrate:
         result = known([bulk.key]).get(bulk.key)
         if result is None or not result.status.usable:
             return self.given
-        atoms: Atoms = BUILDERS[self.builder].function(result.structures["final"], **(self.parameters or {}))
+        atoms: Atoms = BUILDERS[self.builder].function(result.structures["final"], **self.parameters)
         return atoms
-
-
-@dataclass(frozen=True)
-class AdatomPlan:
-    """The steps of a recipe that puts a metal on several hosts.
-
-    Attributes
-    ----------
-    flow
-        Every step.
-    answers
-        By metal and host: the steps that answer the question, one for each site, or each start and seed.
-    gates
-        The gate step of each metal.
-    substrates
-        By metal and host: how it is built.
-    warnings
-        Sentences about what is left out or doubtful before anything is computed.
-    complete
-        Always: this is all.
-    """
-
-    flow: Flow
-    answers: Mapping[tuple[str, str], Sequence[Step]]
-    gates: Mapping[str, Step]
-    substrates: Mapping[tuple[str, str], Substrate]
-    warnings: Sequence[str]
-    complete: bool = True
-
-    def of(self, metal: str) -> list[Substrate]:
-        """List the hosts of a metal."""
-        return [substrate for (one, _), substrate in self.substrates.items() if one == metal]
-
-
-def adatom_plan(
-    answers: Mapping[tuple[str, str], Sequence[Step]],
-    gates: Mapping[str, Step],
-    substrates: Mapping[tuple[str, str], Substrate],
-    potential: str,
-    warnings: Sequence[str],
-) -> AdatomPlan:
-    """Make the plan of a recipe: the gates, the bulks of the hosts, and what answers the question."""
-    bulks = bulk_steps(substrates.values(), potential)
-    flow = Flow([*gates.values(), *bulks, *(step for steps in answers.values() for step in steps)])
-    told = [*warnings, *(sentence for substrate in substrates.values() for sentence in substrate.caveats)]
-    return AdatomPlan(flow, answers, gates, substrates, list(dict.fromkeys(told)))
 
 
 def on_crystal(name: str, slab: Atoms, crystal: Atoms, miller: tuple[int, int, int], lattice: Lattice) -> Substrate:

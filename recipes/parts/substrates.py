@@ -1,16 +1,19 @@
-"""What recipes of adatoms share: carbons, slabs and sheets as hosts, by name or by file."""
+"""What recipes of adatoms share: carbons, slabs and sheets as hosts, by name or by file, and the plan of their steps."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Self, get_args
 
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from ...structures.carbons.carbon import carbon_host, graphene
 from ...structures.sites.slab_sites import Kind
+from ...workflows.engine.flow import Flow, Step
 from .hosts import is_surface, surface
 from .kinds import Parameters
-from .lattices import Lattice, Substrate, on_unit
+from .lattices import Lattice, Substrate, bulk_steps, on_unit
 
 PRISTINE = "pristine"
 KINDS = get_args(Kind)
@@ -57,6 +60,52 @@ class Substrates(Parameters):
             return on_unit(name, sheet, graphene((1, 1), lattice_constant_A=self.lattice_constant_A), self.lattice)
         lengths = {key: getattr(self, key) for key in ("thickness_A", "vacuum_A", "min_image_A")}
         return surface(name, metal, **lengths, lattice=self.lattice)
+
+
+@dataclass(frozen=True)
+class AdatomPlan:
+    """The steps of a recipe that puts a metal on several hosts.
+
+    Attributes
+    ----------
+    flow
+        Every step.
+    answers
+        By metal and host: the steps that answer the question, one for each site, or each start and seed.
+    gates
+        The gate step of each metal.
+    substrates
+        By metal and host: how it is built.
+    warnings
+        Sentences about what is left out or doubtful before anything is computed.
+    complete
+        Always: this is all.
+    """
+
+    flow: Flow
+    answers: Mapping[tuple[str, str], Sequence[Step]]
+    gates: Mapping[str, Step]
+    substrates: Mapping[tuple[str, str], Substrate]
+    warnings: Sequence[str]
+    complete: bool = True
+
+    def of(self, metal: str) -> list[Substrate]:
+        """List the hosts of a metal."""
+        return [substrate for (one, _), substrate in self.substrates.items() if one == metal]
+
+
+def adatom_plan(
+    answers: Mapping[tuple[str, str], Sequence[Step]],
+    gates: Mapping[str, Step],
+    substrates: Mapping[tuple[str, str], Substrate],
+    potential: str,
+    warnings: Sequence[str],
+) -> AdatomPlan:
+    """Make the plan of a recipe: the gates, the bulks of the hosts, and what answers the question."""
+    bulks = bulk_steps(substrates.values(), potential)
+    flow = Flow([*gates.values(), *bulks, *(step for steps in answers.values() for step in steps)])
+    caveats = [sentence for substrate in substrates.values() for sentence in substrate.caveats]
+    return AdatomPlan(flow, answers, gates, substrates, list(dict.fromkeys([*warnings, *caveats])))
 
 
 def is_carbon(name: str) -> bool:

@@ -20,8 +20,9 @@ from ..adsorption.ranking import worth
 from ..barriers.profiles import COLOURS
 from ..parts.hosts import check_new
 from ..parts.kinds import words_and_numbers
-from ..parts.lattices import AdatomPlan, host_notes
+from ..parts.lattices import host_notes
 from ..parts.pictures import panels
+from ..parts.substrates import AdatomPlan
 from .metal_on_host import MetalOnHost
 
 RULE = (

@@ -13,8 +13,8 @@ from ...workflows.engine.flow import Derived, Step
 from ..dynamics.md_steps import Equilibration, Length, Timestep, long_enough, md_parameters
 from ..parts.gate import MetalSteps, metal_steps
 from ..parts.kinds import Known, OneOrMore, Seeds, no_results
-from ..parts.lattices import AdatomPlan, Substrate, adatom_plan
-from ..parts.substrates import Substrates
+from ..parts.lattices import Substrate
+from ..parts.substrates import AdatomPlan, Substrates, adatom_plan
 
 STARTS = ("scattered", "island")
 RELAXED = {"fmax_eV_per_A": 0.05, "max_steps": 300}

@@ -59,13 +59,27 @@ def test_potassium_stays_on_the_hollow_of_graphene_alone(store):
     second = plan(asked(), store.get)
     assert second.complete
     ((_, steps),) = second.jumps.items()
-    assert [step.about["site"] for step in steps] == ["hollow C6 to hollow C6 2.46 A"]
+    assert [step.about["site"] for step in steps] == ["hollow C6 to hollow C6 2.47 A"]
     jump = store.get([steps[0].key])[steps[0].key]
     assert jump.status is Status.CONVERGED
     assert 0 < jump.scalars["barrier_forward_eV"] < 0.15
     assert jump.scalars["barrier_forward_eV"] == pytest.approx(jump.scalars["barrier_reverse_eV"], abs=1e-3)
     (network,) = second.networks.values()
     assert store.get([network.key])[network.key].scalars["percolates_in"] == 2
+
+
+def test_sheet_trials_and_jumps_are_on_the_lattice_of_the_potential(store):
+    """CHGNet relaxes graphene to 2.468 A, listed are 2.46; the length of a jump, and so D, follow."""
+    second = plan(asked(), store.get)
+    results = store.get(second.flow.steps)
+    (cell,) = (results[step.key] for step in second.flow if step.about["host"] == "cell of graphene")
+    a_A = cell.structures["final"].cell.lengths()[0]
+    assert 2.463 < a_A < 2.475
+    sheets = [result for result in results.values() if result.function == "relax" and result.about["host"] == "pristine"]
+    assert len(sheets) > 4
+    assert all(sheet.structures["final"].cell.lengths()[:2] == pytest.approx([3 * a_A] * 2) for sheet in sheets)
+    ((jump,),) = second.jumps.values()
+    assert jump.about["length_A"] == pytest.approx(a_A, abs=1e-3)
 
 
 def test_killed_between_the_stages_it_goes_on_with_the_second(store):
