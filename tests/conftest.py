@@ -7,6 +7,7 @@ import io
 import os
 import warnings
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: its threads spin, and tests call functions directly too
@@ -25,7 +26,9 @@ MACE_ELEMENTS = (6, 9, 19)
 
 @pytest.fixture(scope="session")
 def tiny_mace(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """Write a MACE with random weights for C, F and K to a new file."""
+    """Write a MACE with random weights for C, F and K to a new file; tests that ask for it are skipped without `[mace]`."""
+    if find_spec("mace") is None:
+        pytest.skip("needs the extra [mace]")
 
     def write(dtype: str = "float64", heads: tuple[str, ...] = ("Default",)) -> Path:
         path = tmp_path_factory.mktemp("mace") / f"tiny-{dtype}.model"

@@ -39,7 +39,7 @@ def test_one_instance_per_process() -> None:
 
 def test_known_names_have_cards_or_files() -> None:
     names = [name for name, _ in potentials.known()]
-    assert {"chgnet", "chgnet:r2scan", "emt", "lj", "mace:medium-mpa-0"} <= set(names)
+    assert {"chgnet", "chgnet:r2scan", "emt", "lj"} <= set(names)
     assert all(description for _, description in potentials.known())
 
 
@@ -61,7 +61,7 @@ def test_elements_are_checked_by_name() -> None:
 
 @pytest.mark.parametrize("name", ["chgnt", "chgnet:0.1", "lj:sigma=3", ""])
 def test_an_unknown_name_lists_the_known_ones(name: str) -> None:
-    sentence = f"^'{name}' is not a known potential; choose one of chgnet, chgnet:r2scan, mace:small,.* lj, or mace"
+    sentence = f"^'{name}' is not a known potential; choose one of chgnet, chgnet:r2scan,.* lj, or mace"
     for ask in (potentials.load, potentials.fingerprint, potentials.card):
         with pytest.raises(ValueError, match=sentence):
             ask(name)

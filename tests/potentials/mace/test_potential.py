@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from ase.build import bulk
 from philic import potentials
 from philic.potentials.mace import potential as philic_mace
 from philic.potentials.mace.files import file_dtype, foundation_urls
+
+pytestmark = pytest.mark.skipif(find_spec("mace") is None, reason="needs the extra [mace]")
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
@@ -131,3 +134,15 @@ def test_a_file_that_is_no_model(tmp_path: Path) -> None:
     path.write_text("<html>")
     with pytest.raises(ValueError, match=r"^'.*broken.model' is not a PyTorch model but must be a MACE .model file;"):
         potentials.fingerprint(f"mace:{path}")
+
+
+def test_the_foundation_models_are_known_by_name() -> None:
+    assert "mace:medium-mpa-0" in dict(potentials.known())
+    with pytest.raises(ValueError, match=r"choose one of chgnet, chgnet:r2scan, mace:small,.* lj, or mace"):
+        potentials.load("chgnt")
+    with pytest.raises(ValueError, match=r"^'' is not a model mace-torch knows"):
+        potentials.resolve("mace:")
+    with pytest.raises(ValueError, match=r"^'/etc/passwd' is not a PyTorch model"):
+        potentials.resolve("mace:/etc/passwd")
+    with pytest.raises(FileNotFoundError, match=r"^'/no/x.model' does not exist but 'mace:/no/x.model' must name"):
+        potentials.resolve("mace:/no/x.model")

@@ -150,7 +150,7 @@ def test_show_and_list_tell_what_there_is(folder):
     for words in ("Which dopants and defects", "hollow C9N3", "pyridinic-3N", "largest force", "Co-N4"):
         assert words in shown
     listed = philic("list", cwd=folder).stdout
-    for words in ("k-philic-dopants", "chgnet", "mace:medium-mpa-0", "emt", "lj"):
+    for words in ("k-philic-dopants", "chgnet", "chgnet:r2scan", "emt", "lj"):
         assert words in listed
 
 

@@ -62,10 +62,6 @@ def test_overrides_replace_what_the_file_says(recipe):
         ("size: [4, x]\n", "mine.yaml, line 7: `size` is 'x': input should be a valid integer"),
         ("adatoms: 0\n", "mine.yaml, line 7: `adatoms` is 0: input should be greater than 0"),
         ("potential: magic\n", "mine.yaml, line 7: 'magic' is not a known potential; choose one of chgnet"),
-        (
-            "potential: mace:/no/x.model\n",
-            "mine.yaml, line 7: '/no/x.model' does not exist but 'mace:/no/x.model' must name",
-        ),
         ("sites: corner\n", "mine.yaml, line 7: `sites` names 'corner' but must be one or more of: top, bridge, hollow"),
     ],
 )
@@ -117,8 +113,7 @@ def test_what_is_no_value_or_no_text_is_refused_too(recipe, tmp_path):
     path = recipe(GOOD)
     assert refusal(path, size="[4") == "--set size: '[4' is not a value in YAML, such as 4, N, or [4, 4]"
     assert refusal(path, metal="K: Na: x").startswith("--set metal: 'K: Na: x' is not a value in YAML")
-    assert refusal(path, potential="mace:").startswith("--set potential: '' is not a model mace-torch knows")
-    assert refusal(path, potential="mace:/etc/passwd").startswith("--set potential: '/etc/passwd' is not a PyTorch model")
+    assert refusal(path, potential="chgnt").startswith("--set potential: 'chgnt' is not a known potential")
     assert refusal(path, vacuum_A=".inf").startswith("--set vacuum_A: `vacuum_A` is inf: input should be a finite number")
     assert refusal(path, lattice_constant_A="10").startswith("--set lattice_constant_A: `lattice_constant_A` is 10: input")
     assert (

@@ -186,7 +186,7 @@ def test_a_file_says_where_it_came_from(tmp_path: Path) -> None:
 
 def test_the_help_loads_no_atoms() -> None:
     code = (
-        "import sys; from philic.recipes import cli, structures; "
+        "import sys; from philic.recipes.command_line import cli, structures_cli; "
         "print([m for m in ('ase', 'numpy', 'matplotlib', 'pymatgen', 'torch') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -119,7 +119,7 @@ def test_atoms_and_stoichiometry_are_as_stated(row: Crystal) -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_site_multiplicities_fill_the_cell(family: str) -> None:
-    text = (files("philic.structures") / f"crystals_{family}.json").read_text(encoding="utf-8")
+    text = (files("philic.structures.crystals") / f"crystals_{family}.json").read_text(encoding="utf-8")
     rows = crystals(family)
     for record, row in zip(json.loads(text), rows, strict=True):
         stated = [int(re.split(r"\D", wyckoff)[0]) for _, wyckoff, _ in record["sites"]]

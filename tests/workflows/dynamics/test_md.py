@@ -59,7 +59,7 @@ def test_killed_at_any_moment_it_ends_like_an_unbroken_run(parameters, emt, tmp_
         from pathlib import Path
         from ase.build import bulk
         from philic.potentials import load
-        from philic.workflows import md as module
+        from philic.workflows.dynamics import md as module
         module.CHUNK = 4
         start = bulk("Cu", a=3.61, cubic=True)
         folders = [Path({str(tmp_path)!r}) / name for name in "ab"]

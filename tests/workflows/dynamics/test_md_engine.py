@@ -125,7 +125,7 @@ def test_a_full_disk_is_a_crash_and_the_next_run_goes_on(tmp_path):
 SCRIPT = """
 import sys
 from ase.build import bulk
-from philic.workflows import md
+from philic.workflows.dynamics import md
 from philic.workflows.engine.fireworks import run_here
 from philic.workflows.engine.flow import Flow, Step
 from philic.workflows.stores.store import Store
