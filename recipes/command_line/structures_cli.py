@@ -21,6 +21,10 @@ MillerOption = Annotated[
     tuple[int, int, int] | None,
     typer.Option("--miller", help="Cut a slab, e.g. --miller 1 1 0.", show_default=False),
 ]
+TerminationOption = Annotated[
+    str | None,
+    typer.Option("--termination", help="What the slab's upper face shows, e.g. K or Li.", show_default=False),
+]
 LayersOption = Annotated[int, typer.Option("--layers", help="Layers of a slab.")]
 VacuumOption = Annotated[float, typer.Option("--vacuum", metavar="Å", help="Empty height over a slab.")]
 
@@ -78,6 +82,7 @@ def show(
     name: NameArgument,
     metal: MetalOption = None,
     miller: MillerOption = None,
+    termination: TerminationOption = None,
     layers: LayersOption = 6,
     vacuum: VacuumOption = 15.0,
 ) -> None:
@@ -87,12 +92,13 @@ def show(
     from .console import refusals, terminal
 
     with refusals():
-        atoms = _atoms(name, metal, miller, layers, vacuum)
+        atoms = _atoms(name, metal, miller, termination, layers, vacuum)
         rows = {"name": name, **_described(atoms, name, metal)}
     table = Table.grid(padding=(0, 2))
     for key, value in rows.items():
         table.add_row(key, value)
     terminal().print(table, highlight=False)
+    _print_caveats(atoms)
 
 
 @app.command()
@@ -101,6 +107,7 @@ def build(
     to: Annotated[Path, typer.Option("--to", help="The file to write; its ending says the format.")],
     metal: MetalOption = None,
     miller: MillerOption = None,
+    termination: TerminationOption = None,
     layers: LayersOption = 6,
     vacuum: VacuumOption = 15.0,
 ) -> None:
@@ -110,9 +117,10 @@ def build(
 
     with refusals():
         check_new(to)
-        atoms = _atoms(name, metal, miller, layers, vacuum)
+        atoms = _atoms(name, metal, miller, termination, layers, vacuum)
         write_structure(atoms, to)
     print(f"{_title(atoms, name)} written to {to}")
+    _print_caveats(atoms)
 
 
 @app.command()
@@ -121,6 +129,7 @@ def draw(
     to: Annotated[Path, typer.Option("--to", help="The picture to write, a .png.")],
     metal: MetalOption = None,
     miller: MillerOption = None,
+    termination: TerminationOption = None,
     layers: LayersOption = 6,
     vacuum: VacuumOption = 15.0,
 ) -> None:
@@ -131,23 +140,41 @@ def draw(
 
     with refusals():
         check_new(to)
-        atoms = _atoms(name, metal, miller, layers, vacuum)
+        atoms = _atoms(name, metal, miller, termination, layers, vacuum)
         paint(atoms, to, _title(atoms, name))
     print(f"{_title(atoms, name)} drawn to {to}")
+    _print_caveats(atoms)
 
 
-def _atoms(name: str, metal: str | None, miller: tuple[int, int, int] | None, layers: int, vacuum: float) -> Atoms:
+def _atoms(
+    name: str,
+    metal: str | None,
+    miller: tuple[int, int, int] | None,
+    termination: str | None,
+    layers: int,
+    vacuum: float,
+) -> Atoms:
     """Build or read what a command is about."""
     from ..parts.hosts import host_atoms
 
     atoms = host_atoms(name, metal)
+    if miller is None and termination is not None:
+        raise ValueError(f"`--termination` is {termination!r} but only a slab has one: give --miller too")
     if miller is None:
         return atoms
     if atoms.cell.rank < 3:
         raise ValueError(f"`{name}` has no cell but a slab is cut from a crystal: leave --miller out")
     from ...structures.surfaces.slabs import slab
 
-    return slab(atoms, miller, layers=layers, vacuum_A=vacuum)
+    return slab(atoms, miller, layers=layers, termination=termination, vacuum_A=vacuum)
+
+
+def _print_caveats(atoms: Atoms) -> None:
+    """Print what speaks against a slab."""
+    from ...structures.surfaces.caveats import slab_caveats
+
+    for caveat in slab_caveats(atoms):
+        print(f"Note: {caveat}")
 
 
 def _title(atoms: Atoms, name: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from ase import Atoms
 
+from ...structures.surfaces.caveats import slab_caveats
 from ...structures.surfaces.recut import cut_of, stretch_of
 from ...workflows.engine.flow import Derived, Step
 from ...workflows.engine.registry import BUILDERS
@@ -18,7 +19,6 @@ from .kinds import Known
 
 Lattice = Literal["relaxed", "given"]
 CELL = TIGHT | {"relax_cell": True}
-_NEUTRAL_E = 0.01
 LARGE_STRAIN = 0.05
 """A potential whose lattice constants are farther than this from those given may have made another crystal of it."""
 
@@ -73,16 +73,8 @@ class Substrate:
 
     @property
     def caveats(self) -> list[str]:
-        """Say where it is polar, charged, or off its stoichiometry by the formal charges of its ions."""
-        about = self.given.info.get("philic", {})
-        charge_e, formula = about.get("charge_e", 0), self.given.symbols.formula.reduce()[0]
-        words = [f"has a dipole of {about['dipole_e_A']:+.1f} e Å in its surface cell"] if about.get("polar") else []
-        words += [f"has a formal charge of {charge_e:+g} e in its surface cell"] if abs(charge_e) > _NEUTRAL_E else []
-        words += [] if about.get("stoichiometric", True) else [f"is not stoichiometric ({formula:metal})"]
-        if not words:
-            return []
-        mend = "energies may depend on its thickness, so try another face or termination (`K2O(111):K` names one)"
-        return [f"{self.name} {' and '.join(words)}: {mend}"]
+        """Say whether it is polar, charged or not stoichiometric, or has ions moved to the other face."""
+        return slab_caveats(self.given)
 
     def built(self, potential: str, known: Known) -> Atoms:
         """Give it at the potential's lattice constants if these are known already, else as given."""

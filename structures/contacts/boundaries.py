@@ -1,6 +1,7 @@
 """Grain boundaries of cubic crystals: two grains of one crystal that share a coincidence-site lattice."""
 
 import warnings
+from collections.abc import Sequence
 from itertools import product
 from typing import NamedTuple
 
@@ -13,6 +14,9 @@ from numpy.typing import NDArray
 
 from ..crystals.supercells import crystal_name
 from ..sites.sites import Floats
+from ..surfaces.building import build
+from ..surfaces.cuts import weakest_cut
+from ..surfaces.stacks import stack_planes
 from ..symmetry.orbits import SYMMETRY_TOLERANCE_A, symmetry
 from .interfaces import Miller, stacked, touching_gap_A
 
@@ -24,9 +28,10 @@ _MOST_TRIED = 8  # shifts along either vector
 
 
 class _Cubic(NamedTuple):
-    """A cubic crystal's primitive cell, its axes along x, y and z, and its lattice constant."""
+    """A cubic crystal's conventional cell along x, y and z, its primitive vectors as rows, and its lattice constant."""
 
     atoms: Atoms
+    primitive: Floats
     constant_A: float
 
 
@@ -34,11 +39,11 @@ def grain_boundary(crystal: Atoms, sigma: int, axis: Miller, plane: Miller, *, m
     """
     Join two grains of a cubic crystal, one turned about an axis by a coincidence angle.
 
-    The cell is periodic and holds two boundaries. Each grain is whole atomic layers of the crystal: no atom
-    is taken out, so composition is kept. The upper grain is shifted rigidly in the plane, and the boundaries
-    opened, by the least that keeps every pair of atoms 0.8 times as far apart as its shortest distance in
-    the crystal; relax from there, and from other shifts. Of the angles of one sigma, the smallest that makes
-    a symmetric tilt is taken, else the smallest.
+    The cell is periodic and holds two boundaries. Each grain is whole repeats of the crystal's planes, cut where the
+    weakest bonds break: no atom is taken out, so composition is kept, and molecular units stay whole. The upper
+    grain is shifted rigidly in the plane, and the boundaries opened, by the least that keeps every pair of atoms 0.8
+    times as far apart as its shortest distance in the crystal; relax from there, and from other shifts. Of the angles
+    of one sigma, the smallest that makes a symmetric tilt is taken, else the smallest.
 
     Parameters
     ----------
@@ -77,8 +82,9 @@ def grain_boundary(crystal: Atoms, sigma: int, axis: Miller, plane: Miller, *, m
     _check(sigma, axis, plane, min_grain_A)
     angle, rotation = _rotation(sigma, axis, plane)
     common = _common_cell(cubic, rotation, plane)
-    lower, low_frame = _grain(cubic, common, np.eye(3), min_grain_A)
-    upper, high_frame = _grain(cubic, common, rotation, min_grain_A)
+    lower, low_frame = _grain(cubic, common, plane, min_grain_A)
+    plane_upper = _whole(rotation.T @ np.array(plane))
+    upper, high_frame = _grain(cubic, common @ rotation, plane_upper, min_grain_A)
     spacing = max(float(grain.cell[2, 2] - np.ptp(grain.positions[:, 2])) for grain in (lower, upper))
     shift, gaps = _best_shift(lower, upper, _least_distances(crystal, lower, upper), spacing)
     upper.positions += (*shift, 0) @ lower.cell.array
@@ -146,11 +152,14 @@ def _cubic(crystal: Atoms) -> _Cubic:
     cell = (crystal.cell.array, crystal.get_scaled_positions(), crystal.numbers)
     with warnings.catch_warnings():  # spglib 2.7 and 2.8 announce their new error handling at every call
         warnings.simplefilter("ignore", DeprecationWarning)
-        standard = spglib.standardize_cell(cell, to_primitive=True, symprec=SYMMETRY_TOLERANCE_A)
-    assert standard is not None, "spglib found its space group"
-    rows, spots, numbers = standard
-    atoms = Atoms(numbers, scaled_positions=spots, cell=rows, pbc=True)
-    return _Cubic(atoms, float(np.linalg.norm(dataset.std_lattice[0])))
+        whole, primitive = (
+            spglib.standardize_cell(cell, to_primitive=small, symprec=SYMMETRY_TOLERANCE_A) for small in (False, True)
+        )
+    assert whole is not None, "spglib found its space group"
+    assert primitive is not None, "spglib found its space group"
+    atoms = Atoms(whole[2], scaled_positions=whole[1], cell=whole[0], pbc=True)
+    atoms.info = {"philic": dict(crystal.info.get("philic", {}))}
+    return _Cubic(atoms, np.array(primitive[0]), float(np.linalg.norm(dataset.std_lattice[0])))
 
 
 def _rotation(sigma: int, axis: Miller, plane: Miller) -> tuple[float, Floats]:
@@ -196,7 +205,7 @@ def _lattice_vectors(cubic: _Cubic) -> Floats:
 
 
 def _is_in_lattice(cubic: _Cubic, vectors: Floats) -> NDArray[np.bool_]:
-    steps = vectors @ np.linalg.inv(cubic.atoms.cell.array / cubic.constant_A)
+    steps = vectors @ np.linalg.inv(cubic.primitive / cubic.constant_A)
     return np.asarray((np.abs(steps - steps.round()) < 1e-4).all(axis=1))
 
 
@@ -218,25 +227,22 @@ def _common_cell(cubic: _Cubic, rotation: Floats, plane: Miller) -> Floats:
     return np.array([a, b if np.cross(a, b) @ normal > 0 else -b, normal])
 
 
-def _grain(cubic: _Cubic, common: Floats, rotation: Floats, least_A: float) -> tuple[Atoms, Floats]:
-    """Cut a grain as a slab, a along x, and give its orientation; its c is a whole number of layers."""
-    a, b, normal = common @ rotation  # in the grain's own axes
-    vectors = _lattice_vectors(cubic)
-    heights = (vectors @ normal).round(8)
-    upward = vectors[heights == heights[heights > 0].min()]
-    c = upward[np.argmin((upward**2).sum(axis=1).round(8))]
-    layers = int(np.ceil(least_A / (c @ normal * cubic.constant_A) - 1e-6))
-    steps = np.array([a, b, layers * c]) @ np.linalg.inv(cubic.atoms.cell.array / cubic.constant_A)
-    slab = make_supercell(cubic.atoms, steps.round().astype(int))
+def _grain(cubic: _Cubic, common: Floats, plane: Sequence[int], least_A: float) -> tuple[Atoms, Floats]:
+    """Cut a grain, a along x, and give its orientation; its c is a whole number of repeats."""
+    h, k, l = plane  # noqa: E741
+    stack = stack_planes(cubic.atoms, (h, k, l))
+    repeats = int(np.ceil(least_A / stack.repeat_A - 1e-6))
+    grain = build(stack, weakest_cut(stack).first, repeats * len(stack.units), 0.0)
+    a, _, normal = common  # in the grain's own axes
+    steps = np.linalg.solve(stack.atoms.cell.array.T, (common[:2] * cubic.constant_A @ stack.frame).T).T
+    grain.set_cell([*grain.cell.array[:2], (0, 0, repeats * stack.repeat_A)])
+    wide = make_supercell(grain, np.vstack([steps, (0, 0, 1)]).round().astype(int), wrap=False)
+    wide.rotate(-np.degrees(np.arctan2(wide.cell[0, 1], wide.cell[0, 0])), "z", rotate_cell=True)
+    wide.cell.array[np.abs(wide.cell.array) < 1e-12] = 0
+    wide.pbc = (True, True, False)
+    wide.wrap(eps=1e-6)
     along = a / np.linalg.norm(a)
-    frame = np.array([along, np.cross(normal, along), normal])
-    cell = slab.cell.array @ frame.T
-    turned = Atoms(slab.numbers, slab.positions @ frame.T, cell=cell, pbc=True)
-    turned.wrap(eps=1e-4)
-    turned.set_cell([cell[0], cell[1], (0, 0, cell[2, 2])])
-    turned.pbc = (True, True, False)
-    turned.wrap()
-    return turned, frame.T
+    return wide, np.array([along, np.cross(normal, along), normal]).T
 
 
 def _least_distances(crystal: Atoms, lower: Atoms, upper: Atoms) -> Floats:

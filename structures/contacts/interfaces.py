@@ -1,25 +1,21 @@
 """Coherent interfaces: two slabs, the film strained onto the smallest common cell with the substrate."""
 
-import warnings
-from collections import Counter
 from itertools import product
 
 import numpy as np
 from ase import Atoms
 from ase.build import make_supercell
 from ase.data import covalent_radii
-from ase.formula import Formula
 from ase.geometry import minkowski_reduce
 from numpy.typing import NDArray
 
-from ..crystals.supercells import crystal_name
 from ..sites.sites import Floats, lateral_distances_A
-from ..surfaces.slabs import check_miller, shown_miller
+from ..surfaces.caveats import slab_flaws
+from ..surfaces.slabs import shown_miller, slab, terminations
 from .matching import FAR_STRAIN, Match, all_matches, best_matches, biot_strain, smallest_area_A2
 
 Miller = tuple[int, int, int]
 
-_PLANE_A = 0.25  # atoms within this height are one plane
 _REACH_A = 6.0  # only atoms this near to an interface decide its gap
 _FLOOR_A = 1.0  # the least default gap
 
@@ -40,8 +36,9 @@ def interfaces(
     """
     Cut two crystals and lay one on the other in every coherent way worth having.
 
-    Every pair of terminations is built. Slabs are cut by pymatgen in whole unit planes, so that each keeps
-    its crystal's stoichiometry. See `coherent` for the rest.
+    Slabs are cut by `philic.structures.surfaces.slabs.slab`, one for each termination that meets the other crystal:
+    molecular units stay whole. A termination that only a charged, polar or non-stoichiometric slab shows is left out
+    where the face has better ones. Every pair is built. See `coherent` for the rest.
 
     Parameters
     ----------
@@ -73,8 +70,8 @@ def interfaces(
     >>> best["host"], round(best["strain"]["largest"], 3)
     ('K(100)|KF(100)', 0.021)
     """
-    films = terminations(film, film_miller, film_thickness_A)
-    substrates = terminations(substrate, substrate_miller, substrate_thickness_A)
+    films = [_turned_over(slab, film_miller) for slab in _slabs(film, _opposite(film_miller), film_thickness_A)]
+    substrates = _slabs(substrate, substrate_miller, substrate_thickness_A)
     found = [
         interface
         for upper, lower in product(films, substrates)
@@ -188,64 +185,30 @@ def film_gap_A(interface: Atoms) -> float:
     return float(heights[n_substrate:].min() - heights[:n_substrate].max())
 
 
-def terminations(crystal: Atoms, miller: Miller, thickness_A: float) -> list[Atoms]:
-    """
-    Cut a slab from a crystal in every way that ends in another atomic plane.
+def _opposite(miller: Miller) -> Miller:
+    h, k, l = (-index for index in miller)  # noqa: E741
+    return h, k, l
 
-    Parameters
-    ----------
-    crystal
-        Periodic in three directions.
-    miller
-        Miller indices in the cell given.
-    thickness_A
-        Least thickness; whole unit planes are taken.
 
-    Returns
-    -------
-    list of Atoms
-        In the xy plane, hardly any vacuum; ``info["philic"]["termination"]`` names the lowest and the
-        highest plane.
+def _slabs(crystal: Atoms, miller: Miller, thickness_A: float) -> list[Atoms]:
+    """Cut a slab for each upper face, of flawless ones if there are any."""
+    found = [slab(crystal, miller, thickness_A=thickness_A, termination=name) for name in terminations(crystal, miller)]
+    return [cut for cut in found if not slab_flaws(cut)] or found
 
-    Raises
-    ------
-    ValueError
-        When all indices are zero or the thickness is not positive.
 
-    Examples
-    --------
-    >>> from ase.build import bulk
-    >>> rock_salt = bulk("KF", "rocksalt", a=5.34, cubic=True)
-    >>> [slab.info["philic"]["termination"] for slab in terminations(rock_salt, (1, 1, 1), 8.0)]
-    ['F..K', 'K..F']
-    """
-    check_miller(miller)
-    if thickness_A <= 0:
-        raise ValueError(f"`thickness_A` is {thickness_A} but must be above 0")
-    from pymatgen.core.surface import SlabGenerator
-    from pymatgen.io.ase import AseAtomsAdaptor
-
-    plain = Atoms(crystal.numbers, crystal.positions, cell=crystal.cell, pbc=True)
-    structure = AseAtomsAdaptor.get_structure(plain)
-    with warnings.catch_warnings():  # pymatgen lets spglib announce its new error handling
-        warnings.simplefilter("ignore", DeprecationWarning)
-        cutter = SlabGenerator(structure, miller, thickness_A, 10.0, center_slab=True)
-        cuts = cutter.get_slabs(ftol=_PLANE_A, filter_out_sym_slabs=False)
-    distinct: dict[str, Atoms] = {}
-    for cut in cuts:
-        slab = _laid_flat(Atoms(cut.atomic_numbers, cut.cart_coords, cell=cut.lattice.matrix, pbc=True))
-        slab.info["philic"] = {
-            "host": f"{crystal_name(crystal)}({shown_miller(miller)})",
-            "miller": [int(index) for index in miller],
-            "termination": _termination(slab),
-        }
-        distinct.setdefault(_profile(slab), slab)
-    return sorted(distinct.values(), key=lambda slab: str(slab.info["philic"]["termination"]))
+def _turned_over(cut: Atoms, miller: Miller) -> Atoms:
+    """Turn a slab over, about a: its upper face, the opposite one of a plane, looks down."""
+    over: Atoms = cut.copy()
+    over.positions = cut.positions * (1, -1, -1) + (0, 0, cut.cell[2, 2])
+    over.cell[1] = cut.cell[1] * (-1, 1, 1)
+    name = cut.info["philic"]["host"].removesuffix(f"({shown_miller(_opposite(miller))})")
+    over.info["philic"] |= {"miller": [int(i) for i in miller], "host": f"{name}({shown_miller(miller)})"}
+    return over
 
 
 def touching_gap_A(lower: Atoms, upper: Atoms, least_A: Floats) -> float:
     """
-    Give the gap at which a slab let down on another first touches it.
+    Give the gap at which a slab let down on another first touches it; negative where the two interlock.
 
     Parameters
     ----------
@@ -261,7 +224,7 @@ def touching_gap_A(lower: Atoms, upper: Atoms, least_A: Floats) -> float:
     lateral = lateral_distances_A(lower, apart)
     least = least_A[np.ix_(below, above)]
     needed = np.sqrt(np.maximum(least**2 - lateral**2, 0)) - depth[below, None] - rise[above]
-    return float(np.where(lateral < least, needed, 0).max())
+    return float(np.where(lateral < least, needed, -np.inf).max())
 
 
 def _laid_flat(slab: Atoms) -> Atoms:
@@ -351,7 +314,7 @@ def _plane(slab: Atoms) -> Floats:
 def _widened(slab: Atoms, matrix: NDArray[np.int64]) -> Atoms:
     whole = np.eye(3, dtype=np.int64)
     whole[:2, :2] = matrix
-    wide: Atoms = make_supercell(slab, whole)
+    wide: Atoms = make_supercell(slab, whole, wrap=False)
     return wide
 
 
@@ -399,21 +362,3 @@ def _rank(interface: Atoms) -> tuple[float, float, str]:
     about = interface.info["philic"]
     ends = f"{about['film'].get('termination', '')} {about['substrate'].get('termination', '')}"
     return round(about["strain"]["largest"], 4), round(about["area_A2"], 2), ends
-
-
-def _planes(slab: Atoms) -> list[tuple[float, list[str]]]:
-    """Give the atomic planes from the lowest: mean height and elements."""
-    order = np.argsort(slab.positions[:, 2])
-    heights = slab.positions[order, 2]
-    cuts = np.flatnonzero(np.diff(heights) > _PLANE_A) + 1
-    return [(float(slab.positions[plane, 2].mean()), sorted(slab.symbols[plane])) for plane in np.split(order, cuts)]
-
-
-def _termination(slab: Atoms) -> str:
-    planes = _planes(slab)
-    lowest, highest = (Formula.from_list(planes[at][1]).reduce()[0].format("metal") for at in (0, -1))
-    return f"{lowest}..{highest}"
-
-
-def _profile(slab: Atoms) -> str:
-    return str([(round(height, 1) + 0.0, sorted(Counter(held).items())) for height, held in _planes(slab)])

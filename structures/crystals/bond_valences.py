@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from ase import Atoms
 from ase.data import atomic_numbers, covalent_radii
+from ase.formula import Formula
 from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
 
@@ -12,7 +13,10 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 BOND_VALENCE = 0.3
-"""Least valence of a bond that holds a molecular unit together; hydrogen bonds have 0.1 to 0.2, Y-Cl 0.5, P-O 1.25."""
+"""Least valence of a bond that holds a molecular unit together; hydrogen bonds have 0.1 to 0.2, Y-Cl 0.5, P-O 1.5."""
+
+NONMETALS = [atomic_numbers[symbol] for symbol in Formula("HBCNOFSiPSClGeAsSeBrSbTeI")]
+"""Atomic numbers of nonmetals and metalloids."""
 
 _SOFTNESS_A = 0.37
 _LEAST = 0.02  # contacts weaker than this are left out
@@ -116,7 +120,7 @@ def bond_valences(first: Integers, second: Integers, lengths_A: Floats) -> Float
     Examples
     --------
     >>> [round(float(s), 2) for s in bond_valences(np.array([15, 19]), np.array([8, 8]), np.array([1.54, 2.75]))]
-    [1.17, 0.2]
+    [1.53, 0.2]
     """
     size, softness = _parameters()
     r, s, c, d = size[first], size[second], softness[first], softness[second]
@@ -128,8 +132,8 @@ def find_bonds(atoms: Atoms, charges: Floats) -> Bonds:
     """
     Find the contacts of a crystal that carry a valence of at least 0.02.
 
-    Anions are bonded to each other only from `BOND_VALENCE` on, cations from twice that: O2, Sn4 and the carbons of
-    an oxalate are held by bonds, the contacts of neighbouring ions are none.
+    Ions of like charge are bonded only from `BOND_VALENCE` on, and cations only if they are nonmetals: O2, Sn4 and
+    the carbons of an oxalate are held by bonds, the contacts of neighbouring ions are none.
 
     Parameters
     ----------
@@ -142,8 +146,9 @@ def find_bonds(atoms: Atoms, charges: Floats) -> Bonds:
     reach = float(2 * size[np.unique(atoms.numbers)].max() - _SOFTNESS_A * np.log(_LEAST))
     i, j, lengths, steps = neighbor_list("ijdS", atoms, reach)
     valences = bond_valences(atoms.numbers[i], atoms.numbers[j], lengths)
-    alike = np.where(charges[i] > 0, 2 * BOND_VALENCE, BOND_VALENCE)
-    kept = valences >= np.where(charges[i] * charges[j] > 0, alike, _LEAST)
+    metals = ~np.isin(atoms.numbers, NONMETALS)
+    cations = (charges[i] > 0) & (charges[j] > 0) & (metals[i] | metals[j])
+    kept = (valences >= np.where(charges[i] * charges[j] > 0, BOND_VALENCE, _LEAST)) & ~cations
     return Bonds(i[kept], j[kept], steps[kept], valences[kept])
 
 

@@ -5,8 +5,10 @@ from collections.abc import Mapping
 
 import numpy as np
 from ase import Atoms
+from ase.data import atomic_numbers
 from numpy.typing import NDArray
 
+from .bond_valences import NONMETALS
 from .metals import METALS
 
 _IONIC = 0.5  # least difference of Pauling electronegativities for formal charges
@@ -20,8 +22,8 @@ def formal_charges(crystal: Atoms) -> NDArray[np.float64]:
 
     They are, in this order: its initial charges; the oxidation states its entry in the library states; for an
     alkali metal and one other element, or hydrides of boron and carbon (K2B12H12), +1 for the metal and the balance
-    shared by the other atoms; pymatgen's guess, if it leaves alkali metals at +1; else the balance is shared again.
-    Elements and alloys whose electronegativities differ by less than 0.5 have none.
+    shared by the other atoms; pymatgen's guess, if it leaves alkali metals at +1; else the balance is shared again,
+    among nonmetals. Elements, alloys whose electronegativities differ by less than 0.5, and what is left have none.
 
     Examples
     --------
@@ -60,10 +62,10 @@ def _states(crystal: Atoms) -> Mapping[str, float]:
     """Give the oxidation state of each element; empty for elements, alloys and what nobody can guess."""
     counts = Counter(crystal.symbols)
     entry = crystal.info.get("philic", {}).get("oxidation", {})
-    if entry.keys() >= counts.keys() and abs(sum(n * entry[symbol] for symbol, n in counts.items())) < _NEUTRAL * len(
-        crystal
-    ):
-        return {symbol: float(entry[symbol]) for symbol in counts}
+    if entry.keys() >= counts.keys():
+        total = sum(number * entry[symbol] for symbol, number in counts.items())
+        if abs(total) < _NEUTRAL * len(crystal):
+            return {symbol: float(entry[symbol]) for symbol in counts}
     metals = {symbol: n for symbol, n in counts.items() if symbol in METALS}
     others = {symbol: n for symbol, n in counts.items() if symbol not in METALS}
     if not others or len(counts) == 1:
@@ -73,7 +75,9 @@ def _states(crystal: Atoms) -> Mapping[str, float]:
     if metals and (len(others) == 1 or _CLUSTERED.issuperset(others)):
         return balanced
     guess = _guess(crystal)
-    return guess if guess and all(guess[metal] == 1 for metal in metals) else balanced if metals else {}
+    if guess and all(guess[metal] == 1 for metal in metals):
+        return guess
+    return balanced if metals and {atomic_numbers[symbol] for symbol in others} <= set(NONMETALS) else {}
 
 
 def _guess(crystal: Atoms) -> Mapping[str, float]:

@@ -6,15 +6,13 @@ from typing import NamedTuple
 import numpy as np
 from ase import Atoms
 from ase.data import atomic_numbers
-from ase.formula import Formula
 from numpy.typing import NDArray
 
-from .bond_valences import BOND_VALENCE, Bonds, Floats, Integers, find_bonds
+from .bond_valences import BOND_VALENCE, NONMETALS, Bonds, Floats, Integers, find_bonds
 from .charges import formal_charges
 from .metals import METALS
 
 _ALKALI = [atomic_numbers[metal] for metal in METALS]
-_NONMETALS = [atomic_numbers[symbol] for symbol in Formula("HBCNOFSiPSClGeAsSeBrSbTeI")]
 
 
 class Cluster(NamedTuple):
@@ -86,7 +84,7 @@ def clusters(atoms: Atoms, charges: Floats, bonds: Bonds, *, endless: tuple[bool
 def _kinds(atoms: Atoms, charges: Floats, bonds: Bonds) -> list[NDArray[np.int64]]:
     """List the bonds of each pair of elements, the pair with the strongest bond first."""
     ends = np.array([bonds.first, bonds.second])
-    alkali, nonmetal = (np.isin(atoms.numbers, kinds)[ends] for kinds in (_ALKALI, _NONMETALS))
+    alkali, nonmetal = (np.isin(atoms.numbers, kinds)[ends] for kinds in (_ALKALI, NONMETALS))
     metallic = ~(charges[ends].any(axis=0) | nonmetal.all(axis=0))
     held = (bonds.valences >= BOND_VALENCE) & ~alkali.any(axis=0) & ~metallic
     pairs = np.sort(atoms.numbers[ends].T, axis=1)

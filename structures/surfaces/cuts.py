@@ -15,6 +15,7 @@ POLAR_E_PER_A2 = 0.002
 _SAME_VALENCE = 1e-3
 _SAME_HEIGHT_A = 0.02
 _SAME_DIPOLE = 1e-4
+_SAME_SPREAD = 0.02  # A, times atomic number
 _NEUTRAL = 1e-6
 _SAME = 1e-8
 
@@ -49,11 +50,12 @@ def cuts(stack: Stack, layers: int | None, thickness_A: float | None) -> list[Cu
         run = planes.upward(first, most, stack.repeat_A)
         least = layers or int(np.argmax(run.high_A - run.low_A >= (thickness_A or 0) - 1e-6)) + 1
         found += [_judged(stack, run, first, number, halved=False) for number in range(least, least + period)]
-        found += [
+        halved = [
             _judged(stack, run, first, number, halved=True)
             for number in range(max(least, 2), least + period + 1)
             if can_be_halved(stack, first, (first + number - 1) % period)
         ]
+        found += [cut for cut in halved if cut.polar_e_per_A2 == 0]
     return found
 
 
@@ -63,7 +65,7 @@ def best_cut(stack: Stack, found: list[Cut]) -> Cut:
     broken, then two equal faces, then the thinnest.
 
     What is left is decided by what does not depend on how the crystal is described: the valence broken at the
-    upper face, cations outermost, and the heights of the planes from the top.
+    upper face, cations outermost, and the heights of planes and atoms from the top.
     """
     rules: list[tuple[Callable[[Cut], float], float]] = [
         (lambda cut: not cut.stoichiometric, 0),
@@ -79,20 +81,21 @@ def best_cut(stack: Stack, found: list[Cut]) -> Cut:
     for rule, tolerance in rules:
         found = _least(found, rule, tolerance)
     for depth in range(min(cut.layers for cut in found)):
-        found = _least(found, lambda cut, depth=depth: _depth_A(stack, cut, depth), _SAME_HEIGHT_A)  # type: ignore[misc]
+        for part, tolerance in enumerate((_SAME_HEIGHT_A, _SAME_SPREAD)):
+            found = _least(found, lambda cut, depth=depth, part=part: _shape(stack, cut, depth)[part], tolerance)  # type: ignore[misc]
     return _least(found, lambda cut: _broken_above(stack, cut), _SAME)[0]
 
 
 def weakest_cut(stack: Stack) -> Cut:
     """Give the one repeat of a stack whose faces break the weakest bonds; it may be charged or polar."""
     period = len(stack.units)
-    return best_cut(stack, [_whole(stack, first, period, 2 * stack.broken[first - 1]) for first in range(period)])
+    return best_cut(stack, [_whole(first, period, 2 * stack.broken[first - 1]) for first in range(period)])
 
 
 def in_order(stack: Stack, planes: list[int]) -> list[int]:
     """Put upper faces in an order that does not depend on the crystal's description, the weakest bonds first."""
     period = len(stack.units)
-    left = {plane: _whole(stack, (plane + 1) % period, period, stack.broken[plane]) for plane in planes}
+    left = {plane: _whole((plane + 1) % period, period, stack.broken[plane]) for plane in planes}
     ordered = []
     while left:
         best = best_cut(stack, list(left.values())).last(stack)
@@ -101,7 +104,7 @@ def in_order(stack: Stack, planes: list[int]) -> list[int]:
     return ordered
 
 
-def _whole(stack: Stack, first: int, layers: int, broken: float) -> Cut:
+def _whole(first: int, layers: int, broken: float) -> Cut:
     return Cut(first, layers, halved=False, stoichiometric=True, charge_e=0, polar_e_per_A2=0, broken=broken, symmetric=True)
 
 
@@ -187,9 +190,10 @@ def _broken_above(stack: Stack, cut: Cut) -> float:
     return _broken_over(stack, cut.last(stack), cut.halved)
 
 
-def _depth_A(stack: Stack, cut: Cut, depth: int) -> float:
-    """Give how far below the highest plane the plane of a number from the top lies."""
-    top = cut.first + cut.layers - 1
-    period = len(stack.units)
+def _shape(stack: Stack, cut: Cut, depth: int) -> tuple[float, float]:
+    """Give how far below the highest plane the plane of a number from the top lies, and how its atoms spread in height."""
+    top, period = cut.first + cut.layers - 1, len(stack.units)
     heights = [stack.levels[number % period] + number // period * stack.repeat_A for number in (top, top - depth)]
-    return float(heights[0] - heights[1])
+    plane = stack.planes[(top - depth) % period]
+    off = stack.atoms.positions[plane, 2] - stack.levels[(top - depth) % period]
+    return float(heights[0] - heights[1]), float(stack.atoms.numbers[plane] @ (off + off**2))

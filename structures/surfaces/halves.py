@@ -12,11 +12,12 @@ from math import comb, prod
 from typing import NamedTuple
 
 import numpy as np
+from ase import Atoms
 
 from .stacks import Floats, Integers, Stack
 
 _MOST_CHOICES = 20_000
-_RANGE_A, _CUTOFF_A = 3.0, 12.0
+_RANGE_A, _CUTOFF_A = 3.0, 8.0
 _SAME_ENERGY = 1e-6
 _CELLS = (((2, 0), (0, 1)), ((1, 0), (0, 2)), ((1, 1), (0, 2)))
 
@@ -60,8 +61,8 @@ def all_halves(stack: Stack, lowest: int, highest: int) -> Iterator[Halves]:
     least = min(way[0] for way in ways)
     for energy, matrix, offsets, lowers, uppers in ways:
         if energy <= least + _SAME_ENERGY:
-            for below in lowers:
-                yield Halves(matrix, offsets, below, uppers[0])
+            for below, above in product(lowers, uppers):
+                yield Halves(matrix, offsets, below, above)
 
 
 def _n_cells(species: list[str]) -> int:
@@ -97,15 +98,28 @@ def _halves_of(species: list[str]) -> Iterator[Integers]:
 
 
 def _repulsion(stack: Stack, plane: int, spots: list[tuple[int, int]], matrix: Integers, offsets: Integers) -> Floats:
-    """Give the screened Coulomb energies of the units of a plane, images included, shape ``(n, n)``."""
+    """Give the screened Coulomb energies, in e2/A, of the units of a plane, images included, shape ``(n, n)``."""
     lattice = stack.atoms.cell.array[:2]
     centres = np.array([stack.atoms.positions[stack.units[plane][i]].mean(axis=0) + offsets[k] @ lattice for i, k in spots])
     charges = np.array([stack.charges[stack.units[plane][i]].sum() for i, _ in spots])
-    cell = matrix @ lattice
+    return _energies(centres, charges, centres, charges, matrix @ lattice)
+
+
+def outer_energy(slab: Atoms) -> float:
+    """Give the screened Coulomb energy, in e2/A, of the charges in a slab's two outermost planes with all others."""
+    charges, tags = slab.arrays["formal"], slab.get_tags()
+    outer = (tags == 1) | (tags == tags.max())
+    energies = _energies(slab.positions[outer], charges[outer], slab.positions, charges, slab.cell.array[:2])
+    return float(energies.sum())
+
+
+def _energies(ones: Floats, charges: Floats, others: Floats, their_charges: Floats, cell: Floats) -> Floats:
+    """Give the screened Coulomb energy of each pair of charges and their in-plane images."""
     heights = abs(float(np.linalg.det(cell[:, :2]))) / np.linalg.norm(cell, axis=1)[::-1]
     reach = np.ceil(_CUTOFF_A / heights).astype(int) + 1
     images = np.array(list(product(*(range(-n, n + 1) for n in reach)))) @ cell
-    apart = np.linalg.norm(centres[:, None, None] - centres[:, None] - images, axis=-1)
-    near = (apart > 1e-6) & (apart < _CUTOFF_A + 1e-6)
-    waves = np.where(near, np.exp(-apart / _RANGE_A) / np.where(near, apart, 1) * np.maximum(1 - apart / _CUTOFF_A, 0), 0)
-    return np.asarray(waves.sum(axis=-1) * charges[:, None] * charges)
+    apart = np.linalg.norm(ones[:, None, None] - others[:, None] - images, axis=-1)
+    near = (apart > 1e-6) & (apart < _CUTOFF_A)
+    apart[~near] = _CUTOFF_A
+    waves = np.exp(-apart / _RANGE_A) / apart * (1 - apart / _CUTOFF_A) ** 2
+    return np.asarray(waves.sum(axis=-1) * charges[:, None] * their_charges)

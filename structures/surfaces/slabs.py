@@ -10,7 +10,7 @@ from ..symmetry.periodic import OVERLAP_SHARE, check_periodic
 from .building import build
 from .cuts import Cut, best_cut, cuts, polarity_e_per_A2
 from .faces import face_names, matching_planes, shown_formula
-from .halves import all_halves
+from .halves import all_halves, outer_energy
 from .stacks import Stack, stack_planes, turns_over
 
 
@@ -240,12 +240,12 @@ def _electrostatics(bare: Atoms) -> dict[str, float | bool]:
 
 
 def _bare(stack: Stack, cut: Cut, vacuum_A: float) -> Atoms:
-    """Build a slab with its smallest in-plane cell; of the ways to halve its outermost planes, one with equal faces."""
+    """Build a slab with its smallest in-plane cell; of the ways to halve its planes, one with equal faces if there is."""
     if not cut.halved:
         return build(stack, cut.first, cut.layers, vacuum_A)
-    built = [
-        build(stack, cut.first, cut.layers, vacuum_A, halves) for halves in all_halves(stack, cut.first, cut.last(stack))
-    ]
+    ways = all_halves(stack, cut.first, cut.last(stack))
+    built = [build(stack, cut.first, cut.layers, vacuum_A, halves) for halves in ways]
+    built.sort(key=outer_energy)
     return next((slab for slab in built if turns_over(slab)), built[0])
 
 

@@ -68,6 +68,18 @@ def test_a_slab_is_cut_from_a_name_and_from_a_file(tmp_path: Path) -> None:
     assert gaps_A(first)[2] == pytest.approx(12.0, abs=0.05)
 
 
+def test_the_termination_of_a_slab_can_be_chosen_and_what_speaks_against_a_slab_is_said(tmp_path: Path) -> None:
+    cut, polar = tmp_path / "cut.extxyz", tmp_path / "polar.extxyz"
+    code, out, _ = run("build", "K2O", "--miller", 1, 1, 1, "--termination", "O", "--to", cut)
+    slab = read(cut)
+    assert code == 0
+    assert str(slab.symbols[slab.positions[:, 2].argmax()]) == "O"
+    assert "Note: K2O(111) has half of its outermost O plane moved to the lower face" in out
+    code, out, _ = run("build", "SnSSe", "--miller", 0, 0, 1, "--to", polar)
+    assert "Note: SnSeS(001) is polar: its formal charges have a dipole of" in out
+    assert "Note" not in run("show", "KF", "--miller", 1, 0, 0)[1]
+
+
 @pytest.mark.parametrize("name", ["graphene:Fe-N4", "KF", "molecule:EC", "KC8", "nanotube-5,5", "K"])
 def test_a_picture_is_a_png_with_ink_on_it(tmp_path: Path, name: str) -> None:
     from matplotlib.image import imread
@@ -153,6 +165,14 @@ def test_a_bad_file_is_refused_with_a_sentence(tmp_path: Path, make, words: str,
         (
             ("build", "KF", "--miller", 1, 0, 0, "--layers", 0, "--to", "new.cif"),
             "`layers` is 0 but must be at least 1",
+        ),
+        (
+            ("build", "K2O", "--miller", 1, 1, 1, "--termination", "Li", "--to", "new.cif"),
+            "`termination` is 'Li' but K2O(111) has: K over K, K over O, O",
+        ),
+        (
+            ("build", "K2O", "--termination", "K", "--to", "new.cif"),
+            "`--termination` is 'K' but only a slab has one: give --miller too",
         ),
         (("draw", "KF", "--to", "new.cif"), "`new.cif` must end in .png: it is a picture"),
     ],

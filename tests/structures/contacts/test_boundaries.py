@@ -11,7 +11,9 @@ from ase.geometry import find_mic
 from ase.spacegroup import crystal as spaced
 
 from philic.structures.contacts.boundaries import grain_boundary, sigmas
+from philic.structures.crystals.crystals import crystal
 from philic.structures.crystals.metals import bulk_metal
+from philic.structures.crystals.molecular_units import molecular_units
 
 KF = bulk("KF", "rocksalt", a=5.34)
 LI2O = spaced(["Li", "O"], [(0.25, 0.25, 0.25), (0, 0, 0)], spacegroup=225, cellpar=[4.62] * 3 + [90] * 3)
@@ -150,6 +152,16 @@ def test_a_boundary_does_not_depend_on_the_cell_given() -> None:
     assert len(one) == len(other)
     assert one.cell.cellpar() == pytest.approx(other.cell.cellpar())
     assert json.loads(json.dumps(one.info["philic"])) == one.info["philic"]
+
+
+@pytest.mark.parametrize(("name", "unit"), [("M3PS4-cubic", "PSSSS"), ("MO2", "OO")])
+def test_no_boundary_cuts_a_molecular_unit(name: str, unit: str) -> None:
+    cell = crystal(name, "Na")
+    atoms = grain_boundary(cell, 5, (0, 0, 1), (2, 1, 0), min_grain_A=8.0)
+    for grain in grains(atoms):
+        grain.set_cell([*grain.cell[:2], (0, 0, 60.0)])
+        held = ["".join(sorted(grain.symbols[members])) for members in molecular_units(grain)]
+        assert held == [unit] * (len(grain) * len(molecular_units(cell)) // len(cell))
 
 
 def test_thicker_grains_on_demand() -> None:

@@ -6,16 +6,19 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk, fcc111
+from ase.formula import Formula
 from ase.geometry import find_mic
 from ase.spacegroup import crystal as spaced
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from philic.structures.carbons.carbon import graphene
-from philic.structures.contacts.interfaces import coherent, film_gap_A, halves, interfaces, shift_film, terminations
+from philic.structures.contacts.interfaces import coherent, film_gap_A, halves, interfaces, shift_film
 from philic.structures.contacts.matching import all_matches, best_matches, biot_strain
+from philic.structures.crystals.crystals import crystal as known
 from philic.structures.crystals.metals import bulk_metal
-from philic.structures.surfaces.metal_slabs import slab_from_bulk
+from philic.structures.crystals.molecular_units import molecular_units
+from philic.structures.surfaces.slabs import slab
 
 K = bulk_metal("K")
 KF = bulk("KF", "rocksalt", a=5.34, cubic=True)
@@ -74,8 +77,7 @@ def test_the_strain_said_is_the_strain_of_the_films_cell(name: str) -> None:
         distances = free[free.symbols == one].positions[:, None] - free[free.symbols == other].positions
         apart = find_mic(distances.reshape(-1, 3), free.cell, pbc=(True, True, False))[1]
         assert apart[apart > 0.1].min() == pytest.approx(expected[expected > 0.1].min(), abs=1e-3)
-    slab = terminations(film, film_miller, 10.0)[0]
-    area = np.linalg.norm(np.cross(*slab.cell.array[:2]))
+    area = slab(film, film_miller, thickness_A=10.0).info["philic"]["area_A2"]
     n_cells = abs(round(np.linalg.det(about["film_matrix"])))
     told = about["strain"]
     stretches = np.linalg.eigvalsh([[told["xx"], told["xy"]], [told["xy"], told["yy"]]])
@@ -196,36 +198,48 @@ def test_a_rigid_shift_moves_the_film_only_and_adds_up() -> None:
     assert atoms == before
 
 
-def test_polar_cuts_come_both_ways_up_and_non_polar_ones_once() -> None:
-    assert [slab.info["philic"]["termination"] for slab in terminations(KF, (1, 1, 1), 8.0)] == [
-        "F..K",
-        "K..F",
-    ]
-    assert [slab.info["philic"]["termination"] for slab in terminations(KF, (1, 0, 0), 8.0)] == ["KF..KF"]
-    assert len(terminations(K, (1, 1, 0), 8.0)) == 1
-    assert sorted(slab.info["philic"]["termination"] for slab in terminations(LI3N, (0, 0, 1), 8.0)) == [
-        "Li..Li2N",
-        "Li2N..Li",
-    ]
+def ends(name: str, *, thickness_A: float = 8.0) -> set[tuple[str, str]]:
+    """Give the terminations that meet: the film's and the substrate's."""
+    found = interfaces(*PAIRS[name], max_area_A2=160.0, film_thickness_A=thickness_A, substrate_thickness_A=thickness_A)
+    return {(part["film"]["termination"], part["substrate"]["termination"]) for part in (a.info["philic"] for a in found)}
 
 
-@settings(max_examples=15, deadline=None)
-@given(
-    miller=st.tuples(*[st.integers(-2, 2)] * 3).filter(any),
-    crystal=st.sampled_from([KF, K, LI3N, bulk("Mg")]),
+def test_every_pair_of_faces_is_laid_together_and_the_face_told_is_the_one_that_meets() -> None:
+    assert ends("metal|SEI") == {("K", "KF")}
+    assert ends("LiF|Li3N") == {(one, other) for one in ("Li", "F") for other in ("Li", "Li2N")}
+    for atoms in interfaces(*PAIRS["LiF|Li3N"], max_area_A2=160.0):
+        about, (bottom, top) = atoms.info["philic"], halves(atoms)
+        highest = bottom.positions[:, 2] > bottom.positions[:, 2].max() - 0.1
+        lowest = top.positions[:, 2] < top.positions[:, 2].min() + 0.1
+        for part, outermost, side in ((bottom, highest, "substrate"), (top, lowest, "film")):
+            assert set(part.symbols[outermost]) == set(Formula(about[side]["termination"]))
+
+
+@pytest.mark.parametrize(
+    ("film", "substrate"),
+    [(K, known("M2CO3", "K")), (bulk_metal("Li"), known("M3PO4", "Li")), (known("M2CO3", "K"), K)],
+    ids=["K|K2CO3", "Li|Li3PO4", "K2CO3|K"],
 )
-def test_a_slab_is_as_dense_and_stoichiometric_as_its_crystal(miller: tuple[int, int, int], crystal: Atoms) -> None:
-    for slab in terminations(crystal, miller, 7.0):
-        area = np.linalg.norm(np.cross(*slab.cell.array[:2]))
-        assert slab.symbols.formula.reduce()[0] == crystal.symbols.formula.reduce()[0]
-        assert np.allclose(slab.cell.array[:2, 2], 0)
-        height = crystal.get_volume() * len(slab) / len(crystal) / area
-        assert np.ptp(slab.positions[:, 2]) < height <= np.ptp(slab.positions[:, 2]) + 4.0
-        assert nearest_A(slab) == pytest.approx(nearest_A(crystal * (3, 3, 3)), abs=1e-3)
+def test_no_interface_cuts_a_molecular_unit(film: Atoms, substrate: Atoms) -> None:
+    for atoms in interfaces(film, substrate, (1, 0, 0), (1, 0, 0), max_area_A2=200.0, max_strain=0.12, film_thickness_A=6.0):
+        for part, crystal in zip(halves(atoms), (substrate, film), strict=True):
+            part.cell[2, 2] += 20.0
+            held, whole = ([sorted(cell.symbols[unit]) for unit in molecular_units(cell)] for cell in (part, crystal))
+            assert all(unit in whole for unit in held)
+            assert len(held) * len(crystal) == len(whole) * len(part)
+
+
+def test_the_film_is_turned_over_so_that_its_indices_point_up() -> None:
+    blende = bulk("ZnS", "zincblende", a=5.41, cubic=True)
+    film = halves(interfaces(blende, CU, (1, 1, 1), (1, 1, 1), max_area_A2=120.0, max_strain=0.1)[0])[1]
+    zinc, sulfur = film[film.symbols == "Zn"], film[film.symbols == "S"]
+    over = sulfur.positions - zinc.positions[:, None] - (0, 0, 5.41 * 3**0.5 / 4)  # [111] leads from Zn to S
+    nearest = np.linalg.norm(find_mic(over.reshape(-1, 3), film.cell)[0], axis=1).reshape(len(zinc), -1).min(axis=1)
+    assert (nearest < 0.3).sum() >= len(zinc) - len(zinc) // 4
 
 
 def test_slabs_of_other_builders_are_laid_on_each_other_too() -> None:
-    sheet, metal = graphene((1, 1)), slab_from_bulk(K, layers=3)
+    sheet, metal = graphene((1, 1)), slab(K, (1, 1, 0), layers=3)
     before = sheet.copy(), metal.copy()
     atoms = coherent(metal, sheet, max_area_A2=120.0, max_strain=0.06)[0]
     assert (sheet, metal) == before
@@ -234,12 +248,12 @@ def test_slabs_of_other_builders_are_laid_on_each_other_too() -> None:
 
 
 def test_a_slab_cut_in_two_by_its_cell_is_put_together() -> None:
-    slab = fcc111("Cu", (1, 1, 4), a=3.6, vacuum=6.0, periodic=True)
-    split = slab.copy()
+    copper = fcc111("Cu", (1, 1, 4), a=3.6, vacuum=6.0, periodic=True)
+    split = copper.copy()
     split.translate((0, 0, -8.0))
     split.wrap()
-    film = slab_from_bulk(K, miller=(1, 1, 1), layers=3)
-    one, other = (coherent(film, part, max_area_A2=120.0)[0] for part in (slab, split))
+    film = slab(K, (1, 1, 1), layers=3)
+    one, other = (coherent(film, part, max_area_A2=120.0)[0] for part in (copper, split))
     assert np.ptp(split.positions[:, 2]) > 12
     assert other.cell.cellpar() == pytest.approx(one.cell.cellpar())
 

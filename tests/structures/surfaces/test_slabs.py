@@ -9,6 +9,7 @@ from ase.spacegroup import crystal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from philic.structures.surfaces.cuts import polarity_e_per_A2
 from philic.structures.surfaces.slabs import shown_miller, slab, terminations
 from philic.structures.symmetry.symmetry import symmetry_of
 
@@ -131,15 +132,31 @@ def test_antifluorite_111_is_cut_between_its_lithium_planes_without_a_dipole() -
     assert about["charge_e"] == about["dipole_e_A"] == 0
 
 
-def test_a_polar_cut_that_is_asked_for_is_told() -> None:
+def test_a_polar_cut_that_is_asked_for_says_so() -> None:
     cut = slab(lithia(), (1, 1, 1), layers=6, termination="Li over Li")
     assert terminations(lithia(), (1, 1, 1)) == ["Li over Li", "Li over O", "O"]
     assert str(cut[cut.get_tags() <= 2].symbols) == "Li2"
-    assert cut.info["philic"]["tasker"] == 3
-    # rock salt (111): alternating charged planes; without a dipole only by one plane too many
-    neat = slab(fluoride(), (1, 1, 1), layers=6).info["philic"]
-    assert (neat["tasker"], neat["symmetric"], neat["stoichiometric"]) == (3, True, False)
-    assert abs(neat["charge_e"]) == 1
+    assert (cut.info["philic"]["tasker"], cut.info["philic"]["polar"]) == (3, True)
+    assert slab(lithia(), (1, 1, 1), layers=6, termination="Li").info["philic"]["termination"] == "Li over O"
+
+
+def test_the_dipole_of_a_rock_salts_charged_planes_is_cured_by_half_a_plane() -> None:
+    neat = slab(fluoride(), (1, 1, 1), layers=6)
+    about = neat.info["philic"]
+    assert (about["tasker"], about["symmetric"], about["stoichiometric"], about["polar"]) == (3, True, True, False)
+    assert (about["half_moved"], about["charge_e"], about["dipole_e_A"]) == ("K", 0.0, 0.0)
+    counts = [int((neat.get_tags() == tag).sum()) for tag in range(1, about["layers"] + 1)]
+    assert counts == [1, 2, 2, 2, 2, 2, 1]
+    assert about["area_A2"] == pytest.approx(2 * 5.34**2 * 3**0.5 / 4)
+
+
+def test_a_slab_is_polar_from_two_thousandths_of_an_electron_per_square_angstrom_on() -> None:
+    assert polarity_e_per_A2(0.0019 * 50 * 8, 50, 8) == 0
+    assert polarity_e_per_A2(-0.0021 * 50 * 8, 50, 8) == pytest.approx(0.0021)
+    blende = bulk("ZnS", "zincblende", a=5.41, cubic=True)
+    about = slab(blende, (1, 1, 1), layers=4).info["philic"]
+    assert abs(about["dipole_e_A"]) == pytest.approx(2 * 2 * 5.41 * 3**0.5 / 12, rel=1e-3)  # of two double layers
+    assert about["polar"]
 
 
 @pytest.mark.parametrize("termination", ["K", "F"])
