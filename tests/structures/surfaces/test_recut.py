@@ -118,3 +118,16 @@ def test_a_sheet_strained_along_one_axis_is_so():
     wider = stretched(relaxed, **stretch_of(sheet, unit))
     np.testing.assert_allclose(wider.positions, sheet.positions * [1.02, 1, 1], atol=1e-6)
     assert wider.info["philic"]["strain"][0] == pytest.approx(0.02)
+
+
+@pytest.mark.parametrize("miller", [(1, 0, 0), (0, 1, 0)])
+def test_directions_that_only_the_elements_tell_apart_are_not_confused(miller):
+    """Copper and gold in planes of a cubic lattice: stretched along c, copper stays as near to copper as it was."""
+    places = [(0, 0, 0), (0.5, 0.5, 0), (0.5, 0, 0.5), (0, 0.5, 0.5)]
+    crystal = Atoms("Cu2Au2", scaled_positions=places, cell=[4.0, 4.0, 4.0], pbc=True)
+    first = slab(crystal, miller, layers=4, size=(2, 2))
+    again = recut(grown(crystal, 1, 1, 1.05), **cut_of(first, crystal, miller))
+    assert again.numbers.tolist() == first.numbers.tolist()
+    for one, other, apart_A in (("Cu", "Cu", 8**0.5), ("Cu", "Au", (4 + 2.1**2) ** 0.5)):
+        rows = again.get_all_distances(mic=True)[again.symbols == one][:, again.symbols == other]
+        assert rows[rows > 0.1].min() == pytest.approx(apart_A, abs=1e-6)
