@@ -142,6 +142,7 @@ def test_faces_defects_and_dopants_share_the_bulk_and_metals_do_where_it_has_non
     assert keys["MF(100)", "Li"] != keys["MF(100)", "K"]
     sizes = {name: recipe.substrate(name, "K").relaxed_bulk("chgnet").n_atoms for name in ("Cu(111)", "Ti3C2O2:V-O", "N")}
     assert sizes == {"Cu(111)": 4, "Ti3C2O2:V-O": 7, "N": 2}
+    assert recipe.substrate("Ti3C2O2:V-O", "K").bulk.cell.lengths()[:2] == pytest.approx([3.0268] * 2)
 
 
 @pytest.fixture(scope="module")

@@ -120,14 +120,34 @@ def test_a_sheet_strained_along_one_axis_is_so():
     assert wider.info["philic"]["strain"][0] == pytest.approx(0.02)
 
 
-@pytest.mark.parametrize("miller", [(1, 0, 0), (0, 1, 0)])
-def test_directions_that_only_the_elements_tell_apart_are_not_confused(miller):
+def a_and_b_swapped(first: Atoms) -> Atoms:
+    """The same slab in another description: turned by a right angle, a where b was."""
+    turned = first.copy()
+    turned.rotate(-90, "z", rotate_cell=True)
+    turned.set_cell([turned.cell[1], -turned.cell[0], turned.cell[2]])
+    return turned
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_directions_that_only_the_elements_tell_apart_are_not_confused(swapped):
     """Copper and gold in planes of a cubic lattice: stretched along c, copper stays as near to copper as it was."""
     places = [(0, 0, 0), (0.5, 0.5, 0), (0.5, 0, 0.5), (0, 0.5, 0.5)]
     crystal = Atoms("Cu2Au2", scaled_positions=places, cell=[4.0, 4.0, 4.0], pbc=True)
-    first = slab(crystal, miller, layers=4, size=(2, 2))
-    again = recut(grown(crystal, 1, 1, 1.05), **cut_of(first, crystal, miller))
+    first = slab(crystal, (1, 0, 0), layers=4, size=(2, 2))
+    first = a_and_b_swapped(first) if swapped else first
+    again = recut(grown(crystal, 1, 1, 1.05), **cut_of(first, crystal, (1, 0, 0)))
     assert again.numbers.tolist() == first.numbers.tolist()
     for one, other, apart_A in (("Cu", "Cu", 8**0.5), ("Cu", "Au", (4 + 2.1**2) ** 0.5)):
         rows = again.get_all_distances(mic=True)[again.symbols == one][:, again.symbols == other]
         assert rows[rows > 0.1].min() == pytest.approx(apart_A, abs=1e-6)
+
+
+def test_a_and_b_of_one_plane_are_translations_of_the_crystal():
+    """One atom is anywhere alike; of bcc's (110) plane, a and b are halves of the body's diagonals, 70.5 degrees apart."""
+    crystal = bulk("Fe", a=2.87, cubic=True)
+    first = slab(crystal, (1, 1, 0), layers=1)
+    *lengths, _, _, angle = first.cell.cellpar()
+    for sharp_or_blunt in (angle, 180 - angle):
+        first.set_cell([*lengths, 90, 90, sharp_or_blunt])
+        vectors = 2 * np.array(cut_of(first, crystal, (1, 1, 0))["vectors"])
+        np.testing.assert_allclose(vectors, vectors.round(), atol=1e-6)
