@@ -19,11 +19,12 @@ from ...potentials import card
 from ...structures.sites.adatoms import adatom_spacing_A, place_adatoms, spread_sites
 from ...structures.sites.resting import same_places
 from ...structures.sites.sites import Site, adsorption_sites
-from ...workflows.engine.flow import Derived, Flow, Step
+from ...workflows.engine.flow import Derived, Step
 from ...workflows.stores.result import Result, Status
 from ..parts.gate import MetalSteps, metal_steps
 from ..parts.kinds import Known, OneOrMore, no_results
-from ..parts.substrates import KINDS, PRISTINE, Substrates, carbon_name, is_carbon
+from ..parts.lattices import Substrate
+from ..parts.substrates import KINDS, PRISTINE, AdatomPlan, Substrates, adatom_plan, carbon_name, is_carbon
 
 SAME_MINIMUM_eV = 0.002
 """Relaxations that end on the same place and no farther apart than this ended in the same minimum."""
@@ -66,32 +67,7 @@ class Adsorption(Substrates):
         return {"fmax_eV_per_A": self.fmax_eV_per_A, "max_steps": self.max_steps}
 
 
-@dataclass(frozen=True)
-class Plan:
-    """The recipe's steps, and which of them answer the question.
-
-    Attributes
-    ----------
-    flow
-        Every step.
-    answers
-        For each metal and host, the adsorption step of each site.
-    gates
-        The gate step of each metal.
-    warnings
-        Sentences about what is doubtful before anything is computed.
-    complete
-        It is.
-    """
-
-    flow: Flow
-    answers: Mapping[tuple[str, str], Sequence[Step]]
-    gates: Mapping[str, Step]
-    warnings: Sequence[str]
-    complete: bool = True
-
-
-def plan(parameters: Adsorption, _: Known = no_results) -> Plan:
+def plan(parameters: Adsorption, _: Known = no_results) -> AdatomPlan:
     """Make every structure and step of the recipe; computes nothing.
 
     Raises
@@ -101,28 +77,27 @@ def plan(parameters: Adsorption, _: Known = no_results) -> Plan:
     """
     potential = card(parameters.potential)
     answers: dict[tuple[str, str], list[Step]] = {}
+    substrates: dict[tuple[str, str], Substrate] = {}
     gates = {}
     nearest: list[tuple[float, str]] = []
     for metal in parameters.metal:
-        hosts = {name: parameters.substrate(name, metal) for name in parameters.names}
+        here = {name: parameters.substrate(name, metal) for name in parameters.names}
+        substrates |= {(metal, name): substrate for name, substrate in here.items()}
+        hosts = {name: substrate.given for name, substrate in here.items()}
         potential.check_elements({symbol for host in hosts.values() for symbol in host.symbols} | {metal})
         nearest += [(_spacing_A(parameters, metal, host), name) for name, host in hosts.items()]
-        clean = {
-            name: Step("relax", parameters.relaxation, host, potential=parameters.potential, about={"host": name})
-            for name, host in hosts.items()
-        }
+        clean = {name: substrate.clean(parameters.potential, parameters.relaxation) for name, substrate in here.items()}
         references = metal_steps(metal, parameters.potential)
         gates[metal] = references.gate
         pristine: list[Step] = []
         if PRISTINE in hosts:
             pristine = _adsorbed(parameters, metal, clean[PRISTINE], hosts[PRISTINE], {*parameters.sites, "hollow"})
         for name, host in hosts.items():
-            here = {*parameters.sites}
-            adsorbed = pristine if name == PRISTINE else _adsorbed(parameters, metal, clean[name], host, here)
+            adsorbed = pristine if name == PRISTINE else _adsorbed(parameters, metal, clean[name], host, parameters.sites)
             compared = pristine if is_carbon(name) else []
             answers[metal, name] = [_adsorption(parameters, step, clean, compared, references) for step in adsorbed]
-    flow = Flow([*gates.values(), *(step for steps in answers.values() for step in steps)])
-    return Plan(flow, answers, gates, _warnings(parameters, *min(nearest), potential.cutoff_A))
+    warnings = _warnings(parameters, *min(nearest), potential.cutoff_A)
+    return adatom_plan(answers, gates, substrates, parameters.potential, warnings)
 
 
 def _adsorbed(parameters: Adsorption, metal: str, clean: Step, host: Atoms, kinds: Collection[str]) -> list[Step]:
@@ -149,7 +124,7 @@ def _on_site(parameters: Adsorption, metal: str, clean: Step, host: Atoms, site:
         "site": site.label,
         "kind": site.kind,
         "adatoms": parameters.adatoms,
-        "size": "x".join(map(str, parameters.size)),
+        "size": "x".join(map(str, host.info.get("philic", {}).get("size", [1, 1]))),
     }
     return Step("relax", parameters.relaxation, structure, potential=clean.potential, about=about)
 
@@ -213,7 +188,7 @@ class Row:
     best: Result
 
 
-def analyse(plan: Plan, results: Mapping[str, Result]) -> list[Row]:
+def analyse(plan: AdatomPlan, results: Mapping[str, Result]) -> list[Row]:
     """Pick each host's best site and rank the hosts of each metal, strongest adsorption first.
 
     A host's best site is the lowest in energy among the converged ones where the host kept its bonds; a host with none is

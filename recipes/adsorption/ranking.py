@@ -10,7 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from ...workflows.stores.result import Result, Status
-from .adsorption import Adsorption, Plan, Row, analyse
+from ..parts.lattices import host_notes
+from ..parts.substrates import AdatomPlan
+from .adsorption import Adsorption, Row, analyse
 
 SCREEN = (
     "The ranking by `vs pristine` is a first screen, not evidence: a potential's errors cancel only in part between hosts. "
@@ -18,14 +20,14 @@ SCREEN = (
 )
 
 
-def headline(parameters: Adsorption, plan: Plan) -> str:
+def headline(parameters: Adsorption, plan: AdatomPlan) -> str:
     """Say in a few words what is asked: ``K on 18 hosts, 63 sites``."""
     hosts = len({host for _, host in plan.answers})
     sites = sum(len(steps) for steps in plan.answers.values())
     return f"{', '.join(parameters.metal)} on {hosts} hosts, {sites} sites"
 
 
-def overview(parameters: Adsorption, plan: Plan) -> RenderableType:
+def overview(parameters: Adsorption, plan: AdatomPlan) -> RenderableType:
     """Table of the hosts with their sites."""
     hosts = Table("host", "atoms", "sites", title="hosts, and the sites a metal atom starts from", box=box.SIMPLE_HEAD)
     for (metal, host), steps in plan.answers.items():
@@ -35,16 +37,17 @@ def overview(parameters: Adsorption, plan: Plan) -> RenderableType:
     return hosts
 
 
-def tables(plan: Plan, results: Mapping[str, Result]) -> Iterator[RenderableType]:
+def tables(plan: AdatomPlan, results: Mapping[str, Result]) -> Iterator[RenderableType]:
     """One ranked table for each metal, and the metals side by side."""
     rows = analyse(plan, results)
     for metal, gate in plan.gates.items():
-        yield ranking(rows, metal, results[gate.key])
+        notes = host_notes(plan.of(metal), gate.about["potential"], results)
+        yield ranking(rows, metal, results[gate.key], notes)
     if len(plan.gates) > 1:
         yield side_by_side(rows, list(plan.gates))
 
 
-def ranking(rows: Sequence[Row], metal: str, gate: Result) -> RenderableType:
+def ranking(rows: Sequence[Row], metal: str, gate: Result, notes: Sequence[str] = ()) -> RenderableType:
     """Table of one metal's hosts, best site each, strongest adsorption first; eV per metal atom, negative is bound."""
     ours = [row for row in rows if row.metal == metal]
     fit = gate.scalars.get("verdict") == "fit"
@@ -61,7 +64,7 @@ def ranking(rows: Sequence[Row], metal: str, gate: Result) -> RenderableType:
         table.add_column(column, no_wrap=True)
     for row in ours:
         table.add_row(*_cells(row), *([_verdict(row)] if fit else []))
-    lines = [worth(metal, gate, _relative(ours)), *(note for row in ours for note in _notes(row))]
+    lines = [worth(metal, gate, _relative(ours)), *notes, *(note for row in ours for note in _notes(row))]
     return Group(table, Text("\n".join(lines)))
 
 

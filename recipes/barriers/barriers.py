@@ -12,6 +12,7 @@ from rich.text import Text
 
 from ...workflows.engine.flow import Step
 from ...workflows.stores.result import Result, Status
+from ..parts.lattices import host_notes
 from .jumps import Jumping, Plan
 
 SOFTENING = (
@@ -83,8 +84,12 @@ def jumps(plan: Plan, results: Mapping[str, Result]) -> RenderableType:
                 table.add_row(metal, host, str(step.about["site"]), *_numbers(result))
                 sentences = [*_other(step.about), *_notes(result)]
                 notes += [f"{metal} in {host}, {step.about['site']}: {sentence}." for sentence in sentences]
+    for key, substrate in plan.substrates.items():
+        bands = [step.parents.get(role) for step in plan.jumps[key] for role in ("band", "check_band")]
+        potentials = dict.fromkeys(band.potential for band in bands if band and band.potential)
+        notes += [note for potential in potentials for note in host_notes([substrate], potential, results)]
     sized = [SIZE] if any("size_error_eV" in result.scalars for result in results.values()) else []
-    return Group(table, Text("\n".join([*notes, *sized, SOFTENING])))
+    return Group(table, Text("\n".join([*dict.fromkeys(notes), *sized, SOFTENING])))
 
 
 def ways(plan: Plan, results: Mapping[str, Result]) -> RenderableType:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Self
 
 import numpy as np
@@ -17,6 +17,7 @@ from ...structures.symmetry.orbits import Position
 from ...workflows.engine.flow import Derived, Flow, Step
 from ...workflows.neb.path import SETTLED_eV_PER_A
 from ..parts.kinds import OneOrMore, Parameters, PotentialName, number_as_list
+from ..parts.lattices import Substrate
 
 _DECIMALS = 6  # of lengths in keys: the last bits differ between machines
 
@@ -101,6 +102,8 @@ class Plan:
         Sentences about what is left out or doubtful.
     complete
         Whether this is all; else the sites of adatoms, or the voids, are tried first.
+    substrates
+        By the same as the jumps: how a surface is built; none for a crystal.
     """
 
     flow: Flow
@@ -108,6 +111,7 @@ class Plan:
     networks: Mapping[tuple[str, str, str], Step]
     warnings: Sequence[str]
     complete: bool = True
+    substrates: Mapping[tuple[str, str, str], Substrate] = field(default_factory=dict)
 
 
 def merged(plans: Sequence[Plan]) -> Plan:
@@ -124,6 +128,7 @@ def merged(plans: Sequence[Plan]) -> Plan:
         {key: step for one in plans for key, step in one.networks.items()},
         [sentence for one in plans for sentence in one.warnings],
         all(one.complete for one in plans),
+        {key: substrate for one in plans for key, substrate in one.substrates.items()},
     )
     if whole.complete and not whole.jumps:
         raise ValueError("there is no jump to compute: " + "; ".join(whole.warnings))

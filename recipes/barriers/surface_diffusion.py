@@ -22,6 +22,7 @@ from ...structures.symmetry.orbits import as_position
 from ...workflows.engine.flow import Derived, Flow, Step
 from ...workflows.stores.result import Result, Status
 from ..parts.kinds import Known, OneOrMore, no_results
+from ..parts.lattices import Substrate, bulk_steps
 from ..parts.substrates import KINDS, Substrates
 from .jumps import Cell, Jumping, Plan, Planned, judged, merged
 
@@ -57,37 +58,38 @@ def plan(parameters: SurfaceDiffusion, known: Known = no_results) -> Plan:
 def _of_host(parameters: SurfaceDiffusion, metal: str, name: str, known: Known) -> Iterator[Plan]:
     """Plan each face of a host by itself: no jump leads from one to the other."""
     try:
-        host = parameters.substrate(name, metal)
+        substrate = parameters.substrate(name, metal)
         for potential in parameters.potentials:
-            card(potential).check_elements({*host.symbols, metal})
-        sites = _sites(parameters, host)
+            card(potential).check_elements({*substrate.given.symbols, metal})
+        sites = _sites(parameters, substrate.given)
     except ValueError as error:
         yield Plan(Flow([]), {}, {}, [f"{metal} on {name} is left out: {error}"])
         return
     for face in sorted({site.face for site in sites}, reverse=True):
-        yield _of_face(parameters, metal, name, host, [site for site in sites if site.face == face], known)
+        yield _of_face(parameters, metal, substrate, [site for site in sites if site.face == face], known)
 
 
-def _of_face(parameters: SurfaceDiffusion, metal: str, name: str, host: Atoms, sites: list[Rest], known: Known) -> Plan:
+def _of_face(parameters: SurfaceDiffusion, metal: str, substrate: Substrate, sites: list[Rest], known: Known) -> Plan:
     """Plan the jumps on a face; where there are none, only say why."""
-    below = " below" if sites[0].face < 0 else ""
-    steps: list[Step] = []
-    warnings: list[str] = []
+    name, below = substrate.name, " below" if sites[0].face < 0 else ""
+    host = substrate.built(parameters.potential, known)
+    steps = [step for potential in parameters.potentials for step in bulk_steps([substrate], potential)]
+    warnings = list(substrate.caveats)
     try:
-        tried = _tried(parameters, metal, name, host, sites, known)
+        tried = _tried(parameters, metal, substrate, host, sites, known)
         steps += tried.steps
         warnings += [f"{metal} on {name}{below}{sentence}" for sentence in tried.warnings]
         if not tried.complete:
             return Plan(Flow(steps), {}, {}, warnings, complete=False)
         key = metal, name, f"adatom{below}"
-        jumps, network = _jumps(parameters, key, host, tried.minima)
+        jumps, network = _jumps(parameters, key, substrate, host, tried.minima)
         if parameters.near_A != "all" and defect_atoms(host):
             warnings.append(
                 f"{metal} on {name}{below}: ways and D are those of jumps up to {parameters.near_A:g} Å from the defect"
             )
     except ValueError as error:
         return Plan(Flow(steps), {}, {}, [*warnings, f"{metal} on {name}{below} is left out: {error}"])
-    return Plan(Flow([*steps, network]), {key: jumps}, {key: network}, warnings)
+    return Plan(Flow([*steps, network]), {key: jumps}, {key: network}, warnings, substrates={key: substrate})
 
 
 class _Tried(NamedTuple):
@@ -99,9 +101,11 @@ class _Tried(NamedTuple):
     warnings: list[str]
 
 
-def _tried(parameters: SurfaceDiffusion, metal: str, name: str, host: Atoms, sites: list[Rest], known: Known) -> _Tried:
+def _tried(
+    parameters: SurfaceDiffusion, metal: str, substrate: Substrate, host: Atoms, sites: list[Rest], known: Known
+) -> _Tried:
     """Try every site of a face, then every end that is doubtful."""
-    clean = _clean(parameters, name, host, parameters.potential)
+    name, clean = substrate.name, substrate.clean(parameters.potential, parameters.relaxation)
     tries: dict[Rest, Step] = {}
     waiting, minima = sites, list[Rest]()
     while waiting:
@@ -162,14 +166,14 @@ def _flat(trials: Sequence[Trial], minima: Sequence[Rest]) -> list[str]:
 
 
 def _jumps(
-    parameters: SurfaceDiffusion, key: tuple[str, str, str], host: Atoms, minima: Sequence[Rest]
+    parameters: SurfaceDiffusion, key: tuple[str, str, str], substrate: Substrate, host: Atoms, minima: Sequence[Rest]
 ) -> tuple[list[Step], Step]:
     metal, name, mechanism = key
     found = _hops(host, parameters, minima, metal)
     ends = [_ends(host, metal, hop) for hop in found]
 
     def planned(potential: str) -> list[Planned]:
-        clean = _clean(parameters, name, host, potential)
+        clean = substrate.clean(potential, parameters.relaxation)
         return [
             Planned(
                 (start, end),
@@ -233,10 +237,6 @@ def _is_direct(host: Atoms, hop: SurfaceHop) -> bool:
 def _farthest_A(host: Atoms) -> float:
     """Give a length that no direct jump exceeds: half the diagonal of the cell."""
     return float(np.linalg.norm(minkowski_reduce(host.cell, pbc=(True, True, False))[0][:2])) / 2
-
-
-def _clean(parameters: SurfaceDiffusion, name: str, host: Atoms, potential: str) -> Step:
-    return Step("relax", parameters.relaxation, host, potential=potential, about={"host": name})
 
 
 def _placed(clean: Step, metal: str, rest: Rest, aside_A: tuple[float, float] = (0.0, 0.0)) -> Derived:

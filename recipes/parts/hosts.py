@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 
+from ...structures.crystals.metals import METALS
+from .lattices import Lattice, Substrate, on_crystal, on_unit
 from .structure_files import is_path, read_host
 
-VACUUM_A = 6.0
-"""Least empty height over a file's slab or sheet."""
-_FACE = re.compile(r"(?P<crystal>.+?) *\((?P<miller>[-\d ]+)\)")
+_FACE = re.compile(r"(?P<crystal>.+?) *\((?P<miller>[-\d ]+)\)(?::(?P<termination>.+))?")
 
 
 def host_atoms(name: str, metal: str | None = None) -> Atoms:
@@ -38,14 +38,22 @@ def host_atoms(name: str, metal: str | None = None) -> Atoms:
     return host(name, metal)
 
 
-def surface(name: str, metal: str | None = None, *, thickness_A: float, vacuum_A: float, min_image_A: float) -> Atoms:
+def surface(
+    name: str,
+    metal: str | None = None,
+    *,
+    thickness_A: float,
+    vacuum_A: float,
+    min_image_A: float,
+    lattice: Lattice = "relaxed",
+) -> Substrate:
     """Build a slab or sheet for adatoms: a face of a crystal, a sheet of the catalogue, or a file.
 
     Parameters
     ----------
     name
-        ``"Cu(111)"``, ``"MF(100)"``, ``"my.cif(110)"`` (a crystal and its face), ``"Ti3C2O2"`` (a sheet), or a file that
-        holds a slab or sheet, which is taken as it is.
+        ``"Cu(111)"``, ``"MF(100)"``, ``"my.cif(110)"`` (a crystal and its face), ``"K2O(111):K"`` (and its termination),
+        ``"Ti3C2O2"`` (a sheet), or a file that holds a slab or sheet, which is taken as it is.
     metal
         An alkali metal, for names that leave it open.
     thickness_A
@@ -54,21 +62,40 @@ def surface(name: str, metal: str | None = None, *, thickness_A: float, vacuum_A
         Empty height over a slab.
     min_image_A
         A slab or sheet that is no file's is repeated until the images of an atom are this far apart.
+    lattice
+        Whether it is to be built at the lattice constants of the potential, or stays as given.
 
     Raises
     ------
     ValueError
-        If the name is unknown, its face is no face, a crystal comes without a face, or a file holds no slab.
+        If the name is unknown, its face is no face or has no such termination, a crystal comes without a face, or a file
+        holds no slab.
     """
     face = _FACE.fullmatch(name)
     if face is None:
-        return _sheet(name, metal, min_image_A)
+        return _sheet(name, metal, min_image_A, lattice)
     from ...structures.surfaces.slabs import slab
 
     crystal, miller = host_atoms(face["crystal"], metal), miller_indices(face["miller"])
-    thin = slab(crystal, miller, thickness_A=thickness_A, vacuum_A=vacuum_A)
+    upper = None if face["termination"] is None else _spelled(face["termination"].strip(), crystal)
+    thin = slab(crystal, miller, thickness_A=thickness_A, vacuum_A=vacuum_A, termination=upper)
     layers, size = thin.info["philic"]["layers"], _repeats(thin, min_image_A)
-    return slab(crystal, miller, thickness_A=thickness_A, vacuum_A=vacuum_A, fixed_layers=layers // 2, size=size)
+    cut = slab(
+        crystal,
+        miller,
+        thickness_A=thickness_A,
+        vacuum_A=vacuum_A,
+        termination=upper,
+        fixed_layers=layers // 2,
+        size=size,
+    )
+    return on_crystal(name, cut, crystal, miller, lattice)
+
+
+def _spelled(termination: str, crystal: Atoms) -> str:
+    """Write the crystal's alkali metal for M, which is no other element's first letter."""
+    metal = next((str(symbol) for symbol in crystal.symbols if symbol in METALS), "M")
+    return re.sub(r"M(?![a-z])", metal, termination)
 
 
 def is_surface(name: str) -> bool:
@@ -106,8 +133,8 @@ def miller_indices(text: str) -> tuple[int, int, int]:
     return h, k, l
 
 
-def _sheet(name: str, metal: str | None, min_image_A: float) -> Atoms:
-    from ...structures.symmetry.periodic import gaps_A
+def _sheet(name: str, metal: str | None, min_image_A: float, lattice: Lattice) -> Substrate:
+    from ...structures.symmetry.periodic import VACUUM_A, gaps_A
 
     atoms = host_atoms(name, metal)
     flat = atoms.cell.rank == 3 and np.abs(atoms.cell.array[:2, 2]).max() < 1e-3
@@ -115,7 +142,26 @@ def _sheet(name: str, metal: str | None, min_image_A: float) -> Atoms:
         raise ValueError(
             f"`{name}` is no slab with at least {VACUUM_A:g} Å of vacuum along c: give a face of it, such as {name}(110)"
         )
-    return atoms if is_path(name) else _repeated(atoms, _repeats(atoms, min_image_A))
+    if is_path(name):
+        return Substrate(name, atoms, lattice)
+    unit, sheet = _unit(name, atoms), _repeated(atoms, _repeats(atoms, min_image_A))
+    return Substrate(name, sheet, lattice) if unit is None else on_unit(name, sheet, unit, lattice)
+
+
+def _unit(name: str, sheet: Atoms) -> Atoms | None:
+    """Give the unit cell of a sheet of the catalogue, without its defect; None for what is no crystal in the plane."""
+    family = sheet.info["philic"]["family"]
+    if family in ("carbon", "graphite"):
+        from ...structures.carbons.carbon import graphene
+
+        return graphene((1, 1))
+    if family != "mxene":
+        return None
+    pristine = host_atoms(name.partition(":")[0])
+    size = np.array([*pristine.info["philic"]["size"], 1])
+    unit = pristine[: len(pristine) // size.prod()]  # a repeated sheet begins with its first cell
+    unit.set_cell(pristine.cell.array / size[:, None])
+    return unit
 
 
 def _repeated(atoms: Atoms, size: tuple[int, int]) -> Atoms:

@@ -17,10 +17,12 @@ from ...workflows.analyses.wetting import ISLANDS, WETS
 from ...workflows.stores.result import Result
 from ..adsorption.ranking import worth
 from ..barriers.profiles import COLOURS
+from ..parts.lattices import host_notes
 from ..parts.pictures import panels
 from ..parts.structure_files import check_new
+from ..parts.substrates import AdatomPlan
 from ..parts.tables import new_table
-from .metal_on_host import MetalOnHost, Plan
+from .metal_on_host import MetalOnHost
 
 RULE = (
     "touch: share of the metal's atoms that touch the host; area: share of it that they cover; θ: contact angle; vs bulk: "
@@ -34,44 +36,46 @@ HEIGHT_A = 12.0
 """Top of the colour scale."""
 
 
-def headline(parameters: MetalOnHost, plan: Plan) -> str:
+def headline(parameters: MetalOnHost, plan: AdatomPlan) -> str:
     """Summarise the question: ``12 atoms of Li, Na on 2 hosts at 400 K, 8 runs of 4 ps``."""
-    hosts, metals = ([*dict.fromkeys(key[i] for key in plan.runs)] for i in (0, 1))
-    runs = sum(map(len, plan.runs.values()))
+    metals, hosts = ([*dict.fromkeys(key[i] for key in plan.answers)] for i in (0, 1))
+    runs = sum(map(len, plan.answers.values()))
     what = f"{parameters.atoms} atoms of {', '.join(metals)} on {len(hosts)} host(s) at {parameters.temperature_K:g} K"
     return f"{what}, {runs} runs of {parameters.length_ps:g} ps"
 
 
-def overview(_: MetalOnHost, plan: Plan) -> RenderableType:
+def overview(_: MetalOnHost, plan: AdatomPlan) -> RenderableType:
     """Table of the hosts with their runs."""
     table = new_table("hosts, and the runs of each", ("host", "metal"), ("atoms",), ("runs",), folds=("runs",))
-    for (host, metal), steps in plan.runs.items():
+    for (metal, host), steps in plan.answers.items():
         runs = "; ".join(str(step.about["site"]) for step in steps)
         table.add_row(host, metal, str(steps[0].parents["run"].n_atoms), runs)
     return table
 
 
-def tables(plan: Plan, results: Mapping[str, Result]) -> Iterator[RenderableType]:
+def tables(plan: AdatomPlan, results: Mapping[str, Result]) -> Iterator[RenderableType]:
     """Every run with its verdict; then the metals side by side."""
     title, words = "how the metal lies in the later part of each run", ("host", "metal", "start", "verdict")
     numbers = ("spread", "touch", "area", "clusters", "largest", "layers", "Å high", "θ °", "vs bulk")
     table = new_table(title, words, numbers)
     notes = []
-    for (host, metal), steps in plan.runs.items():
+    for (metal, host), steps in plan.answers.items():
         for result in (results[step.key] for step in steps if step.key in results):
             table.add_row(host, metal, str(result.about["site"]), *_cells(result.scalars))
             notes.append(f"{metal} on {host}, {result.about['site']}: {result.message}.")
     gates = [worth(metal, results[gate.key], relative=False) for metal, gate in plan.gates.items() if gate.key in results]
-    yield Group(table, Text("\n".join([*notes, RULE, *gates])))
+    for metal, gate in plan.gates.items():
+        notes += host_notes(plan.of(metal), gate.about["potential"], results)
+    yield Group(table, Text("\n".join([*dict.fromkeys(notes), RULE, *gates])))
     yield side_by_side(plan, results)
 
 
-def side_by_side(plan: Plan, results: Mapping[str, Result]) -> Table:
+def side_by_side(plan: AdatomPlan, results: Mapping[str, Result]) -> Table:
     """Compare the metals: what each does on each host, from every start."""
-    hosts, metals = ([*dict.fromkeys(key[i] for key in plan.runs)] for i in (0, 1))
+    metals, hosts = ([*dict.fromkeys(key[i] for key in plan.answers)] for i in (0, 1))
     table = new_table("does the metal wet?", ("host", *metals), folds=metals)
     for host in hosts:
-        runs = [plan.runs.get((host, metal), ()) for metal in metals]
+        runs = [plan.answers.get((metal, host), ()) for metal in metals]
         found = [[results[step.key].scalars for step in steps if step.key in results] for steps in runs]
         verdicts = [[scalars.get("verdict", "failed") for scalars in of_metal] for of_metal in found]
         table.add_row(host, *map(together, verdicts))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 from ase import Atoms
@@ -12,11 +10,12 @@ from pydantic import Field, PositiveFloat, PositiveInt, field_validator
 from ...structures.sites.adatoms import place_adatoms
 from ...structures.sites.faces import free_faces
 from ...structures.sites.islands import place_island, scattered_anchors
-from ...workflows.engine.flow import Derived, Flow, Step
+from ...workflows.engine.flow import Derived, Step
 from ..dynamics.md_steps import AveragedDynamics, Equilibration, Length, md_parameters
 from ..parts.gate import MetalSteps, metal_steps
 from ..parts.kinds import Known, OneOrMore, no_results
-from ..parts.substrates import Substrates
+from ..parts.lattices import Substrate
+from ..parts.substrates import AdatomPlan, Substrates, adatom_plan
 
 STARTS = ("scattered", "island")
 RELAXED = {"fmax_eV_per_A": 0.05, "max_steps": 300}
@@ -48,32 +47,7 @@ class MetalOnHost(Substrates, AveragedDynamics):
         return tuple(dict.fromkeys(starts))
 
 
-@dataclass(frozen=True)
-class Plan:
-    """The steps of metals on several hosts.
-
-    Attributes
-    ----------
-    flow
-        Every step.
-    runs
-        By host and metal: the `wetting` step of each start and seed.
-    gates
-        The gate step of each metal.
-    warnings
-        Sentences about what is left out or doubtful.
-    complete
-        Always: this is all.
-    """
-
-    flow: Flow
-    runs: Mapping[tuple[str, str], Sequence[Step]]
-    gates: Mapping[str, Step]
-    warnings: Sequence[str]
-    complete: bool = True
-
-
-def plan(parameters: MetalOnHost, _: Known = no_results) -> Plan:
+def plan(parameters: MetalOnHost, _: Known = no_results) -> AdatomPlan:
     """Make every structure and step of the recipe; computes nothing.
 
     A host that cannot be built is a warning, and the others go on.
@@ -85,24 +59,26 @@ def plan(parameters: MetalOnHost, _: Known = no_results) -> Plan:
     """
     references = {metal: metal_steps(metal, parameters.potential) for metal in parameters.metal}
     runs: dict[tuple[str, str], list[Step]] = {}
+    substrates: dict[tuple[str, str], Substrate] = {}
     warnings = []
     for name in parameters.hosts:
         for metal in parameters.metal:
             try:
-                host = parameters.substrate(name, metal)
-                runs[name, metal] = _runs(parameters, name, host, metal, references[metal])
+                substrate = parameters.substrate(name, metal)
+                runs[metal, name] = _runs(parameters, substrate, metal, references[metal])
+                substrates[metal, name] = substrate
             except ValueError as error:
                 warnings.append(f"{metal} on {name} is left out: {str(error).replace('`n`', '`atoms`')}")
     if not runs:
         raise ValueError("there is nothing to run: " + "; ".join(warnings))
-    gates = {metal: references[metal].gate for _, metal in runs}
-    return Plan(Flow([*gates.values(), *(step for steps in runs.values() for step in steps)]), runs, gates, warnings)
+    gates = {metal: references[metal].gate for metal, _ in runs}
+    return adatom_plan(runs, gates, substrates, parameters.potential, warnings)
 
 
-def _runs(parameters: MetalOnHost, name: str, host: Atoms, metal: str, references: MetalSteps) -> list[Step]:
+def _runs(parameters: MetalOnHost, substrate: Substrate, metal: str, references: MetalSteps) -> list[Step]:
     """Make the steps of a metal on a host: from each start, run it, relax where it ended, and judge."""
-    potential, n_atoms = parameters.potential, len(host) + parameters.atoms
-    clean = Step("relax", RELAXED, host, potential=potential, about={"host": name})
+    potential, name, host = parameters.potential, substrate.name, substrate.given
+    n_atoms, clean = len(host) + parameters.atoms, substrate.clean(potential, RELAXED)
     settings = {"metal": metal, "n_metal": parameters.atoms, "equilibration_ps": parameters.equilibration_ps}
     found = []
     for start in parameters.start:

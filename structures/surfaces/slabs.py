@@ -6,14 +6,12 @@ from ase.constraints import FixAtoms
 from ase.data import covalent_radii
 from ase.neighborlist import natural_cutoffs, neighbor_list
 
-from ..symmetry.periodic import check_periodic
+from ..symmetry.periodic import OVERLAP_SHARE, check_periodic
 from .building import build
 from .cuts import Cut, best_cut, cuts, polarity_e_per_A2
 from .faces import face_names, matching_planes, shown_formula
 from .halves import all_halves, outer_energy
 from .stacks import Stack, stack_planes, turns_over
-
-_OVERLAP = 0.5  # of the sum of covalent radii: H2, the shortest bond there is, has 1.19 times its sum
 
 
 def slab(
@@ -182,11 +180,11 @@ def check_apart(crystal: Atoms) -> None:
     ValueError
         When two atoms are closer than half the sum of their covalent radii.
     """
-    first, second, length = neighbor_list("ijd", crystal, natural_cutoffs(crystal, mult=_OVERLAP))
+    first, second, length = neighbor_list("ijd", crystal, natural_cutoffs(crystal, mult=OVERLAP_SHARE))
     if len(first):
         at = int(length.argmin())
         i, j = first[at], second[at]
-        least = _OVERLAP * covalent_radii[crystal.numbers[[i, j]]].sum()
+        least = OVERLAP_SHARE * covalent_radii[crystal.numbers[[i, j]]].sum()
         raise ValueError(
             f"`crystal` has atoms {i} ({crystal.symbols[i]}) and {j} ({crystal.symbols[j]}) "
             f"{length[at]:.2f} A apart but they must be at least {least:.2f} A apart: remove one of them"

@@ -5,6 +5,8 @@ from ase import Atoms
 
 VACUUM_A = 6.0
 """A height this empty belongs to a sheet, a slab, a tube or a molecule, not to a crystal."""
+OVERLAP_SHARE = 0.5
+"""Two atoms nearer than this share of the sum of their covalent radii overlap: no bond is so short, H2 has 1.19."""
 
 
 def check_periodic(crystal: Atoms) -> None:

@@ -14,6 +14,7 @@ from ...structures.defects.voids import fill_void
 from ...structures.jumps.hop_ends import hop_end
 from ...structures.sites.adatoms import place_adatoms
 from ...structures.sites.islands import place_island
+from ...structures.surfaces.recut import recut, stretched
 from ...structures.surfaces.slabs import slab
 from ...structures.symmetry.equivalents import imaged
 from ..analyses.adsorption import adsorption
@@ -110,5 +111,7 @@ BUILDERS = {
     "place_island": Registered(place_island, 1),
     "hop_end": Registered(hop_end, 1),
     "imaged": Registered(imaged, 1),
+    "recut": Registered(recut, 1),
     "slab_from_bulk": Registered(slab, 3),
+    "stretched": Registered(stretched, 1),
 }

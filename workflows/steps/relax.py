@@ -16,6 +16,7 @@ from ase.neighborlist import neighbor_list
 from ase.optimize import BFGS, LBFGS
 
 from ...potentials.base import Potential, Prediction
+from ...structures.symmetry.periodic import OVERLAP_SHARE
 from ..stores.result import Outcome, Status
 from .together import Asking, Watch, together
 
@@ -27,8 +28,6 @@ ALKALI = {3, 11, 19, 37, 55}
 LARGE = 150
 """Atoms above which BFGS, which diagonalises its Hessian, gives way to LBFGS."""
 EXPLODED_eV_PER_A = 1.0e3
-OVERLAP = 0.5
-"""Two atoms closer than this part of the sum of their covalent radii overlap."""
 
 
 def relax(
@@ -163,8 +162,8 @@ def isolated(atoms: Atoms, cutoff_A: float) -> str:
 
 
 def overlapping(atoms: Atoms) -> str:
-    """Say which atoms overlap; empty where none do."""
-    first, second, distance_A = neighbor_list("ijd", atoms, OVERLAP * covalent_radii[atoms.numbers])
+    """Say which atoms overlap; nothing where none do."""
+    first, second, distance_A = neighbor_list("ijd", atoms, OVERLAP_SHARE * covalent_radii[atoms.numbers])
     if not len(first):
         return ""
     worst = int((distance_A / (covalent_radii[atoms.numbers[first]] + covalent_radii[atoms.numbers[second]])).argmin())

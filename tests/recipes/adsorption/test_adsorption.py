@@ -25,7 +25,7 @@ def test_each_clean_host_and_reference_is_relaxed_once_whatever_the_sites_and_me
     several = made(metal=["Li", "Na", "K"], near_A="all", hosts=["vacancy"])
     relaxations = [step for step in several.flow if step.function == "relax"]
     clean = [step.about["host"] for step in relaxations if "metal" not in step.about]
-    assert sorted(clean) == ["3x3 graphene", "N", "pristine", "vacancy"]
+    assert sorted(clean) == ["3x3 graphene", "N", "cell of graphene", "pristine", "vacancy"]
     bulk = [step.about["metal"] for step in relaxations if step.about["host"] == "bulk metal"]
     assert sorted(bulk) == ["K", "Li", "Na"]
     assert len({step.key for step in several.flow}) == len(several.flow)
@@ -42,7 +42,7 @@ def test_the_sites_are_those_of_the_host():
 def test_another_metal_shares_the_hosts_and_nothing_else():
     potassium, sodium = ({step.key: step for step in made(metal=metal).flow} for metal in ("K", "Na"))
     shared = {potassium[key].about["host"] for key in potassium.keys() & sodium.keys()}
-    assert shared == {"pristine", "N", "3x3 graphene"}
+    assert shared == {"pristine", "N", "cell of graphene", "3x3 graphene"}
 
 
 def test_a_change_of_one_parameter_changes_every_number_that_depends_on_it():
@@ -85,14 +85,14 @@ def test_what_cannot_be_built_is_refused_before_anything_is_computed(changes, se
 
 def test_faces_of_crystals_and_files_are_hosts(tmp_path):
     file = tmp_path / "mine.extxyz"
-    surface("Cu(100)", thickness_A=3.0, vacuum_A=12.0, min_image_A=7.0).write(file)
+    surface("Cu(100)", thickness_A=3.0, vacuum_A=12.0, min_image_A=7.0).given.write(file)
     made_of = made(dopants=[], hosts=["Cu(111)", "MF(100)", str(file)], metal=["Li", "K"], near_A="all")
     sites = {key: [step.about["site"] for step in steps] for key, steps in made_of.answers.items()}
     assert sorted(sites["K", "Cu(111)"]) == ["bridge Cu-Cu", "hollow Cu3 fcc", "hollow Cu3 hcp", "top Cu"]
     assert len(sites["K", "MF(100)"]) == 4
     assert sites["K", str(file)] == sites["Li", str(file)]
     assert "pristine" not in {host for _, host in made_of.answers}
-    fluorides = [made_of.answers[metal, "MF(100)"][0].parents["host"].structure for metal in ("Li", "K")]
+    fluorides = [made_of.substrates[metal, "MF(100)"].given for metal in ("Li", "K")]
     assert [set(atoms.symbols) for atoms in fluorides] == [{"Li", "F"}, {"K", "F"}]
 
 
@@ -118,7 +118,7 @@ def test_a_host_that_is_none_is_refused(host, sentence):
 
 
 def test_a_slab_is_wide_enough_thick_enough_and_held_from_below():
-    slab = surface("Mg(0001)", thickness_A=8.0, vacuum_A=15.0, min_image_A=9.0)
+    slab = surface("Mg(0001)", thickness_A=8.0, vacuum_A=15.0, min_image_A=9.0).given
     held = slab.constraints[0].get_indices()
     assert np.ptp(slab.positions[:, 2]) >= 8.0
     assert np.linalg.norm(slab.cell.array[:2], axis=1).min() >= 9.0

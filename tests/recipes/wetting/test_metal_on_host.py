@@ -18,12 +18,12 @@ def planned(**overrides):
 
 def test_every_metal_starts_both_ways_on_a_host_that_is_relaxed_once():
     made = planned(hosts="pristine,Cu(111)", metal="Na,K", atoms=8)
-    assert list(made.runs) == [("pristine", "Na"), ("pristine", "K"), ("Cu(111)", "Na"), ("Cu(111)", "K")]
-    sites = [step.about["site"] for step in made.runs["Cu(111)", "K"]]
+    assert list(made.answers) == [("Na", "pristine"), ("K", "pristine"), ("Na", "Cu(111)"), ("K", "Cu(111)")]
+    sites = [step.about["site"] for step in made.answers["K", "Cu(111)"]]
     assert sites == ["scattered, seed 0", "island, seed 0"]
-    clean = {step.parents["host"].key for steps in made.runs.values() for step in steps}
+    clean = {step.parents["host"].key for steps in made.answers.values() for step in steps}
     assert len(clean) == 2
-    run = made.runs["pristine", "K"][1].parents["run"]
+    run = made.answers["K", "pristine"][1].parents["run"]
     assert run.n_atoms == 128 + 8
     assert (run.structure.builder, run.structure.parameters) == ("place_island", {"metal": "K", "n": 8})
     assert run.parameters["mobile"] == "K"
@@ -32,18 +32,18 @@ def test_every_metal_starts_both_ways_on_a_host_that_is_relaxed_once():
 
 def test_the_atoms_of_the_file_fit_on_a_face_too():
     made = planned(hosts="Cu(111)", metal="Li,Na,K")
-    assert len(made.runs) == 3
+    assert len(made.answers) == 3
     assert not made.warnings
 
 
 def test_a_start_or_a_seed_given_twice_is_run_once():
-    (steps,) = planned(start="island,island", seeds="1,1").runs.values()
+    (steps,) = planned(start="island,island", seeds="1,1").answers.values()
     assert [step.about["site"] for step in steps] == ["island, seed 1"]
 
 
 def test_what_does_not_fit_on_one_host_does_not_stop_the_others():
     made = planned(hosts="pristine,Cu(111)", atoms=14, start="island", min_image_A=9)
-    assert list(made.runs) == [("pristine", "K")]
+    assert list(made.answers) == [("K", "pristine")]
     assert made.warnings[0].startswith("K on Cu(111) is left out: `host` repeats every 10.2")
 
 
