@@ -204,7 +204,7 @@ def analyse(plan: AdatomPlan, results: Mapping[str, Result]) -> list[Row]:
     rows = []
     for metal in plan.gates:
         found = [
-            (host, _best(_host(steps), [results[step.key] for step in steps if step.key in results]))
+            (host, _best(_host(plan, (metal, host), results), [results[step.key] for step in steps if step.key in results]))
             for (of_metal, host), steps in plan.answers.items()
             if of_metal == metal and any(step.key in results for step in steps)
         ]
@@ -214,11 +214,11 @@ def analyse(plan: AdatomPlan, results: Mapping[str, Result]) -> list[Row]:
     return rows
 
 
-def _host(steps: Sequence[Step]) -> Atoms:
+def _host(plan: AdatomPlan, of: tuple[str, str], results: Mapping[str, Result]) -> Atoms:
     """Give the host of some sites, as built."""
-    host = steps[0].parents["host"].structure
-    assert isinstance(host, Atoms)
-    return host
+    potential = plan.answers[of][0].parents["host"].potential
+    assert potential is not None
+    return plan.substrates[of].built(potential, lambda keys: {key: results[key] for key in keys if key in results})
 
 
 def _best(host: Atoms, results: Sequence[Result]) -> Result:

@@ -172,7 +172,7 @@ def test_two_hollows_within_a_millielectronvolt_are_two_minima():
     """Sodium on Cu(111): hcp must not be shown where fcc is lower, however little."""
     recipe = plan(Adsorption(metal="Na", hosts=["Cu(111)"], thickness_A=4.0, min_image_A=5.0))
     steps = {step.about["site"]: step for step in recipe.answers["Na", "Cu(111)"]}
-    host = steps["top Cu"].parents["host"].structure
+    host = recipe.substrates["Na", "Cu(111)"].given
     sites = {site.label: site.anchors for site in adsorption_sites(host)}
     results = {
         steps["hollow Cu3 hcp"].key: ended(host, sites["hollow Cu3 hcp"], -0.0991, 0.01),
