@@ -19,8 +19,10 @@ SOFTENING = (
     "(B. Deng et al., npj Comput. Mater. 11, 9, 2025): compare hosts and metals rather than trust one number."
 )
 
+SIZE = "± size: what the size of the periodic cell may still change in a barrier, of which two cells give the limit."
+
 APART = 2.0
-"""Where D along the fastest direction is more than so many times that along the slowest, both are told."""
+"""Where D along the fastest direction is more than so many times that along the slowest, both are reported."""
 
 
 def headline(parameters: Jumping, plan: Plan) -> str:
@@ -56,7 +58,7 @@ def _sites(plan: Plan) -> RenderableType:
 
 
 def _tried(plan: Plan) -> list[Step]:
-    """The steps that tell which sites hold the metal."""
+    """The steps that decide which sites hold the metal."""
     return [step for step in plan.flow if "site" in step.about and "mechanism" not in step.about]
 
 
@@ -71,29 +73,30 @@ def jumps(plan: Plan, results: Mapping[str, Result]) -> RenderableType:
     table = Table(title="barriers of every distinct jump (eV)", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for column in ("metal", "host", "jump"):
         table.add_column(column, overflow="fold")
-    for column in ("length Å", "forward", "reverse", "end - start"):
+    for column in ("length Å", "forward", "reverse", "± size", "end - start"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("trust", no_wrap=True)
     notes: list[str] = []
     for (metal, host, _), steps in plan.jumps.items():
         for step in steps:
             if result := results.get(step.key):
-                table.add_row(metal, host, str(step.about["site"]), f"{step.about['length_A']:.2f}", *_numbers(result))
-                said = [*_other(step.about), *_notes(result)]
-                notes += [f"{metal} in {host}, {step.about['site']}: {sentence}." for sentence in said]
-    return Group(table, Text("\n".join([*notes, SOFTENING])))
+                table.add_row(metal, host, str(step.about["site"]), *_numbers(result))
+                sentences = [*_other(step.about), *_notes(result)]
+                notes += [f"{metal} in {host}, {step.about['site']}: {sentence}." for sentence in sentences]
+    sized = [SIZE] if any("size_error_eV" in result.scalars for result in results.values()) else []
+    return Group(table, Text("\n".join([*notes, *sized, SOFTENING])))
 
 
 def ways(plan: Plan, results: Mapping[str, Result]) -> RenderableType:
-    """Table of the hosts: in how many directions the jumps lead through, what limits them, and the diffusivity."""
+    """Table of the hosts: in how many dimensions the jumps percolate, what limits them, and the diffusivity."""
     found = {key: results[step.key] for key, step in plan.networks.items() if step.key in results}
     kelvins = next((_temperatures(result) for result in found.values() if _temperatures(result)), [])
     table = Table(
-        title="in how many directions there is a way through, and what limits it (D in cm²/s)",
+        title="percolation: in how many dimensions, and what limits it (D in cm²/s)",
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )
-    for column in ("metal", "host", "by", "ways", "limiting eV"):
+    for column in ("metal", "host", "by", "dimensions", "limiting eV"):
         table.add_column(column, no_wrap=True)
     table.add_column("limiting jump")
     for kelvin in kelvins:
@@ -116,24 +119,24 @@ def ways(plan: Plan, results: Mapping[str, Result]) -> RenderableType:
             *numbers,
             "" if energy is None else f"{energy:.3f}",
         )
-        said = [result.message] if result.message != "converged" else []
-        said += [*_by_direction(scalars, kelvins), *_doubtful(plan.jumps[metal, host, mechanism], results)]
-        notes += [f"{metal} in {host} by {mechanism}: {sentence}." for sentence in said]
+        sentences = [result.message] if result.message != "converged" else []
+        sentences += [*_by_direction(scalars, kelvins), *_doubtful(plan.jumps[metal, host, mechanism], results)]
+        notes += [f"{metal} in {host} by {mechanism}: {sentence}." for sentence in sentences]
     meanings = sorted({result.scalars["diffusivity_of"] for result in found.values() if "diffusivity_of" in result.scalars})
-    told = [f"D is the diffusivity of {meaning}." for meaning in meanings]
+    about_D = [f"D is the diffusivity of {meaning}." for meaning in meanings]
     if any(key not in plan.networks for key in plan.jumps):
-        told.append("A jump beside another metal atom is no step of a random walk: no diffusivity follows from it.")
-    return Group(table, Text("\n".join([*told, *notes])))
+        about_D.append("A jump beside another metal atom is not a step of a random walk: no diffusivity follows from it.")
+    return Group(table, Text("\n".join([*about_D, *notes])))
 
 
 def _by_direction(scalars: Mapping[str, Any], kelvins: Iterable[str]) -> list[str]:
     """Give D along the slowest and the fastest direction where they are far from each other."""
-    told = []
+    spreads = []
     for kelvin in kelvins:
         slow, fast = (scalars.get(f"{which}_{kelvin}K_cm2_per_s", 0.0) for which in ("slowest", "fastest"))
         if fast > APART * slow:
-            told.append(f"{slow:.1e} to {fast:.1e} at {kelvin} K")
-    return [f"D is the mean of directions in which it differs, slowest to fastest {', '.join(told)}"] if told else []
+            spreads.append(f"{slow:.1e} to {fast:.1e} at {kelvin} K")
+    return [f"D is an average over directions; from slowest to fastest it is {', '.join(spreads)}"] if spreads else []
 
 
 def _doubtful(jumps: Sequence[Step], results: Mapping[str, Result]) -> list[str]:
@@ -152,11 +155,14 @@ def _temperatures(result: Result) -> list[str]:
 
 
 def _numbers(result: Result) -> list[str]:
-    names = ("barrier_forward_eV", "barrier_reverse_eV", "reaction_energy_eV")
-    if names[0] not in result.scalars:
-        return ["", "", "", result.status.value]
-    forward, reverse, reaction = (result.scalars[name] for name in names)
-    return [f"{forward:.3f}", f"{reverse:.3f}", f"{reaction:+.3f}", result.scalars["trust"]]
+    scalars = result.scalars
+    if "barrier_forward_eV" not in scalars:
+        return ["", "", "", "", "", result.status.value]
+    forward, reverse, reaction = (
+        scalars[name] for name in ("barrier_forward_eV", "barrier_reverse_eV", "reaction_energy_eV")
+    )
+    size = f"{scalars['size_error_eV']:.3f}" if "size_error_eV" in scalars else ""
+    return [f"{scalars['length_A']:.2f}", f"{forward:.3f}", f"{reverse:.3f}", size, f"{reaction:+.3f}", scalars["trust"]]
 
 
 def _other(about: Mapping[str, Any]) -> list[str]:
@@ -172,10 +178,10 @@ def _notes(result: Result) -> list[str]:
     """What a reader must know of a jump that its cells do not say."""
     if result.status is Status.FAILED or "doubts" not in result.scalars:
         return [result.message]
-    said = result.scalars["doubts"].split("; ") if result.scalars["doubts"] else []
+    sentences = result.scalars["doubts"].split("; ") if result.scalars["doubts"] else []
     if result.scalars["n_parts"] > 1 or result.scalars["collision"]:
-        said += result.message.split("; ")
-    return ["; ".join(dict.fromkeys(said))] if said else []
+        sentences += result.message.split("; ")
+    return ["; ".join(dict.fromkeys(sentences))] if sentences else []
 
 
 def _scientific(value: float | None) -> str:

@@ -6,15 +6,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
+import numpy as np
 from ase import Atoms
 from pydantic import AfterValidator, BeforeValidator, Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from ...structures.defects.freezing import atoms_near
 from ...structures.jumps.network import Network, to_parameters
 from ...structures.symmetry.equivalents import image_of
+from ...structures.symmetry.orbits import Position
 from ...workflows.engine.flow import Derived, Flow, Step
 from ...workflows.neb.path import SETTLED_eV_PER_A
 from ..parts.kinds import OneOrMore, Parameters, PotentialName, number_as_list
+
+_DECIMALS = 6  # of lengths in keys: the last bits differ between machines
 
 
 def _two_at_least(temperatures_K: tuple[float, ...]) -> tuple[float, ...]:
@@ -53,7 +57,7 @@ class Jumping(Parameters):
     modes_within_A: NonNegativeFloat | None = Field(
         None, description="compute it from the vibrations of atoms this near the moving ones; 0 for those alone"
     )
-    temperatures_K: Temperatures = Field((300.0, 400.0, 600.0), description="where diffusivities are told")
+    temperatures_K: Temperatures = Field((300.0, 400.0, 600.0), description="temperatures of the diffusivities")
 
     @model_validator(mode="after")
     def _checked_by_another(self) -> Self:
@@ -128,55 +132,92 @@ def merged(plans: Sequence[Plan]) -> Plan:
 
 @dataclass(frozen=True)
 class Planned:
-    """A jump to be computed: its two ends as built, how to build them from what is relaxed, which atoms move, and more."""
+    """A jump to be computed.
+
+    Attributes
+    ----------
+    ends
+        Start and end as built.
+    derived
+        How to build the two from what is relaxed.
+    moving
+        Indices of the atoms that move.
+    about
+        What the jump is about, for people.
+    step_A
+        How the atom that moves farthest goes, in the host as built.
+    """
 
     ends: tuple[Atoms, Atoms]
     derived: tuple[Derived, Derived]
     moving: Sequence[int]
     about: Mapping[str, Any]
-    image_distance_A: float
+    step_A: Position
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One periodic cell that jumps are computed in.
+
+    Attributes
+    ----------
+    perfect
+        The host without the defect, as built.
+    jumps
+        From a potential's name to its jumps; they are the same for each potential but for what they are derived from.
+    """
+
+    perfect: Atoms
+    jumps: Callable[[str], Sequence[Planned]]
 
 
 def judged(
-    parameters: Jumping, perfect: Atoms, jumps: Callable[[str], Sequence[Planned]], network: Network
+    parameters: Jumping, cells: Sequence[Cell], network: Network, crystal: Step | None = None
 ) -> tuple[list[Step], Step]:
     """Make the steps of a set of jumps as `verdicts` does, and what follows from all, given the places and ways."""
-    steps = verdicts(parameters, perfect, jumps)
+    steps = verdicts(parameters, cells, crystal)
     settings = {
         "network": to_parameters(network),
         "attempt_frequency_THz": parameters.attempt_frequency_THz,
         "temperatures_K": list(parameters.temperatures_K),
     }
-    parents = {f"hop.{index}": step for index, step in enumerate(steps)}
+    parents = {f"hop.{index}": step for index, step in enumerate(steps)} | ({"crystal": crystal} if crystal else {})
     about = {name: steps[0].about[name] for name in ("metal", "host", "mechanism")}
     return steps, Step("hopping", settings, parents=parents, about=about)
 
 
-def verdicts(parameters: Jumping, perfect: Atoms, jumps: Callable[[str], Sequence[Planned]]) -> list[Step]:
+def verdicts(parameters: Jumping, cells: Sequence[Cell], crystal: Step | None = None) -> list[Step]:
     """Make the steps of a set of jumps: end points, bands, and a verdict on each.
 
     Parameters
     ----------
     parameters
         The recipe's.
-    perfect
-        The host without the defect, in the cell of the end points, as built.
-    jumps
-        From a potential's name to its jumps; they are the same for each potential but for what they are derived from.
+    cells
+        The cell of the jumps and, where barriers are extrapolated to an infinite one, a larger cell of the same shape.
+    crystal
+        The relaxation that the jumps' lengths follow; None for a host whose cell stays as built.
     """
-    planned = {name: jumps(name) for name in parameters.potentials}
-    bands = {name: _bands(parameters, name, perfect, ours) for name, ours in planned.items()}
+    first, *larger = cells
+    main = parameters.potential
+    jumps = first.jumps(main)
+    bands = {"": _bands(parameters, main, first.perfect, jumps, parameters.modes_within_A)}
+    if other := parameters.cross_check:
+        bands["check_"] = _bands(parameters, other, first.perfect, first.jumps(other))
+    if larger:
+        bands["larger_"] = _bands(parameters, main, larger[0].perfect, larger[0].jumps(main))
     steps = []
-    for index, jump in enumerate(planned[parameters.potential]):
-        parents = bands[parameters.potential][index]
-        if parameters.cross_check:
-            second = bands[parameters.cross_check][index]
-            parents = parents | {f"check_{role}": step for role, step in second.items()}
-        steps.append(Step("migration", {"image_distance_A": jump.image_distance_A}, parents=parents, about=jump.about))
+    for index, jump in enumerate(jumps):
+        parents = {f"{which}{role}": step for which, sets in bands.items() for role, step in sets[index].items()}
+        parents |= {"crystal": crystal} if crystal else {}
+        step_A = (np.round(jump.step_A, _DECIMALS) + 0.0).tolist()
+        steps.append(Step("migration", {"step_A": step_A}, parents=parents, about=jump.about))
     return steps
 
 
-def _bands(parameters: Jumping, potential: str, perfect: Atoms, jumps: Sequence[Planned]) -> list[dict[str, Step]]:
+def _bands(
+    parameters: Jumping, potential: str, perfect: Atoms, jumps: Sequence[Planned], modes_within_A: float | None = None
+) -> list[dict[str, Step]]:
     """Relax each distinct end point once, take the others from it by symmetry, and span a band between each pair."""
     relaxed: list[tuple[Atoms, Step]] = []
     found = []
@@ -195,8 +236,8 @@ def _bands(parameters: Jumping, potential: str, perfect: Atoms, jumps: Sequence[
             about=jump.about,
         )
         steps = {"band": band, "start_site": start_site, "end_site": end_site}
-        if parameters.modes_within_A is not None and potential == parameters.potential:
-            steps |= _modes(jump, {"start": start, "saddle": band, "end": end}, parameters.modes_within_A)
+        if modes_within_A is not None:
+            steps |= _modes(jump, {"start": start, "saddle": band, "end": end}, modes_within_A)
         found.append(steps)
     return found
 

@@ -8,20 +8,20 @@ from typing import Annotated, Literal, get_args
 
 import numpy as np
 from ase import Atoms
-from pydantic import BeforeValidator, Field, PositiveFloat, field_validator, model_validator
+from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveFloat, field_validator, model_validator
 
 from ...potentials import card
-from ...structures.crystals.supercells import supercell_for
+from ...structures.crystals.supercells import repeated, supercell_for
 from ...structures.defects.defects import DefectSite, interstitial_sites
 from ...structures.defects.voids import fill_void, void_near
 from ...structures.jumps.hops import Hop, Mechanism, end_points, hops
 from ...structures.jumps.network import jump_network, percolation
 from ...structures.jumps.second_void import second_void
-from ...structures.symmetry.orbits import Position
+from ...structures.symmetry.orbits import Position, as_position
 from ...workflows.engine.flow import Derived, Flow, Step
 from ..parts.hosts import host_atoms
 from ..parts.kinds import Known, OneOrMore, no_results, number_as_list
-from .jumps import Jumping, Plan, Planned, judged, merged, verdicts
+from .jumps import Cell, Jumping, Plan, Planned, judged, merged, verdicts
 from .voids import filled, void_trials, voids_that_hold
 
 MECHANISMS = get_args(Mechanism)
@@ -42,7 +42,10 @@ class Migration(Jumping):
     max_length_A: PositiveFloat | Literal["percolating"] = Field(
         "percolating", description="the longest jump, or as long as it takes to get through the crystal"
     )
-    min_image_A: PositiveFloat = Field(9.0, description="least distance between a defect and its images")
+    min_image_A: PositiveFloat = Field(8.0, description="least distance between a defect and its images")
+    larger_cell_atoms: NonNegativeInt = Field(
+        400, description="atoms at most of the second cell that barriers are extrapolated with; 0 for one cell only"
+    )
 
     @field_validator("mechanisms")
     @classmethod
@@ -86,16 +89,25 @@ def _of_crystal(parameters: Migration, metal: str, name: str, mechanism: str, kn
     if mechanism == "interstitial":
         return _of_voids(parameters, metal, name, crystal, known)
     found = _hops(crystal, metal, mechanism, parameters.max_length_A)
-    min_image_A = max(parameters.min_image_A, 2.05 * found[-1].length_A)
-    ends = [end_points(crystal, hop, min_image_A=min_image_A) for hop in found]
-
-    def planned(potential: str) -> list[Planned]:
-        bulk = _bulk(crystal, metal, name, potential)
-        return [_planned(crystal, bulk, hop, pair) for hop, pair in zip(found, ends, strict=True)]
-
-    steps, network = judged(parameters, supercell_for(crystal, min_image_A), planned, jump_network(crystal, found))
+    supercells = _supercells(parameters, crystal, found[-1].length_A)
+    cells = [Cell(supercell, _of_lattice(name, crystal, supercell, found)) for supercell in supercells]
+    bulk = _bulk(crystal, metal, name, parameters.potential)
+    steps, network = judged(parameters, cells, jump_network(crystal, found), bulk)
     key = metal, name, mechanism
     return Plan(Flow([network]), {key: steps}, {key: network}, [])
+
+
+def _supercells(parameters: Migration, crystal: Atoms, length_A: float) -> list[Atoms]:
+    """Give the cell of the jumps up to a length, and the next larger one of the same shape if that is not too large.
+
+    A band takes the shortest way to an image of its end: images are more than twice a jump's length apart.
+    """
+    first = supercell_for(crystal, max(parameters.min_image_A, 2.05 * length_A))
+    matrix = np.array(first.info["philic"]["supercell"])
+    parts = int(np.gcd.reduce(matrix, axis=None))
+    n_atoms = len(first) * (parts + 1) ** 3 // parts**3
+    larger = n_atoms <= parameters.larger_cell_atoms
+    return [first, *([repeated(crystal, matrix // parts * (parts + 1))] if larger else [])]
 
 
 def _of_voids(parameters: Migration, metal: str, name: str, crystal: Atoms, known: Known) -> Plan:
@@ -106,35 +118,37 @@ def _of_voids(parameters: Migration, metal: str, name: str, crystal: Atoms, know
     tried = {label: results[step.key] for label, step in trials.items() if step.key in results}
     if len(tried) < len(trials) or not all(result.status.final for result in tried.values()):
         return Plan(Flow([*trials.values()]), {}, {}, [], complete=False)
-    voids, said = voids_that_hold(crystal, metal, tried)
+    voids, notes = voids_that_hold(crystal, metal, tried)
     found = _hops(crystal, metal, "interstitial", parameters.max_length_A, voids)
-    supercell = supercell_for(crystal, max(parameters.min_image_A, 2.05 * found[-1].length_A))
+    supercells = _supercells(parameters, crystal, found[-1].length_A)
     steps = [*trials.values()]
     jumps, networks = {}, {}
     if 1 in parameters.metal_atoms:
         key = metal, name, "interstitial"
-        alone = _in_voids(name, crystal, supercell, [(hop, None) for hop in found])
-        jumps[key], networks[key] = judged(parameters, supercell, alone, jump_network(crystal, found))
+        alone = [(hop, None) for hop in found]
+        cells = [Cell(supercell, _in_voids(name, crystal, supercell, alone)) for supercell in supercells]
+        jumps[key], networks[key] = judged(parameters, cells, jump_network(crystal, found), bulk)
         steps.append(networks[key])
     pairs, alone_only = _pairs(crystal, found, voids) if 2 in parameters.metal_atoms else ([], [])
     if pairs:
         key = metal, name, "interstitial beside another"
-        jumps[key] = verdicts(parameters, supercell, _in_voids(name, crystal, supercell, pairs))
+        cells = [Cell(supercell, _in_voids(name, crystal, supercell, pairs)) for supercell in supercells]
+        jumps[key] = verdicts(parameters, cells, bulk)
         steps += jumps[key]
-    return Plan(Flow(steps), jumps, networks, [f"{metal} in {name}: {sentence}" for sentence in [*said, *alone_only]])
+    return Plan(Flow(steps), jumps, networks, [f"{metal} in {name}: {sentence}" for sentence in [*notes, *alone_only]])
 
 
 def _pairs(
     crystal: Atoms, found: Sequence[Hop], voids: Sequence[DefectSite]
 ) -> tuple[list[tuple[Hop, Position]], list[str]]:
     """Give each jump a place for another atom beside it; and say of which there is none."""
-    pairs, said = [], []
+    pairs, notes = [], []
     for hop in found:
         try:
             pairs.append((hop, second_void(crystal, hop, voids)))
         except ValueError as error:
-            said.append(str(error))
-    return pairs, said
+            notes.append(str(error))
+    return pairs, notes
 
 
 def _bulk(crystal: Atoms, metal: str, name: str, potential: str) -> Step:
@@ -182,17 +196,22 @@ def _between(crystal: Atoms, found: list[Hop], voids: Sequence[DefectSite] | Non
     return kept
 
 
-def _planned(crystal: Atoms, bulk: Step, hop: Hop, ends: tuple[Atoms, Atoms]) -> Planned:
-    """Plan a jump of an atom of the crystal, or of one more that pushes it."""
-    built = ends[0].info["philic"]
-    way = {
-        "metal": hop.metal,
-        "mechanism": hop.mechanism,
-        "path_scaled": np.linalg.solve(crystal.cell.array.T, np.transpose(hop.path_A)).T.round(9).tolist(),
-        "supercell": built["supercell"],
-    }
-    start, end = (Derived(bulk, len(ends[0]), "hop_end", way | {"end": which}) for which in ("start", "end"))
-    return Planned(ends, (start, end), built["moving"], _about(bulk, hop, hop.label), built["image_distance_A"])
+def _of_lattice(name: str, crystal: Atoms, supercell: Atoms, found: Sequence[Hop]) -> Callable[[str], list[Planned]]:
+    """Plan the jumps of atoms of the crystal, or of one more that pushes them."""
+    built = [end_points(supercell, hop) for hop in found]
+
+    def planned(hop: Hop, ends: tuple[Atoms, Atoms], potential: str) -> Planned:
+        bulk = _bulk(crystal, hop.metal, name, potential)
+        way = {
+            "metal": hop.metal,
+            "mechanism": hop.mechanism,
+            "path_scaled": np.linalg.solve(crystal.cell.array.T, np.transpose(hop.path_A)).T.round(9).tolist(),
+            "supercell": supercell.info["philic"]["supercell"],
+        }
+        start, end = (Derived(bulk, len(ends[0]), "hop_end", way | {"end": which}) for which in ("start", "end"))
+        return Planned(ends, (start, end), ends[0].info["philic"]["moving"], _about(bulk, hop, hop.label), _step_A(hop))
+
+    return lambda potential: [planned(hop, ends, potential) for hop, ends in zip(found, built, strict=True)]
 
 
 def _in_voids(
@@ -208,10 +227,16 @@ def _in_voids(
             about |= {"beside_A": away_A[0], "beside_end_A": away_A[-1]}
         one, other = (filled(bulk, crystal, supercell, hop.metal, place, beside_A) for place in hop.path_A)
         start, end = (fill_void(crystal, **{**derived.parameters, "aside_A": (0, 0, 0)}) for derived in (one, other))
-        return Planned((start, end), (one, other), [len(start) - 1], about, supercell.info["philic"]["image_distance_A"])
+        return Planned((start, end), (one, other), [len(start) - 1], about, _step_A(hop))
 
     return lambda potential: [planned(hop, beside_A, potential) for hop, beside_A in found]
 
 
 def _about(bulk: Step, hop: Hop, site: str) -> dict[str, str | float]:
     return {**bulk.about, "mechanism": hop.mechanism, "site": site, "length_A": round(hop.length_A, 3)}
+
+
+def _step_A(hop: Hop) -> Position:
+    """How the atom that moves farthest goes."""
+    steps = [np.subtract(target, origin) for origin, target in hop.moves]
+    return as_position(max(steps, key=lambda step: float(np.linalg.norm(step))))

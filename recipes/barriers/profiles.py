@@ -20,7 +20,7 @@ LINES = ("-", "--", "-.", ":")
 def draw_profiles(results: Sequence[Result], path: Path) -> None:
     """Draw the energy along each jump, a panel for each host, the metals side by side in it, the shortest jumps first.
 
-    The curve is a cubic through the images with the slopes that their forces tell; the dots are the images.
+    The curve is a cubic through the images with the slopes that their forces give; the dots are the images.
 
     Parameters
     ----------

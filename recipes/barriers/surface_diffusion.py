@@ -14,15 +14,16 @@ from ...potentials import card
 from ...structures.jumps.network import percolation
 from ...structures.jumps.paths import TOO_CLOSE, closest_approach
 from ...structures.jumps.surface_hops import SurfaceHop, surface_hops, surface_network
-from ...structures.sites.adatoms import image_distance_A, place_adatoms
+from ...structures.sites.adatoms import place_adatoms
 from ...structures.sites.defect_atoms import defect_atoms
 from ...structures.sites.resting import LOWEST_eV, Rest, Trial, on_site, rest_position, resting_places, trial_problem
 from ...structures.sites.sites import adsorption_sites, lateral_distances_A
+from ...structures.symmetry.orbits import as_position
 from ...workflows.engine.flow import Derived, Flow, Step
 from ...workflows.stores.result import Result, Status
 from ..parts.kinds import Known, OneOrMore, no_results
 from ..parts.substrates import KINDS, Substrates
-from .jumps import Jumping, Plan, Planned, judged, merged
+from .jumps import Cell, Jumping, Plan, Planned, judged, merged
 
 
 class SurfaceDiffusion(Jumping, Substrates):
@@ -166,7 +167,6 @@ def _jumps(
     metal, name, mechanism = key
     found = _hops(host, parameters, minima, metal)
     ends = [_ends(host, metal, hop) for hop in found]
-    apart_A = image_distance_A(host)
 
     def planned(potential: str) -> list[Planned]:
         clean = _clean(parameters, name, host, potential)
@@ -182,12 +182,12 @@ def _jumps(
                     "site": hop.label,
                     "length_A": round(hop.length_A, 3),
                 },
-                apart_A,
+                as_position(np.append(rest_position(host, hop.end) - rest_position(host, hop.start), 0.0)),
             )
             for hop, (start, end) in zip(found, ends, strict=True)
         ]
 
-    return judged(parameters, host, planned, surface_network(host, found))
+    return judged(parameters, [Cell(host, planned)], surface_network(host, found))
 
 
 def _ends(host: Atoms, metal: str, hop: SurfaceHop) -> tuple[Atoms, Atoms]:

@@ -18,7 +18,7 @@ from ...workflows.stores.result import Result, Status
 ASIDE_A = (0.25, 0.15, 0.1)
 """A metal atom starts so far from the middle of a void: there its forces vanish by symmetry, even on top of a barrier."""
 OFF_A = 0.5
-"""A metal atom that stays farther than this from the middle of its void is told."""
+"""A metal atom that stays farther than this from the middle of its void gets a note."""
 SAME_A = 0.1
 """Distances to the middles of voids that differ by less are equal."""
 
@@ -54,7 +54,7 @@ def void_trials(bulk: Step, metal: str, relaxation: Mapping[str, Any], supercell
 def filled(
     bulk: Step, crystal: Atoms, supercell: Atoms, metal: str, at_A: Position, beside_A: Position | None = None
 ) -> Derived:
-    """Tell how to put a metal atom into a void of the relaxed crystal, and another into a second one."""
+    """Describe how to put a metal atom into a void of the relaxed crystal, and another into a second one."""
     places_A = {"at_scaled": at_A} | ({} if beside_A is None else {"beside_scaled": beside_A})
     places = {name: np.linalg.solve(crystal.cell.array.T, place).round(9) + 0.0 for name, place in places_A.items()}
     parameters = {
@@ -67,7 +67,7 @@ def filled(
 
 
 def voids_that_hold(crystal: Atoms, metal: str, tried: Mapping[str, Result]) -> tuple[list[DefectSite], list[str]]:
-    """Tell the voids in which a metal atom stays; and, in sentences, where it does not, or stays aside.
+    """Give the voids in which a metal atom stays; and, in sentences, where it does not, or stays off the middle.
 
     Parameters
     ----------
@@ -84,25 +84,25 @@ def voids_that_hold(crystal: Atoms, metal: str, tried: Mapping[str, Result]) -> 
         If none does.
     """
     voids = interstitial_sites(crystal, metal)
-    held, said = [], []
+    held, notes = [], []
     for void in voids:
         result = tried[void.label]
         if result.status is not Status.CONVERGED:
-            said.append(f"{void.label} could not be tried: {result.message}")
+            notes.append(f"{void.label} could not be tried: {result.message}")
             continue
         off_A = _off_A(result)
         aside_A = float(np.linalg.norm(off_A))
         near, nearest_A = void_near(crystal, voids, void.position_A + off_A)
         if near != void.label:
-            said.append(f"{void.label} does not hold it: it goes to {near}")
+            notes.append(f"{void.label} does not hold it: it goes to {near}")
         elif nearest_A < aside_A - SAME_A:
-            said.append(f"{void.label} does not hold it: it goes to another of its kind")
+            notes.append(f"{void.label} does not hold it: it goes to another of its kind")
         else:
             held.append(void)
-            said += [f"it stays {aside_A:.1f} Å from the middle of {void.label}"] if aside_A > OFF_A else []
+            notes += [f"it stays {aside_A:.1f} Å from the middle of {void.label}"] if aside_A > OFF_A else []
     if not held:
-        raise ValueError("no void holds it: " + "; ".join(said))
-    return held, said
+        raise ValueError("no void holds it: " + "; ".join(notes))
+    return held, notes
 
 
 def _off_A(trial: Result) -> np.ndarray:

@@ -226,7 +226,7 @@ def frenkel_pair(
     atoms = supercell_for(crystal, min_image_A)
     _check_void(atoms, void)
     index = atom_at(atoms, lattice_site.position_A, metal)
-    steps, distances = find_mic(_images(crystal, atoms, void) - atoms.positions[index], atoms.cell)
+    steps, distances = find_mic(_orbit_in(crystal, atoms, void) - atoms.positions[index], atoms.cell)
     if apart_A is not None and distances.max() < apart_A:
         raise ValueError(
             f"`apart_A` is {apart_A} but the farthest void is {distances.max():.2f} A from the vacancy:"
@@ -299,7 +299,7 @@ def _check_void(atoms: Atoms, site: DefectSite) -> None:
         )
 
 
-def _images(crystal: Atoms, atoms: Atoms, void: DefectSite) -> Floats:
+def _orbit_in(crystal: Atoms, atoms: Atoms, void: DefectSite) -> Floats:
     """Give every void of an orbit in a supercell, shape ``(n, 3)``, in A."""
     cell, operations = primitive(crystal)
     spot = np.array(void.position_A) @ np.linalg.inv(cell.cell.array)

@@ -1,4 +1,4 @@
-"""Metal atoms in the voids of a crystal: put there, found again, and one beside another's jump."""
+"""Metal atoms in the voids of a crystal: put there, and found again."""
 
 from collections.abc import Sequence
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from ..crystals.charges import formal_charge
 from ..crystals.metals import check_metal
-from ..crystals.supercells import atom_at, check_holds, crystal_name, supercell_for
+from ..crystals.supercells import atom_at, check_holds, crystal_name, shortest_vector_A
 from ..symmetry.orbits import Floats, Position, as_position, ranks
-from .jump_lattice import Lattice, Spot, chains, homed, images_of_spots, lattice_of, moved, positions_A
+from .jump_lattice import Lattice, Spot, chains, homed, lattice_of, moved, positions_A, spot_maps
 
 Mechanism = Literal["vacancy", "interstitial", "knock-off", "exchange"]
 MECHANISMS: tuple[Mechanism, ...] = get_args(Mechanism)
@@ -110,7 +110,7 @@ def hops(crystal: Atoms, metal: str, max_length_A: float, *, mechanism: str = "v
     >>> [hop.label for hop in hops(bulk("KF", "rocksalt", a=5.34), "K", 4.0)]
     ['vacancy 3.78 A']
     """
-    chosen = _check(crystal, metal, max_length_A, mechanism)
+    chosen = _checked(crystal, metal, max_length_A, mechanism)
     lattice = lattice_of(crystal, metal, chosen)
     paths = chains(lattice, chosen, max_length_A)
     if not paths:
@@ -124,27 +124,26 @@ def hops(crystal: Atoms, metal: str, max_length_A: float, *, mechanism: str = "v
     return _labelled(found)
 
 
-def end_points(crystal: Atoms, hop: Hop, *, min_image_A: float = 10.0) -> tuple[Atoms, Atoms]:
+def end_points(supercell: Atoms, hop: Hop) -> tuple[Atoms, Atoms]:
     """
     Build the start and the end of a hop in a supercell.
 
-    Atoms are matched one to one, in the order of `supercell_for`, a vacancy taken out, an interstitial last.
+    Atoms are matched one to one, in the order of the supercell, a vacancy taken out, an interstitial last.
     Start is wrapped into the cell; end is start plus the moves, so that a straight line between the two is
     right across the cell's edge too.
 
     Parameters
     ----------
-    crystal
-        The one the hop was found in.
+    supercell
+        Of the crystal the hop was found in, from `philic.structures.crystals.supercells`; atoms are more than twice
+        the hop's length from their images.
     hop
         One of `hops`.
-    min_image_A
-        Least distance between an atom and its image; more than twice the length of the hop.
 
     Returns
     -------
     tuple of Atoms
-        ``info["philic"]`` of each tells the hop, the moving atoms, the formal charge of the defect and the
+        ``info["philic"]`` of each holds the hop, the moving atoms, the formal charge of the defect and the
         closest approach of a moving atom to any other on the straight line (0 for an exchange: lead the
         atoms around each other).
 
@@ -153,8 +152,7 @@ def end_points(crystal: Atoms, hop: Hop, *, min_image_A: float = 10.0) -> tuple[
     ValueError
         When images are too near for the hop, or it belongs to another crystal.
     """
-    supercell = supercell_for(crystal, min_image_A)
-    _check_room(supercell, hop, min_image_A)
+    _check_room(supercell, hop)
     start, end = ends_in(supercell, hop)
     kept = hop.operation is not None and _keeps(start, np.array(hop.operation.rotation))
     for atoms in (start, end):
@@ -164,9 +162,9 @@ def end_points(crystal: Atoms, hop: Hop, *, min_image_A: float = 10.0) -> tuple[
 
 def ends_in(supercell: Atoms, hop: Hop) -> tuple[Atoms, Atoms]:
     """
-    Build the start and the end of a hop as `end_points` does, in a given supercell.
+    Build the start and the end of a hop as `end_points` does, however near its images are.
 
-    ``info["philic"]`` of each tells all but the hop's label, multiplicity and symmetry.
+    ``info["philic"]`` of each holds all but the hop's label, multiplicity and symmetry.
     """
     start: Atoms = supercell.copy()
     movers = []
@@ -189,19 +187,7 @@ def ends_in(supercell: Atoms, hop: Hop) -> tuple[Atoms, Atoms]:
     return start, end
 
 
-def maps_onto(one: Atoms, other: Atoms, operation: Operation, *, within_A: float = 0.1) -> bool:
-    """Tell whether a symmetry operation takes one crystal onto another, whatever the order of atoms."""
-    turn = np.array(operation.rotation)
-    if not _keeps(one, turn):
-        return False
-    images = one.positions @ turn.T + np.array(operation.shift_A)
-    return len(one) == len(other) and all(
-        find_mic(other.positions[other.numbers == number] - image, one.cell)[1].min(initial=np.inf) < within_A
-        for number, image in zip(one.numbers, images, strict=True)
-    )
-
-
-def _check(crystal: Atoms, metal: str, max_length_A: float, mechanism: str) -> Mechanism:
+def _checked(crystal: Atoms, metal: str, max_length_A: float, mechanism: str) -> Mechanism:
     check_metal(metal)
     if mechanism not in MECHANISMS:
         raise ValueError(f"`mechanism` is {mechanism!r} but must be one of: {', '.join(MECHANISMS)}")
@@ -212,12 +198,12 @@ def _check(crystal: Atoms, metal: str, max_length_A: float, mechanism: str) -> M
     return mechanism
 
 
-def _check_room(supercell: Atoms, hop: Hop, min_image_A: float) -> None:
-    apart = supercell.info["philic"]["image_distance_A"]
-    if apart <= 2 * hop.length_A + 1e-6:
+def _check_room(supercell: Atoms, hop: Hop) -> None:
+    apart_A = shortest_vector_A(supercell)
+    if apart_A <= 2 * hop.length_A + 1e-6:
         raise ValueError(
-            f"`min_image_A` is {min_image_A} and images are {apart:.2f} A apart but a hop of"
-            f" {hop.length_A:.2f} A needs more than {2 * hop.length_A:.2f} A: raise it"
+            f"`supercell` has images {apart_A:.2f} A apart but a hop of {hop.length_A:.2f} A needs more than"
+            f" {2 * hop.length_A:.2f} A: repeat the crystal more often"
         )
 
 
@@ -244,7 +230,7 @@ class _Orbit(NamedTuple):
 
 
 def _orbits(lattice: Lattice, paths: set[tuple[Spot, ...]]) -> list[_Orbit]:
-    images = images_of_spots(lattice)
+    images = spot_maps(lattice)
     orbits = []
     waiting = set(paths)
     for path in sorted(paths):

@@ -29,7 +29,7 @@ class Lattice(NamedTuple):
     operations: Operations
 
 
-class Image(NamedTuple):
+class SpotMap(NamedTuple):
     """What an operation does to the spots of a cell: spot ``i`` lands on ``to[i]``, ``cells[i]`` ``(3,)`` away."""
 
     turn: NDArray[np.int64]
@@ -102,17 +102,17 @@ def nearest(lattice: Lattice, fractional: Floats) -> tuple[NDArray[np.int64], ND
     return to, cells[rows, to].astype(np.int64), float(off[rows, to].max())
 
 
-def images_of_spots(lattice: Lattice) -> list[Image]:
+def spot_maps(lattice: Lattice) -> list[SpotMap]:
     """Give what each operation of the space group does to the spots, an inversion first."""
     images = []
     for turn, shift in zip(*lattice.operations, strict=True):
         to, cells, off_A = nearest(lattice, lattice.spots @ turn.T + shift)
         if off_A < SAME_SPOT_A:
-            images.append(Image(turn, to, cells))
+            images.append(SpotMap(turn, to, cells))
     return sorted(images, key=lambda image: not (image.turn == -np.eye(3)).all())
 
 
-def moved(path: Iterable[Spot], image: Image) -> tuple[Spot, ...]:
+def moved(path: Iterable[Spot], image: SpotMap) -> tuple[Spot, ...]:
     """Give where an operation takes a chain."""
     spots = []
     for i, *shift in path:

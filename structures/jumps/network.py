@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
@@ -12,7 +12,7 @@ from ase import Atoms
 from ..crystals.supercells import crystal_name
 from ..symmetry.orbits import Floats, Position, as_position
 from .hops import Hop, Mechanism
-from .jump_lattice import SAME_SPOT_A, Lattice, Spot, homed, images_of_spots, lattice_of, moved, nearest
+from .jump_lattice import SAME_SPOT_A, Lattice, Spot, homed, lattice_of, moved, nearest, spot_maps
 
 Steps = tuple[int, ...]
 """A lattice translation, in steps along the cell's vectors."""
@@ -144,7 +144,7 @@ def jump_network(crystal: Atoms, hops: Sequence[Hop]) -> Network:
         raise ValueError(f"`hops` are of {' and '.join(names) or 'nothing'} but must be of one metal by one mechanism")
     mechanism = hops[0].mechanism
     lattice = lattice_of(crystal, hops[0].metal, mechanism)
-    images = images_of_spots(lattice)
+    images = spot_maps(lattice)
     places = np.flatnonzero(lattice.filled == (mechanism in ("vacancy", "exchange"))).tolist()
     jumps: list[Jump] = []
     for at, hop in enumerate(hops):
@@ -239,6 +239,12 @@ def with_stops(network: Network, stops: Mapping[int, int]) -> tuple[Network, dic
             jumps += [Jump(start, end, steps, part, False), Jump(end, start, _back(steps), part, True)]
     cut = Network(network.walker, network.cell_A, tuple(places), tuple(kinds), tuple(labels), tuple(sorted(jumps)))
     return cut, parts
+
+
+def strained(network: Network, strain: Floats) -> Network:
+    """Give a network whose cell and places follow a strain, a vector ``v`` becoming ``v @ strain``, shape ``(3, 3)``."""
+    cell_A, places_A = (np.array(vectors) @ strain for vectors in (network.cell_A, network.places_A))
+    return replace(network, cell_A=tuple(map(as_position, cell_A)), places_A=tuple(map(as_position, places_A)))
 
 
 def to_parameters(network: Network) -> dict[str, Any]:

@@ -16,8 +16,8 @@ Floats = NDArray[np.float64]
 
 TOO_CLOSE = 0.65
 """Two atoms collide when they come nearer than this part of the sum of ASE's covalent radii."""
-LED_TO = 0.85
-"""How far, in the same measure, an atom is led past the one in its way."""
+DETOUR = 0.85
+"""How far, in the same measure, a path passes an atom that is in its way."""
 
 _SAME_A = 0.3  # end points whose atoms all lie nearer are one
 _SAME_CELL_A = 1e-3
@@ -50,7 +50,7 @@ def matched(start: Atoms, end: Atoms) -> tuple[Atoms, NDArray[np.intp]]:
     Order and unwrap the end of a path so that a straight line leads each atom of the start to its own.
 
     Atoms of one element are assigned so that the squares of their moves by minimum image add up to the least. The order
-    they come in is kept where it fits: an exchange or a knock-off is told by its order alone. A drift of the whole
+    they come in is kept where it fits: only its order identifies an exchange or a knock-off. A drift of the whole
     is taken out where no atom is fixed.
 
     Parameters
@@ -117,15 +117,15 @@ def closest_approach(start: Atoms, path_A: Floats) -> Approach:
 
 
 def straight(start: Atoms, end: Atoms, n_images: int) -> Floats:
-    """Place images on straight lines between matched end points, (n_images, n_atoms, 3), collisions led around."""
+    """Place images on straight lines between matched end points, (n_images, n_atoms, 3), collisions avoided."""
     parts = np.linspace(0, 1, n_images)
     path_A = _along(np.array([start.positions, end.positions]), parts)
     tried = path_A
-    for _ in range(4):  # one atom led around may run into the next
+    for _ in range(4):  # an atom that gives way may run into the next
         approach = closest_approach(start, tried)
         if not approach.collides:
             break
-        tried = _ledaround(start, tried, approach)
+        tried = _detour(start, tried, approach)
     return tried
 
 
@@ -243,7 +243,7 @@ def _along(path_A: Floats, parts: Floats) -> Floats:
     return np.asarray((1 - rest) * path_A[where] + rest * path_A[where + 1])
 
 
-def _ledaround(start: Atoms, path_A: Floats, approach: Approach) -> Floats:
+def _detour(start: Atoms, path_A: Floats, approach: Approach) -> Floats:
     """Bend the way of an atom around the one it would run into; both give way where both move."""
     mover, other = approach.mover, approach.other
     radii_A = covalent_radii[start.numbers[[mover, other]]].sum()
@@ -256,7 +256,7 @@ def _ledaround(start: Atoms, path_A: Floats, approach: Approach) -> Floats:
         for height in (0.5, 0.75, 1.0):
             tried = path_A.copy()
             for atom, share in yields:
-                tried[:, atom] += share * height * LED_TO * radii_A * bump[:, None] * direction
+                tried[:, atom] += share * height * DETOUR * radii_A * bump[:, None] * direction
             closeness = closest_approach(start, tried).closeness
             if closeness > widest + 1e-6:
                 best, widest = tried, closeness

@@ -166,7 +166,7 @@ def surface_network(host: Atoms, hops: Sequence[SurfaceHop]) -> Network:
     face = _face(host, list(ends.values()), sides.pop())
     ways: list[tuple[Edge, int, bool]] = []
     for at, hop in enumerate(hops):
-        forward = _images(face, _edge(face, host, hop))
+        forward = _images_of_jump(face, _edge(face, host, hop))
         ways += [(way, at, False) for way in forward]
         ways += [(way, at, True) for way in {_reverse(way) for way in forward} - forward]
     used = sorted({way[0] for way, *_ in ways})
@@ -266,7 +266,7 @@ def _reverse(jump: Edge) -> Edge:
     return j, i, -a, -b
 
 
-def _images(face: _Face, jump: Edge) -> set[Edge]:
+def _images_of_jump(face: _Face, jump: Edge) -> set[Edge]:
     """Give every jump of the cell that an operation takes one to."""
     i, j, *shift = jump
     turns, shifts, _ = face.operations
@@ -281,7 +281,7 @@ def _orbits(face: _Face, jumps: set[Edge]) -> Iterator[tuple[set[Edge], set[Edge
     waiting = set(jumps)
     for jump in sorted(jumps):
         if jump in waiting:
-            forward = _images(face, jump)
+            forward = _images_of_jump(face, jump)
             backward = {_reverse(way) for way in forward}
             waiting -= forward | backward
             yield forward, backward

@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from ase.units import kB, m
 
-from ...structures.jumps.network import Jump, Network, from_parameters, percolation, with_stops
+from ...structures.jumps.network import Jump, Network, from_parameters, percolation, strained, with_stops
 from ..stores.one_potential import check_one_potential
 from ..stores.result import Outcome, Result, Status
-from .rates import arrhenius, rate_per_s
+from .cell_size import strain_of
+from .rates import arrhenius_law, rate_per_s
 
 CLOSURE_EV = 0.01
-"""Reaction energies that disagree by more than this are told."""
+"""Reaction energies that disagree by more than this are reported."""
 RARE_kT = 3.0
 """Over a barrier of less than this many times kT a walker does not rest between jumps, as their rates suppose."""
 
@@ -192,9 +193,10 @@ def hopping(
     Parameters
     ----------
     parents
-        Bands by role: ``hop.0`` for the network's first hop, and so on.
+        Bands by role: ``hop.0`` for the network's first hop, and so on. Where there is ``crystal``, the relaxation of the
+        cell, the network follows it.
     network
-        From `philic.structures.jumps.network.to_parameters`.
+        From `philic.structures.jumps.network.to_parameters`, in the crystal as built.
     attempt_frequency_THz
         The same for every hop, unless each band has its own, forward and reverse; where only some have, their geometric
         mean. A band in several parts has none of each part.
@@ -210,7 +212,7 @@ def hopping(
         ``attempt_frequency_THz``, ``closure_error_eV``, ``hops_left_out`` and ``diffusivity_of`` (what it is the
         diffusivity of); the tensors ``diffusivity_cm2_per_s`` as an array, shape ``(n_temperatures, 3, 3)``.
     """
-    whole = from_parameters(network)
+    whole = strained(from_parameters(network), strain_of(parents))
     good, missing = _bands(parents, whole)
     if good:
         check_one_potential({f"hop.{hop}": band for hop, band in good.items()})
@@ -227,17 +229,18 @@ def hopping(
         "hops_left_out": len(missing),
         "diffusivity_of": _MEANING[net.walker],
     }
-    told = [f"{label} is left out: {why}" for label, why in missing.items()]
+    notes = [f"{label} is left out: {why}" for label, why in missing.items()]
     resting = [whole.labels[hop] for hop, band in good.items() if _n_parts(band) > 1]
-    told += [f"{label} has a minimum on its way, which is a place too" for label in resting]
-    told += of_frequencies + _doubts(closure_eV, limits, temperatures_K)
+    notes += [f"{label} has an intermediate minimum, which is a site of the walk too" for label in resting]
+    notes += of_frequencies + _doubts(closure_eV, limits, temperatures_K)
     if not limits:
-        return Outcome(Status.FAILED, "; ".join(["the hops lead nowhere: no place reaches its own image", *told]), scalars)
+        nowhere = "the jumps do not percolate: no site reaches its own image"
+        return Outcome(Status.FAILED, "; ".join([nowhere, *notes]), scalars)
     free = [_free(barriers, own_THz, attempt_frequency_THz, kelvin) for kelvin in temperatures_K]
     conditions = zip(free, temperatures_K, strict=True)
     tensors = np.array([diffusivity_cm2_per_s(net, walls, attempt_frequency_THz, kelvin) for walls, kelvin in conditions])
-    told += _add_diffusivities(scalars, net, tensors, temperatures_K)
-    return Outcome(Status.CONVERGED, "; ".join(["converged", *told]), scalars, arrays={"diffusivity_cm2_per_s": tensors})
+    notes += _add_diffusivities(scalars, net, tensors, temperatures_K)
+    return Outcome(Status.CONVERGED, "; ".join(["converged", *notes]), scalars, arrays={"diffusivity_cm2_per_s": tensors})
 
 
 def _add_diffusivities(
@@ -251,20 +254,20 @@ def _add_diffusivities(
         scalars |= {f"slowest_{kelvin:g}K_cm2_per_s": slowest, f"fastest_{kelvin:g}K_cm2_per_s": fastest}
     warm = {kelvin: mean for kelvin, mean in zip(temperatures_K, means, strict=True) if mean > 0}
     if len(warm) > 1:
-        scalars["activation_energy_eV"], scalars["prefactor_cm2_per_s"] = arrhenius([*warm], [*warm.values()])
+        scalars["activation_energy_eV"], scalars["prefactor_cm2_per_s"] = arrhenius_law([*warm], [*warm.values()])
     return [f"at {kelvin:g} K D is too small for a number" for kelvin in temperatures_K if kelvin not in warm]
 
 
 def _doubts(closure_eV: float, limits: Mapping[int, Limit], temperatures_K: Sequence[float]) -> list[str]:
     """Say what speaks against the diffusivities."""
-    said = []
+    notes = []
     if closure_eV > CLOSURE_EV:
-        said.append(f"reaction energies disagree by {1000 * closure_eV:.0f} meV: converge the bands further")
+        notes.append(f"reaction energies disagree by {1000 * closure_eV:.0f} meV: converge the bands further")
     hot_K = [kelvin for kelvin in temperatures_K if limits and limits[1].barrier_eV < RARE_kT * kB * kelvin]
     if hot_K:
         why = f"the lowest barrier is under {RARE_kT:g} kT: jumps are not rare there and D is an upper bound"
-        said.append(f"from {min(hot_K):g} K on {why}")
-    return said
+        notes.append(f"from {min(hot_K):g} K on {why}")
+    return notes
 
 
 def _bands(parents: Mapping[str, Result], network: Network) -> tuple[dict[int, Result], dict[str, str]]:
@@ -307,8 +310,8 @@ def _frequencies(bands: Mapping[int, Result], common_THz: float) -> tuple[Freque
     every = [*own.values()]
     mean_THz = float(np.exp(np.mean(np.log(every))))
     if lacking := len(bands) - len(own):
-        said = f"{lacking} of {len(bands)} jumps lack an attempt frequency: all take the others' mean, {mean_THz:.1f} THz"
-        return {}, mean_THz, [said]
+        notes = f"{lacking} of {len(bands)} jumps lack an attempt frequency: all take the others' mean, {mean_THz:.1f} THz"
+        return {}, mean_THz, [notes]
     return own, mean_THz, [f"each jump has its own attempt frequency, {np.min(every):.1f} to {np.max(every):.1f} THz"]
 
 

@@ -31,7 +31,7 @@ def rate_per_s(barrier_eV: float, attempt_frequency_THz: float, temperature_K: f
     return float(_HZ_PER_THZ * attempt_frequency_THz * np.exp(-barrier_eV / (kB * temperature_K)))
 
 
-def arrhenius(
+def arrhenius_law(
     temperatures_K: Sequence[float] | np.ndarray, diffusivities_cm2_per_s: Sequence[float] | np.ndarray
 ) -> tuple[float, float]:
     """Fit ``D = D0 exp(-E / kT)`` to diffusivities.
@@ -48,7 +48,7 @@ def arrhenius(
 
     Examples
     --------
-    >>> energy_eV, prefactor = arrhenius([300, 600], [1e-12, 1e-8])
+    >>> energy_eV, prefactor = arrhenius_law([300, 600], [1e-12, 1e-8])
     >>> round(energy_eV, 3), round(prefactor, 6)
     (0.476, 0.0001)
     """

@@ -74,7 +74,7 @@ def springs(path_A: Floats, directions: Floats, climbing: int | None) -> Floats:
 def profile(
     path_A: Floats, energies_eV: Floats, tangent_forces_eV_per_A: Floats, points: int = 201
 ) -> tuple[Floats, Floats]:
-    """Draw the energy along a band: a cubic through each image with the slope that its force tells.
+    """Draw the energy along a band: a cubic through each image with the slope that its force gives.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def profile(
     energies_eV, tangent_forces_eV_per_A
         Of each image, (n_images,).
     points
-        Where to tell the energy: evenly from start to end.
+        Number of points, evenly from start to end.
 
     Returns
     -------

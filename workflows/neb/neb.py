@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 from ase import Atoms
 
-from ...potentials.base import Potential
+from ...potentials.base import Potential, Prediction
 from ...structures.jumps.paths import Approach, closest_approach, farthest_A, interpolated, matched, path_lengths_A, straight
 from ..steps.together import Asking, Watch, together
 from ..stores.result import Memory, Outcome, Result, Status
@@ -67,11 +67,11 @@ def neb(
 def band(start: End, end: End, course: Course) -> Asking:
     """Lead a band between two relaxed end points, as a calculation for `philic.workflows.steps.together`.
 
-    Atoms are matched, collisions on the straight line led around, and the first path interpolated by distances (IDPP).
+    Atoms are matched, collisions on the straight line avoided, and the first path interpolated by distances (IDPP).
     Once every image's projected force is below `philic.workflows.neb.path.NEAR_eV_PER_A`, the highest image climbs. Once it
     has settled, the atom that goes farthest is pushed aside there and all relax across the way: where they do not come
     back, the band lies on a ridge, for its symmetry, and is bowed off it. A jump that a symmetry operation turns into its
-    reverse is computed up to its middle. A band with a minimum on its way is split there, and each part gets its own.
+    reverse is computed up to its middle. A band with an intermediate minimum is split there, and each part gets its own.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def band(start: End, end: End, course: Course) -> Asking:
         on the way: more than the barrier where a minimum on the way is deeper than the end one comes from),
         ``band_force_eV_per_A`` and ``saddle_force_eV_per_A``
         (largest projected force on an atom of any image, and of the highest), ``n_images``, ``image_calls``
-        (images asked for; the relaxation of a minimum on the way comes on top),
+        (every structure whose forces were asked for, the look for a ridge and the relaxation of a minimum included),
         ``path_length_A``, ``clearance_A`` (the closest approach of two atoms on the straight line), ``collision``
         (whether that is too near), ``mirror``, ``climbing`` and ``n_parts``. In the arrays ``path_A``, ``energies_eV``
         (above the start) and ``tangent_forces_eV_per_A``, (n_images,) each, and ``part_barriers_eV``, (n_parts, 2), forward
@@ -102,8 +102,22 @@ def band(start: End, end: End, course: Course) -> Asking:
     line = closest_approach(start.atoms, np.array([start.atoms.positions, last.positions]))
     rough = straight(start.atoms, last, course.n_images(farthest_A(start.atoms, last)))
     mirror = mirror_between(start, end, rough[len(rough) // 2]) if course.mirrored else None
-    parts = yield from parted(start, end, interpolated(start.atoms, rough), mirror, course)
-    return _outcome(parts, start, end, line, course.fmax_eV_per_A)
+    parts, image_calls = yield from _counted(parted(start, end, interpolated(start.atoms, rough), mirror, course))
+    return _outcome(parts, image_calls, start, end, line, course.fmax_eV_per_A)
+
+
+def _counted(
+    descent: Generator[Sequence[Atoms], Sequence[Prediction], list[Band]],
+) -> Generator[Sequence[Atoms], Sequence[Prediction], tuple[list[Band], int]]:
+    """Lead bands down, and count every structure that forces are asked of."""
+    calls = 0
+    try:
+        wanted = next(descent)
+        while True:
+            calls += len(wanted)
+            wanted = descent.send((yield wanted))
+    except StopIteration as end:
+        return end.value, calls
 
 
 def _between(start: Atoms, ends: Mapping[str, Result], course: Course) -> Asking:
@@ -120,7 +134,7 @@ def _between(start: Atoms, ends: Mapping[str, Result], course: Course) -> Asking
     return (yield from band(replace(first, atoms=start), last, course))
 
 
-def _outcome(parts: Sequence[Band], start: End, end: End, line: Approach, fmax: float) -> Outcome:
+def _outcome(parts: Sequence[Band], image_calls: int, start: End, end: End, line: Approach, fmax: float) -> Outcome:
     problem = next((part.problem for part in parts if part.problem), "")
     if problem:
         return Outcome(Status.FAILED, problem, {}, {"initial": start.atoms})
@@ -143,7 +157,7 @@ def _outcome(parts: Sequence[Band], start: End, end: End, line: Approach, fmax: 
         "band_force_eV_per_A": float(max(forces)),
         "saddle_force_eV_per_A": float(saddle_force),
         "n_images": len(path_A),
-        "image_calls": sum(part.image_calls for part in parts),
+        "image_calls": image_calls,
         "path_length_A": float(path_lengths_A(path_A)[-1]),
         "clearance_A": line.distance_A,
         "collision": line.collides,
@@ -166,27 +180,27 @@ def _outcome(parts: Sequence[Band], start: End, end: End, line: Approach, fmax: 
 
 def _sentence(parts: Sequence[Band], scalars: Mapping[str, float], atoms: Atoms, line: Approach, fmax: float) -> str:
     """Say how it ended, and what a reader must know of the path."""
-    said = [f"converged in {scalars['image_calls']} image calls"]
+    sentences = [f"converged in {scalars['image_calls']} image calls"]
     for part in [part for part in parts if not part.converged][:1]:
         force, change_meV = part.residues_eV_per_A.max(), 1e3 * part.change_eV
-        said = [
+        sentences = [
             f"not converged: after {part.iterations - 1} moves the largest projected force is {force:.3f} eV/Å (asked was"
             f" {fmax:g}) and the last move changed the barrier by {change_meV:.1f} meV"
         ]
     if not scalars["climbing"]:
-        said.append("no saddle between: the highest point is an end")
+        sentences.append("no saddle between: the highest point is an end")
     if len(parts) > 1:
         barriers = ", ".join(f"{_barriers(part)[0]:.3f}" for part in parts)
-        said.append(f"the path has a minimum on its way and was split: barriers of its parts {barriers} eV")
+        sentences.append(f"the path has an intermediate minimum and was split: barriers of its parts {barriers} eV")
     if scalars["climb_forward_eV"] > scalars["barrier_forward_eV"] + CLOSED_eV:
-        said.append(f"the path dips below its start, and from there {scalars['climb_forward_eV']:.3f} eV have to be climbed")
+        sentences.append(f"the path dips below its start; the climb from there is {scalars['climb_forward_eV']:.3f} eV")
     if line.collides:
         pair = " and ".join(f"{i} ({atoms.symbols[i]})" for i in (line.mover, line.other))
-        said.append(f"the straight line brings atoms {pair} to {line.distance_A:.2f} Å and was led around")
+        sentences.append(f"on the straight line atoms {pair} come within {line.distance_A:.2f} Å; the path goes around")
     if abs(scalars["closure_eV"]) > CLOSED_eV:
         closure = 1e3 * scalars["closure_eV"]
-        said.append(f"forward minus reverse misses the end points' difference by {closure:.1f} meV: relax them tighter")
-    return "; ".join(said)
+        sentences.append(f"forward minus reverse misses the end points' difference by {closure:.1f} meV: relax them tighter")
+    return "; ".join(sentences)
 
 
 def _climb(energies_eV: np.ndarray) -> float:

@@ -84,7 +84,6 @@ class Band:
     mirror: Mirror | None
     near: bool = False
     climbing: int | None = None
-    image_calls: int = 0
     iterations: int = 0
     change_eV: float = np.inf
     converged: bool = False
@@ -123,7 +122,6 @@ class Band:
                 turned = self.mirror.turned(self.forces_eV_per_A[index])
                 middle = index == len(self.path_A) // 2
                 self.forces_eV_per_A[-1 - index] = (turned + self.forces_eV_per_A[index]) / 2 if middle else turned
-        self.image_calls += len(predictions)
         self.iterations += 1
         self.change_eV = abs(float(self.energies_eV.max() - highest_eV))
 
@@ -207,7 +205,6 @@ def parted(
     index, valley = found
     before = np.concatenate([band.path_A[:index], valley.atoms.positions[None]])
     left = yield from _part(start, valley, before, course, splits - 1)
-    left[0].image_calls += band.image_calls
     if mirror and index == len(band.path_A) // 2:
         return [*left, *(_turned(part, mirror) for part in reversed(left))]
     after = np.concatenate([valley.atoms.positions[None], band.path_A[index + 1 :]])
@@ -225,7 +222,7 @@ def _part(
 
 
 def _turned(band: Band, mirror: Mirror) -> Band:
-    """Give the band that a mirror makes of another, from its end to its start; it cost nothing."""
+    """Give the band that a mirror makes of another, from its end to its start, without a force call."""
     return Band(
         band.atoms,
         np.array([mirror.image(positions) for positions in band.path_A[::-1]]),
@@ -290,8 +287,7 @@ def _leaves_ridge(band: Band) -> Generator[Sequence[Atoms], Sequence[Prediction]
     """Where the atoms go to another way when pushed aside at the saddle, bow the band to there."""
     last, top = len(band.path_A) - 1, band.climbing or 0
     mover = int(np.linalg.norm(band.path_A[-1] - band.path_A[0], axis=1).argmax())
-    moved_A, calls = yield from beside(band.image(top), band.energies_eV[top], band.directions[top], mover)
-    band.image_calls += calls
+    moved_A = yield from beside(band.image(top), band.energies_eV[top], band.directions[top], mover)
     if moved_A is None:
         return False
     band.path_A += np.interp(np.arange(last + 1), [0, top, last], [0, 1, 0])[:, None, None] * moved_A

@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 PROBED_A = 0.1
 PUSHED_A = 0.3
 ASKEW = 0.2
-"""How far the atom is moved to tell its softest direction across the way, how far to let it go, and the part of the stiffer
+"""How far the atom is moved to find its softest direction across the way, how far to let it go, and the part of the stiffer
 direction in that."""
 TRIES, MOVES = 10, 40
 """Moves after which the energy must have fallen below the saddle's; and the most there are."""
@@ -31,7 +31,7 @@ LOWER_eV = 0.002
 
 def beside(
     saddle: Atoms, energy_eV: float, along: Floats, mover: int
-) -> Generator[Sequence[Atoms], Sequence[Prediction], tuple[Floats | None, int]]:
+) -> Generator[Sequence[Atoms], Sequence[Prediction], Floats | None]:
     """Push an atom aside at a saddle and relax all atoms across the way: on a ridge they do not come back.
 
     They have come back when they are nearer than `PROBED_A`. The atom is pushed in the direction across its way in which it
@@ -50,8 +50,8 @@ def beside(
 
     Returns
     -------
-    moved_A, calls
-        How far the atoms went, (n_atoms, 3), None where they came back or left; and the structures that were asked for.
+    moved_A
+        How far the atoms went, (n_atoms, 3); None where they came back or left.
     """
     free = ~fixed_atoms(saddle)[:, None]
     direction = yield from _softest(saddle, around(along[mover])[:: SIDES // 4][:2], mover)
@@ -66,11 +66,11 @@ def beside(
         forces = forces - (forces * along).sum() * along
         near = PROBED_A < np.linalg.norm(moved_A, axis=1).max() < BESIDE_A
         if not near or (n > TRIES and lower_eV < 0) or not np.isfinite(forces).all():
-            return None, n + 4
+            return None
         if np.linalg.norm(forces, axis=1).max() < AT_REST_eV_PER_A:
             break
         moved_A = descent.step(moved_A[None], forces[None])[0]
-    return moved_A if lower_eV > LOWER_eV else None, n + 4
+    return moved_A if lower_eV > LOWER_eV else None
 
 
 def _softest(saddle: Atoms, sides: Floats, mover: int) -> Generator[Sequence[Atoms], Sequence[Prediction], Floats]:

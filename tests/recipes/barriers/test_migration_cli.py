@@ -10,6 +10,7 @@ question: How easily does a vacancy move in KF?
 metal: K
 hosts: [KF, Si]
 min_image_A: 7.0
+larger_cell_atoms: 0
 fmax_eV_per_A: 0.1
 endpoint_fmax_eV_per_A: 0.05
 """
@@ -33,7 +34,7 @@ def test_a_recipe_file_runs_and_its_results_are_exported(tmp_path):
         export = philic("results", "--function", "migration", "--to", name, cwd=tmp_path)
         assert (export.returncode, export.stdout) == (0, f"1 results written to {name}\n"), export.stderr
     (row,) = csv.DictReader((tmp_path / "x.csv").read_text().splitlines())
-    assert (row["metal"], row["host"], row["trust"]) == ("K", "KF", "plain")
+    assert (row["metal"], row["host"], row["trust"]) == ("K", "KF", "doubtful")
     assert (tmp_path / "x.png").read_bytes()[:4] == b"\x89PNG"
 
     again = philic("results", "--function", "migration", "--to", "x.png", cwd=tmp_path)

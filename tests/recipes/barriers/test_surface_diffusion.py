@@ -62,6 +62,8 @@ def test_potassium_stays_on_the_hollow_of_graphene_alone(store):
     assert [step.about["site"] for step in steps] == ["hollow C6 to hollow C6 2.46 A"]
     jump = store.get([steps[0].key])[steps[0].key]
     assert jump.status is Status.CONVERGED
+    assert jump.scalars["length_A"] == pytest.approx(2.46, abs=0.005)
+    assert "size_error_eV" not in jump.scalars  # known of crystals only
     assert 0 < jump.scalars["barrier_forward_eV"] < 0.15
     assert jump.scalars["barrier_forward_eV"] == pytest.approx(jump.scalars["barrier_reverse_eV"], abs=1e-3)
     (network,) = second.networks.values()

@@ -8,6 +8,7 @@ from ase.build import bulk
 from ase.geometry import find_mic
 from ase.spacegroup import crystal as spaced
 
+from philic.structures.crystals.supercells import supercell_for
 from philic.structures.jumps.hop_ends import hop_end
 from philic.structures.jumps.hops import MECHANISMS, Hop, end_points, hops
 
@@ -33,7 +34,7 @@ def parameters(crystal: Atoms, hop: Hop, start: Atoms) -> dict[str, Any]:
 @pytest.mark.parametrize(("crystal", "mechanism", "longest"), CASES)
 def test_in_the_crystal_it_was_found_in_an_end_is_that_of_end_points(crystal: Atoms, mechanism: str, longest: float) -> None:
     for hop in hops(crystal, "Li", longest, mechanism=mechanism)[:6]:
-        ends = end_points(crystal, hop, min_image_A=7.0)
+        ends = end_points(supercell_for(crystal, 7.0), hop)
         for name, expected in zip(("start", "end"), ends, strict=True):
             built = hop_end(crystal, **parameters(crystal, hop, ends[0]), end=name)
             assert (built.numbers == expected.numbers).all()
@@ -50,7 +51,7 @@ def test_in_a_strained_crystal_it_is_the_same_up_to_the_strain(crystal: Atoms, m
     strained = crystal.copy()
     strained.set_cell(crystal.cell.array @ np.diag([1.03, 0.98, 1.02]), scale_atoms=True)
     for hop in hops(crystal, "Li", longest, mechanism=mechanism)[:6]:
-        ends = end_points(crystal, hop, min_image_A=7.0)
+        ends = end_points(supercell_for(crystal, 7.0), hop)
         for name, expected in zip(("start", "end"), ends, strict=True):
             built = hop_end(strained, **parameters(crystal, hop, ends[0]), end=name)
             scaled = expected.cell.scaled_positions(expected.positions)
@@ -62,7 +63,7 @@ def test_sites_follow_atoms_that_moved_inside_the_cell(mechanism: str) -> None:
     moved = LI3N.copy()
     moved.rattle(0.15, seed=1)  # some atoms leave the cell
     for hop in hops(LI3N, "Li", 2.6, mechanism=mechanism)[:6]:
-        before = end_points(LI3N, hop, min_image_A=7.0)
+        before = end_points(supercell_for(LI3N, 7.0), hop)
         start, end = (hop_end(moved, **parameters(LI3N, hop, before[0]), end=name) for name in ("start", "end"))
         moving = start.info["philic"]["moving"]
         assert moving == before[0].info["philic"]["moving"]
@@ -88,6 +89,6 @@ def test_sites_follow_atoms_that_moved_inside_the_cell(mechanism: str) -> None:
 )
 def test_what_is_no_end_is_refused(change: dict[str, Any], message: str) -> None:
     hop = hops(LIF, "Li", 3.0)[0]
-    given = {**parameters(LIF, hop, end_points(LIF, hop, min_image_A=7.0)[0]), "end": "start"}
+    given = {**parameters(LIF, hop, end_points(supercell_for(LIF, 7.0), hop)[0]), "end": "start"}
     with pytest.raises(ValueError, match=re.escape(message)):
         hop_end(LIF, **{**given, **change})

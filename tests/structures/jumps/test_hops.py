@@ -11,7 +11,8 @@ from ase.spacegroup import crystal as spaced
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from philic.structures.jumps.hops import MECHANISMS, Hop, end_points, hops, maps_onto
+from philic.structures.crystals.supercells import supercell_for
+from philic.structures.jumps.hops import MECHANISMS, Hop, Operation, end_points, hops
 
 KF = bulk("KF", "rocksalt", a=5.34)
 LIF = bulk("LiF", "rocksalt", a=4.03)
@@ -40,9 +41,18 @@ def all_hops(crystal: Atoms, metal: str, longest: float) -> list[Hop]:
 def every_hop(name: str) -> list[tuple[Hop, Atoms, Atoms]]:
     crystal, metal, longest = CASES[name]
     before = crystal.copy()
-    found = [(hop, *end_points(crystal, hop, min_image_A=9.0)) for hop in all_hops(crystal, metal, longest)]
+    found = [(hop, *end_points(supercell_for(crystal, 9.0), hop)) for hop in all_hops(crystal, metal, longest)]
     assert crystal == before
     return found
+
+
+def maps_onto(one: Atoms, other: Atoms, operation: Operation) -> bool:
+    """Tell whether an operation takes each atom of one crystal onto its like in the other, within 0.1 A."""
+    images = one.positions @ np.array(operation.rotation).T + np.array(operation.shift_A)
+    return len(one) == len(other) and all(
+        find_mic(other.positions[other.numbers == number] - image, one.cell)[1].min(initial=np.inf) < 0.1
+        for number, image in zip(one.numbers, images, strict=True)
+    )
 
 
 def summary(found: list[Hop]) -> tuple[list[tuple[str, int, bool]], list[float]]:
@@ -65,7 +75,7 @@ def test_antifluorite_hops_along_the_edges_then_the_face_diagonals_of_a_simple_c
 
 def test_the_cube_diagonals_of_antifluorite_are_two_hops_one_of_them_through_oxygen() -> None:
     along = hops(LI2O, "Li", 4.01)[2:]
-    clear = sorted(end_points(LI2O, hop)[0].info["philic"]["clearance_A"] for hop in along)
+    clear = sorted(end_points(supercell_for(LI2O, 10.0), hop)[0].info["philic"]["clearance_A"] for hop in along)
     assert [hop.multiplicity for hop in along] == [4, 4]
     assert clear == pytest.approx([0, 1.886], abs=2e-2)
 
@@ -97,7 +107,7 @@ def test_knock_off_in_lithium_fluoride_is_straight_or_bent_two_ways() -> None:
 
 
 def test_a_foreign_interstitial_may_hop() -> None:
-    start, _ = end_points(LIF, hops(LIF, "Na", 2.1, mechanism="interstitial")[0])
+    start, _ = end_points(supercell_for(LIF, 10.0), hops(LIF, "Na", 2.1, mechanism="interstitial")[0])
     assert start.symbols[-1] == "Na"
     assert start.info["philic"]["formal_charge"] == 1
 
@@ -142,7 +152,7 @@ def test_the_operation_of_a_symmetric_hop_maps_its_end_points_onto_each_other(na
 )
 def test_each_mechanism_has_its_defect(mechanism: str, more: int, moving: int, charge: int) -> None:
     hop = hops(LIF, "Li", 3.0, mechanism=mechanism)[0]
-    start, end = end_points(LIF, hop)
+    start, end = end_points(supercell_for(LIF, 10.0), hop)
     counts = start.symbols.formula.count()
     assert counts["Li"] == counts["F"] + more
     for atoms, name in ((start, "start"), (end, "end")):
@@ -153,7 +163,7 @@ def test_each_mechanism_has_its_defect(mechanism: str, more: int, moving: int, c
 
 
 def test_an_exchange_collides_on_the_straight_line_and_says_so() -> None:
-    start, end = end_points(KF, hops(KF, "K", 4.0, mechanism="exchange")[0])
+    start, end = end_points(supercell_for(KF, 10.0), hops(KF, "K", 4.0, mechanism="exchange")[0])
     one, other = start.info["philic"]["moving"]
     apart = find_mic(end.positions[one] - start.positions[other], start.cell)[1]
     assert apart == pytest.approx(0, abs=1e-6)
@@ -161,7 +171,7 @@ def test_an_exchange_collides_on_the_straight_line_and_says_so() -> None:
 
 
 def test_the_closest_approach_of_a_rock_salt_hop_is_between_two_anions() -> None:
-    start, _ = end_points(KF, hops(KF, "K", 4.0)[0])
+    start, _ = end_points(supercell_for(KF, 10.0), hops(KF, "K", 4.0)[0])
     assert start.info["philic"]["clearance_A"] == pytest.approx(5.34 / 2 / 2**0.5, abs=1e-6)
 
 
@@ -182,7 +192,7 @@ def test_hops_do_not_depend_on_origin_supercell_orientation_or_order(name: str, 
     assert told == expected
     assert lengths == pytest.approx(expected_lengths, abs=1e-2)
     hop = found[int(random.integers(len(found)))]
-    start, end = end_points(other, hop)
+    start, end = end_points(supercell_for(other, 10.0), hop)
     assert np.allclose(find_mic(end.positions - start.positions, start.cell)[0], end.positions - start.positions)
 
 
@@ -241,8 +251,8 @@ def test_a_crystal_without_a_void_is_refused() -> None:
 
 def test_a_supercell_too_small_for_the_hop_or_of_another_crystal_is_refused() -> None:
     hop = hops(KF, "K", 4.0)[0]
-    message = "`min_image_A` is 5.0 and images are 5.34 A apart but a hop of 3.78 A needs more than 7.55 A"
+    message = "`supercell` has images 5.34 A apart but a hop of 3.78 A needs more than 7.55 A: repeat the crystal more often"
     with pytest.raises(ValueError, match=re.escape(message)):
-        end_points(KF, hop, min_image_A=5.0)
+        end_points(supercell_for(KF, 5.0), hop)
     with pytest.raises(ValueError, match=r"with no K at .* but must be the one the site was found in"):
-        end_points(LIF, hop)
+        end_points(supercell_for(LIF, 10.0), hop)

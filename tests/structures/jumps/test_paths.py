@@ -5,6 +5,7 @@ from ase.build import add_adsorbate, bulk, fcc100
 from ase.constraints import FixAtoms
 from ase.geometry import find_mic
 
+from philic.structures.crystals.supercells import supercell_for
 from philic.structures.jumps.hops import end_points, hops
 from philic.structures.jumps.paths import (
     closest_approach,
@@ -35,7 +36,7 @@ def vacancy(seed=None):
 
 
 def hop_of(mechanism, length_A):
-    return end_points(KF, hops(KF, "K", length_A, mechanism=mechanism)[0])
+    return end_points(supercell_for(KF, 10.0), hops(KF, "K", length_A, mechanism=mechanism)[0])
 
 
 @pytest.mark.parametrize("seed", [None, 0, 1])

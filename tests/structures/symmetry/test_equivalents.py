@@ -149,7 +149,7 @@ def test_a_cell_that_is_only_nearly_cubic_is_not_turned(stretch: float, turned: 
 def test_the_end_of_a_symmetric_hop_is_the_image_of_its_start(mechanism: str) -> None:
     crystal = bulk("LiF", "rocksalt", a=4.03)
     for hop in hops(crystal, "Li", 2.9, mechanism=mechanism):
-        start, end = end_points(crystal, hop, min_image_A=8.0)
+        start, end = end_points(supercell_for(crystal, 8.0), hop)
         image = image_of(supercell_for(crystal, 8.0), start, end)
         assert image is not None
         again = imaged(start, **image._asdict())

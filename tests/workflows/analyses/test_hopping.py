@@ -222,6 +222,7 @@ def test_reaction_energies_that_do_not_close_are_told():
 
 FINGERPRINT = {"name": "a", "weights_sha256": "1", "dtype": "float32", "dispersion": "none"}
 SETTINGS = {"attempt_frequency_THz": 10.0, "temperatures_K": [300, 400, 500]}
+NOWHERE = "the jumps do not percolate: no site reaches its own image"
 NOT_RARE = "from 400 K on the lowest barrier is under 3 kT: jumps are not rare there and D is an upper bound"  # 0.1 eV
 
 
@@ -249,6 +250,18 @@ def test_a_step_tells_the_limits_and_the_diffusivities():
     assert scalars["diffusivity_of"].startswith("a lone vacancy; an ion's is that times")
 
 
+def test_diffusivities_follow_the_relaxed_crystal():
+    """D = sum w d d / 2 over jumps d that the relaxation has sheared: its cell's rows are the sum's vectors."""
+    cube = network(CUBE, ((0, 0, 0),), [(0, 0, step, 0) for step in np.eye(3, dtype=int).tolist()], kinds=(0,))
+    built = bulk("Li", "sc", a=2.0)
+    relaxed = built.copy()
+    relaxed.set_cell([[1.8, 0.0, 0.3], [0.0, 2.1, 0.0], [0.0, 0.4, 2.2]])
+    crystal = replace(band(0, 0), structures={"initial": built, "final": relaxed})
+    outcome = hopping({"hop.0": band(0.3, 0.3), "crystal": crystal}, network=to_parameters(cube), **SETTINGS)
+    expected = relaxed.cell.array.T @ relaxed.cell.array * rate_per_s(0.3, 10.0, 300) * 1e-16
+    assert outcome.arrays["diffusivity_cm2_per_s"][0] == pytest.approx(expected, rel=1e-5)
+
+
 def test_a_band_that_did_not_converge_is_left_out_and_named():
     net = to_parameters(expand(LI3N, "Li", 3.0))
     parents = {"hop.0": band(0.1, 0.1), "hop.1": band(0.4, 0.3, Status.UNCONVERGED, "0.2 eV/Å after 200 steps")}
@@ -261,7 +274,7 @@ def test_a_band_that_did_not_converge_is_left_out_and_named():
 def test_hops_that_lead_nowhere_are_a_failure():
     outcome = hopping({"hop.0": band(0.1, 0.1)}, network=to_parameters(chain(0, 1)), **SETTINGS)
     assert outcome.status is Status.FAILED
-    assert outcome.message == "the hops lead nowhere: no place reaches its own image; hop 1 is left out: it was not computed"
+    assert outcome.message == f"{NOWHERE}; hop 1 is left out: it was not computed"
     assert outcome.scalars["percolates_in"] == 0
 
 
@@ -317,7 +330,7 @@ def test_a_minimum_on_the_way_is_a_place_of_the_walk(parts):
     outcome = hopping({"hop.0": split(*parts)}, network=to_parameters(ring), **SETTINGS)
     long_way = diffusivity_cm2_per_s(chain(0, 1), dict(enumerate(parts)), 10, 300)
     assert at_300K(outcome) == pytest.approx(long_way[0, 0])
-    assert outcome.message == "converged; hop 0 has a minimum on its way, which is a place too"
+    assert outcome.message == "converged; hop 0 has an intermediate minimum, which is a site of the walk too"
 
 
 def test_a_deep_minimum_on_the_way_limits_and_a_shallow_one_does_not():

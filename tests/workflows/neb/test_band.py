@@ -25,6 +25,14 @@ def test_a_tangent_points_to_the_higher_neighbour():
     assert 0 < (found[3] * steps[3]).sum() < 1
 
 
+@pytest.mark.parametrize(("energies_eV", "expected"), [([0.0, 1.0, 0.4], [0.6, 1.0, 0]), ([0.4, 1.0, 0.0], [1.0, 0.6, 0])])
+def test_at_an_extremum_the_step_towards_the_higher_neighbour_weighs_more(energies_eV, expected):
+    """Equation 10 of Henkelman and Jónsson (2000): the larger difference in energy goes with the higher neighbour's side."""
+    path_A = np.array([[[0.0, 0, 0]], [[1.0, 0, 0]], [[1.0, 1.0, 0]]])
+    found = tangents(path_A, np.array(energies_eV))[1, 0]
+    np.testing.assert_allclose(found, np.array(expected) / np.linalg.norm(expected))
+
+
 def test_a_band_read_backwards_has_the_opposite_tangents():
     path_A, energies_eV, _ = band()
     back = tangents(path_A[::-1], energies_eV[::-1])[::-1]

@@ -137,6 +137,20 @@ def test_back_and_forth_are_one_path():
     assert forth.scalars["closure_eV"] == pytest.approx(0, abs=1e-9)
 
 
+def test_an_end_point_whose_atoms_come_in_another_order_is_the_same():
+    """Its forces belong to the atoms that they are matched with."""
+    start, end = (end_of(outcome) for outcome in ends("hcp"))
+    order = np.arange(len(end.atoms))
+    order[-4:] = order[[-1, -4, -3, -2]]  # the adatom and the three atoms of the upper layer before it
+    forces = np.random.default_rng(0).normal(scale=0.05, size=end.forces_eV_per_A.shape)
+    shuffled = end.atoms[order]
+    pair = End(end.atoms, end.energy_eV, forces), End(shuffled, end.energy_eV, forces[order])
+    outcomes = dict(together([band(start, one, Course(EMT.card.cutoff_A, 0.05)) for one in pair], EMT))
+    slopes = [outcomes[index].arrays["tangent_forces_eV_per_A"] for index in (0, 1)]
+    assert abs(slopes[0][-1]) > 1e-3
+    np.testing.assert_allclose(slopes[1], slopes[0], atol=1e-6)
+
+
 def test_the_saddle_is_one():
     """The force vanishes there, and on the way the forces are the slopes of the energies."""
     found = jump("hcp", 0.01)
@@ -155,10 +169,13 @@ def test_a_minimum_on_the_way_splits_the_band():
     found, short = jump("fcc", 0.01), jump("hcp", 0.01)
     assert found.status is Status.CONVERGED
     assert found.scalars["n_parts"] == 2
-    assert "has a minimum on its way and was split: barriers of its parts 0.0" in found.message
+    assert "has an intermediate minimum and was split: barriers of its parts 0.0" in found.message
     forward, reverse = (short.scalars[f"barrier_{way}_eV"] for way in ("forward", "reverse"))
     np.testing.assert_allclose(found.arrays["part_barriers_eV"], [[forward, reverse], [reverse, forward]], atol=2e-3)
     assert found.scalars["barrier_forward_eV"] == pytest.approx(forward, abs=2e-3)
+    repeated = found.scalars["image_calls"] - found.force_calls  # the relaxation's first
+    assert 0 <= repeated <= 2
+    assert found.message.startswith(f"converged in {found.scalars['image_calls']} image calls; ")
 
 
 def test_a_way_down_has_no_barrier():
@@ -342,6 +359,36 @@ def test_a_path_does_not_stay_on_a_ridge_for_its_symmetry(surface, fmax, barrier
     outcome = followed(band(*ends, Course(6.0, fmax_eV_per_A=fmax)), surface)
     assert outcome.status is Status.CONVERGED
     assert outcome.scalars["barrier_forward_eV"] == pytest.approx(barrier_eV, abs=1e-3)
+
+
+def two_hills(saddle, other_saddle):
+    """Minima at -1, 0 and 1 along x, 1.5 Å from one to the next, and saddles between: the energy, and as a potential."""
+    hills = 20 * np.polynomial.Polynomial.fromroots([-1, saddle, 0, other_saddle, 1]).integ()
+
+    def predicted(atoms):
+        x, y, z = (atoms.positions[0] - 6.0) / [1.5, 1, 1]
+        slope = (hills.deriv()(x) / 1.5, 2 * y, 2 * z)
+        return Prediction(float(hills(x) + y**2 + z**2), -np.array([slope, np.zeros(3), np.zeros(3)]))
+
+    return hills, predicted
+
+
+@pytest.mark.parametrize("saddles", [(-0.6, 0.4), (-0.6, 0.6)])  # unlike hills, and one the mirror image of the other
+def test_each_part_of_a_split_band_has_its_own_barriers_there_and_back(saddles):
+    hills, predicted = two_hills(*saddles)
+    ends = []
+    for x in (-1, 1):
+        atoms = Atoms("KFCl", [(6.0 + 1.5 * x, 6.0, 6.0), (6.0, 6.0, 1.0), (6.0, 6.0, 3.0)], cell=[12.0] * 3, pbc=True)
+        atoms.set_constraint(FixAtoms([1, 2]))
+        ends.append(End(atoms, float(hills(x)), np.zeros((3, 3))))
+    outcome = followed(band(*ends, Course(6.0, fmax_eV_per_A=0.01)), predicted)
+    first, saddle, middle, other_saddle, last = hills(np.array([-1, saddles[0], 0, saddles[1], 1]))
+    parts = [[saddle - first, saddle - middle], [other_saddle - middle, other_saddle - last]]
+    assert abs(saddle - first - (saddle - middle)) > 0.05
+    np.testing.assert_allclose(outcome.arrays["part_barriers_eV"], parts, atol=1e-3)
+    highest = max(saddle, other_saddle)
+    assert outcome.scalars["barrier_forward_eV"] == pytest.approx(highest - first, abs=1e-3)
+    assert outcome.scalars["barrier_reverse_eV"] == pytest.approx(highest - last, abs=1e-3)
 
 
 def followed(calculation, surface):
