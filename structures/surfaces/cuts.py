@@ -62,10 +62,10 @@ def cuts(stack: Stack, layers: int | None, thickness_A: float | None) -> list[Cu
 def best_cut(stack: Stack, found: list[Cut]) -> Cut:
     """
     Choose a slab: whole formula units, then no charge, then no dipole, then whole planes, then the weakest bonds
-    broken, then two equal faces, then the thinnest.
+    broken, then two equal faces, then cations outermost, then the thinnest.
 
-    What is left is decided by what does not depend on how the crystal is described: the valence broken at the
-    upper face, cations outermost, and the heights and elements of planes from the top.
+    What is left is decided by what does not depend on how the crystal is described: heights, elements and bonds of the
+    planes from the top.
     """
     rules: list[tuple[Callable[[Cut], float], float]] = [
         (lambda cut: not cut.stoichiometric, 0),
@@ -74,9 +74,9 @@ def best_cut(stack: Stack, found: list[Cut]) -> Cut:
         (lambda cut: cut.halved, 0),
         (lambda cut: cut.broken, _SAME_VALENCE),
         (lambda cut: not cut.symmetric, 0),
-        (lambda cut: cut.layers, 0),
         (lambda cut: _broken_above(stack, cut), _SAME_VALENCE),
         (lambda cut: -float(stack.charges[stack.planes[cut.last(stack)]].sum()), _NEUTRAL),
+        (lambda cut: cut.layers, 0),
     ]
     for rule, tolerance in rules:
         found = _least(found, rule, tolerance)

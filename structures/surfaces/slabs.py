@@ -32,10 +32,10 @@ def slab(
     Layers are planes of atoms (heights equal within 0.1 A). Molecular units (CO3, PO4, SbS4, O2, OH, Ge4), and chains
     and sheets that run in the plane, are never cut and count as one. Of the slabs as thick as asked for, or up to one
     repeat thicker, the best is built: whole formula units, then no charge, then no dipole, then the weakest bonds
-    broken (by bond valence), then two equal faces, then the thinnest. Where whole planes leave a dipole, half of the
-    outermost ions of one face are moved to the other (Tasker's cure), in a doubled cell if need be. The choice does
-    not depend on how the crystal is described: its cell, origin or orientation. An element whose planes are all
-    alike gets exactly the layers asked for.
+    broken (by bond valence), then two equal faces, then cations outermost, then the thinnest. Where whole planes leave
+    a dipole, half of the outermost ions of one face are moved to the other (Tasker's cure), in a doubled cell if need
+    be. The choice does not depend on how the crystal is described: its cell, origin or orientation. An element whose
+    planes are all alike gets exactly the layers asked for.
 
     Charges and dipoles are those of `philic.structures.crystals.charges.formal_charges`.
 
@@ -84,7 +84,8 @@ def slab(
     """
     _check_numbers(layers, thickness_A, vacuum_A, fixed_layers, size)
     stack = _stack(crystal, miller)
-    name = f"{shown_formula(crystal)}({shown_miller(miller)})"
+    known = str(crystal.info.get("philic", {}).get("host", shown_formula(crystal)))
+    name = f"{known.removesuffix(' bulk')}({shown_miller(miller)})"
     upper = matching_planes(stack, termination, name)
     found = [cut for cut in cuts(stack, layers, thickness_A) if cut.last(stack) in upper]
     if symmetric:

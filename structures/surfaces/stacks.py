@@ -19,6 +19,7 @@ Integers = NDArray[np.int64]
 
 _SAME_PLANE_A = 0.1
 _SAME_LENGTH = 1e-3
+_SQUARE = 1e-5  # the cosine of an angle that is called right
 _SYMMETRY_TOLERANCE_A = 0.01
 
 
@@ -173,7 +174,7 @@ def right_handed(a: Floats, b: Floats, normal: Floats) -> tuple[Floats, Floats]:
     overlap = a @ b / (b @ b)
     if overlap > 0.5 - _SAME_LENGTH:
         return (a, b - a) if np.linalg.norm(a) < np.linalg.norm(b) * (1 + _SAME_LENGTH) else (a - b, b)
-    if np.linalg.norm(a) < np.linalg.norm(b) * (1 + _SAME_LENGTH) and -0.5 + _SAME_LENGTH < overlap < -_SAME_LENGTH:
+    if np.linalg.norm(a) < np.linalg.norm(b) * (1 + _SAME_LENGTH) and -0.5 + _SAME_LENGTH < overlap < -_SQUARE:
         return b, -a
     return a, b
 

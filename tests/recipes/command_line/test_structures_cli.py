@@ -78,7 +78,7 @@ def test_the_termination_of_a_slab_can_be_chosen_and_what_speaks_against_a_slab_
     assert str(slab.symbols[slab.positions[:, 2].argmax()]) == "O"
     assert "note: K2O(111) has half of its outermost O plane moved to the lower face" in out
     code, out, _ = run("build", "SnSSe", "--miller", 0, 0, 1, "--to", polar)
-    assert "note: SnSeS(001) is polar: its formal charges have a dipole of" in out
+    assert "note: SnSSe(001) is polar: its formal charges have a dipole of" in out
     assert "caveats" not in run("show", "KF", "--miller", 1, 0, 0)[1]
 
 
