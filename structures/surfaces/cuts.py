@@ -5,6 +5,7 @@ from math import gcd
 from typing import NamedTuple
 
 import numpy as np
+from ase import Atoms
 
 from .halves import can_be_halved
 from .stacks import Floats, Stack
@@ -169,6 +170,17 @@ def polarity_e_per_A2(dipole_e_A: float, area_A2: float, extent_A: float) -> flo
     """Give a slab's dipole over its volume, 0 where it is too small to call the slab polar."""
     density = abs(dipole_e_A) / (area_A2 * max(extent_A, 1.0))
     return float(density) if density > POLAR_E_PER_A2 else 0.0
+
+
+def electrostatics(slab: Atoms, charges: Floats) -> dict[str, float | bool]:
+    """Give charge and dipole of a slab's formal charges, and whether it is polar, as ``info["philic"]`` says it."""
+    z, area_A2 = slab.positions[:, 2], float(np.linalg.norm(np.cross(slab.cell[0], slab.cell[1])))
+    dipole = float(charges @ (z - (z.min() + z.max()) / 2))
+    return {
+        "polar": polarity_e_per_A2(dipole, area_A2, float(np.ptp(z))) > 0,
+        "charge_e": round(float(charges.sum()), 6) + 0.0,
+        "dipole_e_A": round(dipole, 6) + 0.0,
+    }
 
 
 def _is_whole(counts: Floats, stack: Stack) -> bool:

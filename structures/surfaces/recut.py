@@ -8,6 +8,8 @@ import numpy as np
 from ase import Atoms
 from ase.constraints import FixAtoms
 
+from ..crystals.charges import formal_charges
+from .cuts import electrostatics
 from .stacks import Floats, Integers
 
 _SAME_PLACE_A = 0.1  # cutting may make a crystal's symmetry ideal; no two atoms are so near
@@ -104,6 +106,7 @@ def _matched(crystal: Atoms, numbers: Integers, positions: Floats, steps: Floats
 
 def _described(slab: Atoms, vectors: Floats, origin: Floats, places: Integers) -> dict[str, Any]:
     about = slab.info["philic"]
+    moved = {"half_moved": about["half_moved"]} if about.get("half_moved") else {}
     return {
         "vectors": _plain(vectors),
         "origin": _plain(origin),
@@ -111,7 +114,7 @@ def _described(slab: Atoms, vectors: Floats, origin: Floats, places: Integers) -
         "fixed": _fixed(slab),
         "lengths_A": _plain(slab.cell.lengths()[:2]),
         "vacuum_A": about["vacuum_A"],
-        "about": {name: about[name] for name in _KEPT if name in about},
+        "about": {name: about[name] for name in _KEPT if name in about} | moved,
     }
 
 
@@ -175,8 +178,15 @@ def recut(
     slab.set_cell([a @ frame, b @ frame, (0, 0, top_A - bottom_A + vacuum_A)])
     slab.cell.array[np.abs(slab.cell.array) < 1e-12] = 0
     measured = {"area_A2": float(slab.cell.volume / slab.cell[2, 2]), "strain": _strain(slab, lengths_A)}
+    measured |= _polarity(slab, formal_charges(crystal)[index.ravel()], about["size"])
     slab.info = {"philic": {**crystal.info.get("philic", {}), **about, "vacuum_A": vacuum_A, **measured}}
     return slab
+
+
+def _polarity(slab: Atoms, charges: Floats, size: Sequence[int]) -> dict[str, float | bool]:
+    """Say whether a slab is polar, and its dipole in the in-plane cell before `size`."""
+    found = electrostatics(slab, charges)
+    return {"polar": found["polar"], "dipole_e_A": round(found["dipole_e_A"] / (size[0] * size[1]), 6) + 0.0}
 
 
 def stretch_of(sheet: Atoms, unit: Atoms) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from ase.neighborlist import natural_cutoffs, neighbor_list
 
 from ..symmetry.periodic import OVERLAP_SHARE, check_periodic
 from .building import build
-from .cuts import Cut, best_cut, cuts, polarity_e_per_A2
+from .cuts import Cut, best_cut, cuts, electrostatics
 from .faces import face_names, matching_planes, shown_formula
 from .halves import all_halves, outer_energy
 from .stacks import Stack, stack_planes, turns_over
@@ -96,7 +96,9 @@ def slab(
     if fixed_layers > best.layers:
         raise ValueError(f"`fixed_layers` is {fixed_layers} but the slab has only {best.layers} layers")
     bare = _bare(stack, best, vacuum_A)
-    about = _electrostatics(bare) | {"symmetric": turns_over(bare) if best.halved else best.symmetric}
+    about = electrostatics(bare, bare.arrays.pop("formal")) | {
+        "symmetric": turns_over(bare) if best.halved else best.symmetric
+    }
     built = _widened(bare, size)
     if fixed_layers:
         built.set_constraint(FixAtoms(mask=built.get_tags() > best.layers - fixed_layers))
@@ -226,18 +228,6 @@ def _tasker(stack: Stack, cut: Cut, polar: bool) -> int | None:
     if all(abs(stack.charges[plane].sum()) < 1e-6 for plane in stack.planes) and not polar:
         return 1
     return 2 if cut.stoichiometric and not polar and not cut.halved else 3
-
-
-def _electrostatics(bare: Atoms) -> dict[str, float | bool]:
-    """Give charge and dipole of the formal charges, and whether the slab is polar."""
-    charges, z = bare.arrays.pop("formal"), bare.positions[:, 2]
-    charge, dipole = float(charges.sum()), float(charges @ (z - (z.min() + z.max()) / 2))
-    area = float(np.linalg.norm(np.cross(bare.cell[0], bare.cell[1])))
-    return {
-        "polar": polarity_e_per_A2(dipole, area, float(np.ptp(z))) > 0,
-        "charge_e": round(charge, 6) + 0.0,
-        "dipole_e_A": round(dipole, 6) + 0.0,
-    }
 
 
 def _bare(stack: Stack, cut: Cut, vacuum_A: float) -> Atoms:

@@ -8,6 +8,7 @@ from ase.build import bulk
 from philic.structures.carbons.carbon import carbon_host, graphene
 from philic.structures.carbons.mxenes import mxene
 from philic.structures.catalogue import host
+from philic.structures.surfaces.caveats import slab_caveats
 from philic.structures.surfaces.recut import cut_of, recut, stretch_of, stretched
 from philic.structures.surfaces.slabs import slab
 
@@ -80,6 +81,26 @@ def test_atoms_that_moved_in_the_crystal_have_moved_in_the_slab():
     np.testing.assert_allclose(shortest(again) - shortest(first), 0.1, atol=1e-6)
     sodium = first.symbols == "Na"
     np.testing.assert_allclose(np.ptp((again.positions - first.positions)[sodium], axis=0), 0, atol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "metal", "miller"), [("MF", "K", (1, 1, 1)), ("M2O", "K", (1, 0, 0))])
+def test_ions_that_were_moved_are_still_reported(name, metal, miller):
+    crystal = host(name, metal)
+    first = slab(crystal, miller, thickness_A=5.0, size=(2, 1))
+    again = recut(grown(crystal, 1.02, 1.02, 1.02), **cut_of(first, crystal, miller))
+    assert slab_caveats(first) != []
+    assert slab_caveats(again) == slab_caveats(first)
+
+
+def test_the_dipole_is_that_of_the_relaxed_crystal():
+    """Moved planes do not change that zinc blende (111) is polar; its dipole grows with the lattice, not with the size."""
+    crystal = bulk("ZnS", "zincblende", a=5.41, cubic=True)
+    first = slab(crystal, (1, 1, 1), layers=4, size=(2, 2))
+    again = recut(grown(crystal, 1.03, 1.03, 1.03), **cut_of(first, crystal, (1, 1, 1)))
+    assert first.info["philic"]["dipole_e_A"] == pytest.approx(4 * 5.41 * 3**0.5 / 12, abs=1e-3)  # 2 bilayers of +-2 e
+    assert again.info["philic"]["dipole_e_A"] == pytest.approx(1.03 * first.info["philic"]["dipole_e_A"], abs=1e-5)
+    (flaw,) = slab_caveats(again)
+    assert f"dipole of {again.info['philic']['dipole_e_A']:.2f} e" in flaw
 
 
 def test_what_is_no_cut_of_the_crystal_is_refused():
