@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from ..crystals.supercells import crystal_name
 from ..sites.sites import Floats
-from ..surfaces.building import build
+from ..surfaces.building import build, turn_a_along_x
 from ..surfaces.cuts import weakest_cut
-from ..surfaces.stacks import stack_planes
+from ..surfaces.slabs import shown_miller
+from ..surfaces.stacks import axes_along, stack_planes
 from ..symmetry.orbits import SYMMETRY_TOLERANCE_A, symmetry
 from ..symmetry.species import kept, species
 from .interfaces import Miller, stacked, touching_gap_A
@@ -240,12 +241,10 @@ def _grain(cubic: _Cubic, common: Floats, plane: Sequence[int], least_A: float) 
     steps = np.linalg.solve(stack.atoms.cell.array.T, (common[:2] * cubic.constant_A @ stack.frame).T).T
     grain.set_cell([*grain.cell.array[:2], (0, 0, repeats * stack.repeat_A)])
     wide = make_supercell(grain, np.vstack([steps, (0, 0, 1)]).round().astype(int), wrap=False)
-    wide.rotate(-np.degrees(np.arctan2(wide.cell[0, 1], wide.cell[0, 0])), "z", rotate_cell=True)
-    wide.cell.array[np.abs(wide.cell.array) < 1e-12] = 0
+    turn_a_along_x(wide)
     wide.pbc = (True, True, False)
     wide.wrap(eps=1e-6)
-    along = a / np.linalg.norm(a)
-    return wide, np.array([along, np.cross(normal, along), normal]).T
+    return wide, axes_along(a, normal).T
 
 
 def _least_distances(crystal: Atoms, lower: Atoms, upper: Atoms) -> Floats:
@@ -283,5 +282,4 @@ def _best_shift(
 
 
 def _shown(indices: Miller, brackets: str) -> str:
-    plain = all(0 <= index <= 9 for index in indices)
-    return brackets[0] + ("" if plain else " ").join(map(str, indices)) + brackets[1]
+    return brackets[0] + shown_miller(indices) + brackets[1]

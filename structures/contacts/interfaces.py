@@ -10,8 +10,10 @@ from ase.geometry import minkowski_reduce
 from numpy.typing import NDArray
 
 from ..sites.sites import Floats, lateral_distances_A
+from ..surfaces.building import turn_a_along_x
 from ..surfaces.caveats import slab_flaws
 from ..surfaces.slabs import shown_miller, slab, terminations
+from ..surfaces.stacks import axes_along
 from ..symmetry.species import kept
 from .matching import FAR_STRAIN, Match, all_matches, best_matches, biot_strain, smallest_area_A2
 
@@ -204,6 +206,7 @@ def _turned_over(cut: Atoms, miller: Miller) -> Atoms:
     over.cell[1] = cut.cell[1] * (-1, 1, 1)
     name = cut.info["philic"]["host"].removesuffix(f"({shown_miller(_opposite(miller))})")
     over.info["philic"] |= {"miller": [int(i) for i in miller], "host": f"{name}({shown_miller(miller)})"}
+    over.info["philic"]["dipole_e_A"] = 0.0 - cut.info["philic"]["dipole_e_A"]
     return over
 
 
@@ -236,8 +239,7 @@ def _laid_flat(slab: Atoms) -> Atoms:
         a, b, normal = b, a, -normal
     flat = Atoms(slab.numbers, _gathered(slab), cell=[a, b, normal * 100.0], pbc=(True, True, False), **kept(slab))
     flat.set_cell(minkowski_reduce(flat.cell, pbc=(True, True, False))[0])
-    a = flat.cell.array[0] / np.linalg.norm(flat.cell.array[0])
-    frame = np.array([a, np.cross(normal, a), normal])
+    frame = axes_along(flat.cell.array[0], normal)
     flat.set_positions(flat.positions @ frame.T)
     flat.set_cell(flat.cell.array @ frame.T)
     flat.positions[:, 2] -= flat.positions[:, 2].min()
@@ -262,7 +264,8 @@ def _gathered(slab: Atoms) -> Floats:
 
 
 def _joined(film: Atoms, substrate: Atoms, match: Match, gap_A: float | None, vacuum_A: float) -> Atoms:
-    lower = _laid_flat_along_a(_widened(substrate, match.substrate))
+    lower = _widened(substrate, match.substrate)
+    turn_a_along_x(lower)
     upper = _widened(film, match.film)
     bare = _plane(upper)
     upper.set_cell([*lower.cell.array[:2], upper.cell.array[2]], scale_atoms=True)
@@ -315,11 +318,6 @@ def _widened(slab: Atoms, matrix: NDArray[np.int64]) -> Atoms:
     whole[:2, :2] = matrix
     wide: Atoms = make_supercell(slab, whole, wrap=False)
     return wide
-
-
-def _laid_flat_along_a(slab: Atoms) -> Atoms:
-    slab.rotate(-np.degrees(np.arctan2(slab.cell[0, 1], slab.cell[0, 0])), "z", rotate_cell=True)
-    return slab
 
 
 def _no_match(film: Atoms, substrate: Atoms, max_area_A2: float, max_strain: float) -> str:

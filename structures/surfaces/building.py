@@ -41,10 +41,15 @@ def build(stack: Stack, first: int, layers: int, vacuum_A: float, halves: Halves
     flat = [*lattice[:2], (0, 0, np.ptp(z) + vacuum_A)]
     atoms.positions[:, 2] += vacuum_A / 2 - z.min()
     atoms.set_cell(flat if halves is None else _doubled(np.array(flat), halves.matrix))
-    atoms.rotate(-np.degrees(np.arctan2(atoms.cell[0, 1], atoms.cell[0, 0])), "z", rotate_cell=True)
-    atoms.cell.array[np.abs(atoms.cell.array) < 1e-12] = 0
+    turn_a_along_x(atoms)
     atoms.wrap(pbc=(True, True, False), eps=1e-6)
     return atoms
+
+
+def turn_a_along_x(atoms: Atoms) -> None:
+    """Turn a slab in place about its normal, so that a is along x."""
+    atoms.rotate(-np.degrees(np.arctan2(atoms.cell[0, 1], atoms.cell[0, 0])), "z", rotate_cell=True)
+    atoms.cell.array[np.abs(atoms.cell.array) < 1e-12] = 0
 
 
 def _rows(stack: Stack, first: int, layers: int, halves: Halves | None) -> Iterator[tuple[int, int, int, tuple[int, int]]]:

@@ -52,6 +52,8 @@ def shown_formula(atoms: Atoms) -> str:
     --------
     >>> shown_formula(Atoms("O3K2C")), shown_formula(Atoms("LiHO")), shown_formula(Atoms("H2O2"))
     ('K2CO3', 'LiOH', 'OH')
+    >>> shown_formula(Atoms("Na2O2")), shown_formula(Atoms("NaO"))
+    ('Na2O2', 'NaO')
     """
     counts = Counter(atoms.symbols)
     if len(counts) == 1:
@@ -59,5 +61,7 @@ def shown_formula(atoms: Atoms) -> str:
     from pymatgen.core.composition import Composition
 
     shown = str(Composition(atoms.get_chemical_formula()).reduced_formula)
+    if len(atoms) == 2:
+        shown = shown.replace("2", "")  # NaO is Na2O2 to pymatgen, but one oxygen is no peroxide
     hydroxide = counts["H"] == counts["O"] > 0
     return "OH" if hydroxide and shown == "H2O2" else shown.replace("HO", "OH") if hydroxide else shown

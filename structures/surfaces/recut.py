@@ -10,7 +10,7 @@ from ase.constraints import FixAtoms
 
 from ..crystals.charges import formal_charges
 from .cuts import electrostatics
-from .stacks import Floats, Integers
+from .stacks import Floats, Integers, axes_along
 
 _SAME_PLACE_A = 0.1  # cutting may make a crystal's symmetry ideal; no two atoms are so near
 _DECIMALS = 8
@@ -70,7 +70,7 @@ def cut_of(slab: Atoms, crystal: Atoms, miller: tuple[int, int, int]) -> dict[st
     seed = int(np.argmin(rare[slab.numbers]))  # of the rarest element: fewest ways to lay the slab into the crystal
     equal = crystal.positions[crystal.numbers == slab.numbers[seed]]
     for along in _in_plane(crystal, equal, normal, float(np.linalg.norm(primitive[0]))):
-        turn = np.array([along, np.cross(normal, along), normal])
+        turn = axes_along(along, normal)
         for place in equal:
             shift = place - slab.positions[seed] @ turn
             found = _matched(crystal, slab.numbers, slab.positions @ turn + shift, primitive @ turn)
@@ -170,8 +170,7 @@ def recut(
     slab.set_constraint(FixAtoms(list(fixed)) if fixed else None)
     a, b = np.array(vectors) @ crystal.cell.array
     normal = np.cross(a, b) / np.linalg.norm(np.cross(a, b))
-    along = a / np.linalg.norm(a)
-    frame = np.array([along, np.cross(normal, along), normal]).T
+    frame = axes_along(a, normal).T
     slab.positions = (slab.positions + (cells - origin) @ crystal.cell.array) @ frame
     bottom_A, top_A = slab.positions[:, 2].min(), slab.positions[:, 2].max()
     slab.positions[:, 2] += vacuum_A / 2 - bottom_A

@@ -151,13 +151,18 @@ def _oriented(primitive: Atoms, indices: Integers) -> tuple[Atoms, float, Floats
     normal /= np.linalg.norm(normal)
     a, b, c = minkowski_reduce(lattice, pbc=(True, True, False))[0]
     a, b = right_handed(a, b, normal)
-    along = a / np.linalg.norm(a)
-    frame = np.array([along, np.cross(normal, along), normal]).T
+    frame = axes_along(a, normal).T
     atoms = primitive.copy()
     atoms.set_cell(np.array([a, b, c]) @ frame)
     atoms.positions = primitive.positions @ frame
     atoms.cell.array[np.abs(atoms.cell.array) < 1e-12] = 0
     return atoms, float(c @ normal), frame
+
+
+def axes_along(a: Floats, normal: Floats) -> Floats:
+    """Give, as rows, the x axis along a vector of a plane, the y axis, and the z axis along the plane's unit normal."""
+    x = a / np.linalg.norm(a)
+    return np.array([x, np.cross(normal, x), normal])
 
 
 def right_handed(a: Floats, b: Floats, normal: Floats) -> tuple[Floats, Floats]:
