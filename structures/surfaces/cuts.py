@@ -1,7 +1,6 @@
 """Where to cut: every slab a stack of planes allows, and the best of them."""
 
 from collections.abc import Callable
-from math import gcd
 from typing import NamedTuple
 
 import numpy as np
@@ -185,9 +184,7 @@ def electrostatics(slab: Atoms, charges: Floats) -> dict[str, float | bool]:
 
 def _is_whole(counts: Floats, stack: Stack) -> bool:
     """Tell whether a slab holds whole formula units."""
-    whole = np.unique(stack.atoms.numbers, return_counts=True)[1]
-    units = counts / (whole / gcd(*whole.tolist()))
-    return bool(np.ptp(units) < _NEUTRAL)
+    return bool(np.ptp(counts / stack.formula_unit) < _NEUTRAL)
 
 
 def _broken_over(stack: Stack, plane: int, halved: bool) -> float:

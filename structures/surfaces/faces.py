@@ -36,9 +36,11 @@ def matching_planes(stack: Stack, termination: str | None, name: str) -> set[int
     ValueError
         When the face `name` has no such termination.
     """
+    if termination is None:
+        return set(range(len(stack.planes)))
     names = face_names(stack)
     outermost = [shown_formula(stack.atoms[plane]) for plane in stack.planes]
-    found = {i for i, pair in enumerate(zip(names, outermost, strict=True)) if termination is None or termination in pair}
+    found = {i for i, pair in enumerate(zip(names, outermost, strict=True)) if termination in pair}
     if not found:
         raise ValueError(f"`termination` is {termination!r} but {name} has: {', '.join(sorted(set(names)))}")
     return found

@@ -73,6 +73,12 @@ class Stack:
         return [np.concatenate(units) for units in self.units]
 
     @cached_property
+    def formula_unit(self) -> Integers:
+        """How many atoms of each element, by atomic number, one formula unit holds."""
+        counts = np.unique(self.atoms.numbers, return_counts=True)[1]
+        return np.asarray(counts // np.gcd.reduce(counts))
+
+    @cached_property
     def species(self) -> list[list[str]]:
         """The formula of each unit of each plane."""
         symbols = self.atoms.symbols

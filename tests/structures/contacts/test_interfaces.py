@@ -242,6 +242,9 @@ def test_the_film_is_turned_over_so_that_its_indices_point_up() -> None:
     over = sulfur.positions - zinc.positions[:, None] - (0, 0, 5.41 * 3**0.5 / 4)  # [111] leads from Zn to S
     nearest = np.linalg.norm(find_mic(over.reshape(-1, 3), film.cell)[0], axis=1).reshape(len(zinc), -1).min(axis=1)
     assert (nearest < 0.3).sum() >= len(zinc) - len(zinc) // 4
+    dipole = 2 * (zinc.positions[:, 2].sum() - sulfur.positions[:, 2].sum())
+    cells = abs(np.linalg.det(film.info["philic"]["film_matrix"]))
+    assert film.info["philic"]["film"]["dipole_e_A"] == pytest.approx(dipole / cells, abs=1e-3)
 
 
 def test_slabs_of_other_builders_are_laid_on_each_other_too() -> None:
