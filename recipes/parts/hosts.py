@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -78,18 +79,10 @@ def surface(
 
     crystal, miller = host_atoms(face["crystal"], metal), miller_indices(face["miller"])
     upper = None if face["termination"] is None else _spelled(face["termination"].strip(), crystal)
-    thin = slab(crystal, miller, thickness_A=thickness_A, vacuum_A=vacuum_A, termination=upper)
-    layers, size = thin.info["philic"]["layers"], _repeats(thin, min_image_A)
-    cut = slab(
-        crystal,
-        miller,
-        thickness_A=thickness_A,
-        vacuum_A=vacuum_A,
-        termination=upper,
-        fixed_layers=layers // 2,
-        size=size,
-    )
-    return on_crystal(name, cut, crystal, miller, lattice)
+    cut = partial(slab, crystal, miller, thickness_A=thickness_A, vacuum_A=vacuum_A, termination=upper)
+    thin = cut()
+    wide = cut(fixed_layers=thin.info["philic"]["layers"] // 2, size=_repeats(thin, min_image_A))
+    return on_crystal(name, wide, crystal, miller, lattice)
 
 
 def _spelled(termination: str, crystal: Atoms) -> str:

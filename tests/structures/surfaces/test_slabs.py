@@ -8,7 +8,11 @@ from ase.build import bulk
 from ase.spacegroup import crystal
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pymatgen.core.surface import Slab
+from pymatgen.io.ase import AseAtomsAdaptor
 
+from philic.structures.crystals.charges import formal_charges
+from philic.structures.crystals.crystals import crystal as known
 from philic.structures.surfaces.cuts import polarity_e_per_A2
 from philic.structures.surfaces.slabs import shown_miller, slab, terminations
 from philic.structures.symmetry.symmetry import symmetry_of
@@ -138,6 +142,40 @@ def test_a_polar_cut_that_is_asked_for_says_so() -> None:
     assert str(cut[cut.get_tags() <= 2].symbols) == "Li2"
     assert (cut.info["philic"]["tasker"], cut.info["philic"]["polar"]) == (3, True)
     assert slab(lithia(), (1, 1, 1), layers=6, termination="Li").info["philic"]["termination"] == "Li over O"
+
+
+CESIUM_CHLORIDE = bulk("CsCl", "cesiumchloride", a=4.12)
+BY_HAND = [  # crystal, plane, upper face, what was moved, and how many faces of the crystal's cell the slab's cell covers
+    (known("MF", "K"), (1, 0, 0), "KF", None, 1 / 2),
+    (known("MF", "K"), (1, 1, 0), "KF", None, 2**-0.5),
+    (known("MF", "K"), (1, 1, 1), "K", "K", 3**0.5 / 2),
+    (known("M2O", "K"), (1, 0, 0), "K", "K", 1 / 2),
+    (known("M2O", "K"), (1, 1, 0), "K2O", None, 2**-0.5),
+    (known("M2O", "K"), (1, 1, 1), "K over O", None, 3**0.5 / 4),
+    (CESIUM_CHLORIDE, (1, 0, 0), "Cs", "Cs", 2),
+    (known("M2CO3", "Li"), (0, 0, 1), "Li over CO3", None, 1 / 2),
+    (known("M3PO4", "K"), (1, 0, 0), "K over PO4 #1", None, 1),
+    (known("MAl11O17", "Na"), (0, 0, 1), "NaO", "NaO", 2),
+]
+
+
+@pytest.mark.filterwarnings("ignore:Set OLD_ERROR_HANDLING:DeprecationWarning")  # spglib's, called by pymatgen
+@pytest.mark.parametrize(("cell", "miller", "termination", "moved", "cells"), BY_HAND)
+def test_faces_are_those_worked_out_by_hand_and_pymatgen_judges_them_alike(
+    cell: Atoms, miller: tuple[int, int, int], termination: str, moved: str | None, cells: float
+) -> None:
+    cut = slab(cell, miller, thickness_A=7.0)
+    about = cut.info["philic"]
+    a, b, c = cell.cell.array
+    area = np.linalg.norm(np.cross(b, c) if miller == (1, 0, 0) else np.cross(a, b))
+    assert (about["termination"], about["half_moved"]) == (termination, moved)
+    assert about["area_A2"] == pytest.approx(cells * area)
+    charges = formal_charges(cell)
+    states = {str(symbol): charge for symbol, charge in zip(cell.symbols, charges, strict=True)}
+    other = AseAtomsAdaptor.get_structure(cut)
+    other.add_oxidation_state_by_element(states)
+    judged = Slab(other.lattice, other.species, other.frac_coords, miller, None, 0, None, reorient_lattice=False)
+    assert (judged.is_polar(), judged.is_symmetric(), judged.charge) == (False, True, 0)
 
 
 def test_the_dipole_of_a_rock_salts_charged_planes_is_cured_by_half_a_plane() -> None:
