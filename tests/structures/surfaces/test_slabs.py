@@ -174,7 +174,7 @@ def test_faces_are_those_worked_out_by_hand_and_pymatgen_judges_them_alike(
     states = {str(symbol): charge for symbol, charge in zip(cell.symbols, charges, strict=True)}
     other = AseAtomsAdaptor.get_structure(cut)
     other.add_oxidation_state_by_element(states)
-    judged = Slab(other.lattice, other.species, other.frac_coords, miller, None, 0, None, reorient_lattice=False)
+    judged = Slab(other.lattice, other.species, other.frac_coords, miller, other, 0, np.eye(3), reorient_lattice=False)
     assert (judged.is_polar(), judged.is_symmetric(), judged.charge) == (False, True, 0)
 
 
