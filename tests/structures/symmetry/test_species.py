@@ -60,7 +60,7 @@ BUILDERS = {
     "vacancy": lambda: vacancy(KF, SITES["K"]),
     "interstitial": lambda: interstitial(KF, "Li", VOID),
     "frenkel pair": lambda: frenkel_pair(KF, "K", SITES["K"], interstitial_sites(KF, "K")[0]),
-    "hop": lambda: end_points(KF, HOP)[1],
+    "hop": lambda: end_points(repeated(KF, 2 * np.eye(3, dtype=int)), HOP)[1],
     "hop end": lambda: hop_end(
         KF, metal="K", mechanism="vacancy", path_scaled=np.array(HOP.path_A) / 5.34, supercell=2 * np.eye(3), end="start"
     ),
