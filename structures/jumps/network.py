@@ -105,7 +105,7 @@ class Component(NamedTuple):
 
     @property
     def dimension(self) -> int:
-        """In how many directions there is a way through: 0 for a cage, 3 for a crystal open every way."""
+        """The number of dimensions it percolates in: 0 for a cage, 3 for a crystal that is open in all directions."""
         return len(self.translations)
 
 

@@ -168,7 +168,7 @@ def _drive(runs: Sequence[_Run], potential: Potential, steps: int, watch: Watch)
         is_fresh = not len(run.motion.forces)
         problem = misplaced(run.atoms, potential.card.cutoff_A) if is_fresh else ""
         if problem:
-            yield run.index, _failed(run, f"the start geometry is no good: {problem}")
+            yield run.index, _failed(run, f"the start geometry is unusable: {problem}")
         elif run.motion.step >= steps:
             yield run.index, _summary(run, potential.card.cutoff_A, steps)
         else:

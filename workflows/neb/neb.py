@@ -70,8 +70,9 @@ def band(start: End, end: End, course: Course) -> Asking:
     Atoms are matched, collisions on the straight line avoided, and the first path interpolated by distances (IDPP).
     Once every image's projected force is below `philic.workflows.neb.path.NEAR_eV_PER_A`, the highest image climbs. Once it
     has settled, the atom that goes farthest is pushed aside there and all relax across the way: where they do not come
-    back, the band lies on a ridge, for its symmetry, and is bowed off it. A jump that a symmetry operation turns into its
-    reverse is computed up to its middle. A band with an intermediate minimum is split there, and each part gets its own.
+    back, the band lies on a ridge, where its symmetry keeps it, and is bowed off it. A jump that a symmetry operation
+    turns into its reverse is computed up to its middle. A band with an intermediate minimum is split there, and each part
+    gets its own.
 
     Parameters
     ----------
@@ -188,7 +189,7 @@ def _sentence(parts: Sequence[Band], scalars: Mapping[str, float], atoms: Atoms,
             f" {fmax:g}) and the last move changed the barrier by {change_meV:.1f} meV"
         ]
     if not scalars["climbing"]:
-        sentences.append("no saddle between: the highest point is an end")
+        sentences.append("no saddle between the end points: one of them is the highest point")
     if len(parts) > 1:
         barriers = ", ".join(f"{_barriers(part)[0]:.3f}" for part in parts)
         sentences.append(f"the path has an intermediate minimum and was split: barriers of its parts {barriers} eV")

@@ -205,7 +205,7 @@ def convergence(displacements_A: Array, frame_ps: float, species: str = "ions") 
     why = (
         f"wanted is {SETTLED:.0%}"
         if steady
-        else f"half of it says {earlier[0]:.2e} cm²/s"
+        else f"half of it gives {earlier[0]:.2e} cm²/s"
         if np.isfinite(earlier[0])
         else "half of it has none"
     )

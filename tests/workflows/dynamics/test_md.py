@@ -310,7 +310,7 @@ def test_a_start_with_overlapping_atoms_is_not_run(emt, tmp_path):
     atoms = copper()
     atoms.positions[1] = atoms.positions[0] + [0.3, 0, 0]
     outcome = run([atoms], emt, tmp_path)[0]
-    assert outcome.message == "the start geometry is no good: atoms 0 (Cu) and 1 (Cu) overlap at 0.30 Å"
+    assert outcome.message == "the start geometry is unusable: atoms 0 (Cu) and 1 (Cu) overlap at 0.30 Å"
 
 
 def test_a_lost_framework_stops_the_run(emt, tmp_path, monkeypatch):

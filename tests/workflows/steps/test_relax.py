@@ -119,7 +119,7 @@ def test_overlapping_atoms_are_refused_before_a_force_call(emt):
     atoms.positions[1] = atoms.positions[0] + [0.3, 0, 0]
     (outcome,) = outcomes([atoms], emt).values()
     assert outcome.status is Status.FAILED
-    assert outcome.message == "the start geometry is no good: atoms 0 (Cu) and 1 (Cu) overlap at 0.30 Å"
+    assert outcome.message == "the start geometry is unusable: atoms 0 (Cu) and 1 (Cu) overlap at 0.30 Å"
     assert outcome.force_calls == 0
 
 
