@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..dynamics.runs import mobile_ions
 from ..dynamics.trajectory import Trajectory
-from .diffusivity import Diffusivity, charge_diffusivity, diffusivity, interval, mean_squared
+from .diffusivity import Diffusivity, charge_diffusivity, diffusivity, interval
 
 Array = NDArray[np.float64]
 
@@ -145,20 +144,6 @@ def placed(trajectory: Trajectory, framework: NDArray[np.bool_]) -> Array:
     drift = np.einsum("tai,a->ti", moved[:, at_rest], masses) / masses.sum()
     corrected: Array = start + moved - drift[:, None]
     return corrected
-
-
-def species_curves(trajectory: Trajectory, mobile: str) -> Mapping[str, tuple[Array, Array]]:
-    """Return the mean squared displacement of every species against lag: ``{symbol: (lags_ps, msd_A2)}``."""
-    symbols = trajectory.start.get_chemical_symbols()
-    moved = displacements(trajectory, ~mobile_ions(symbols, mobile))
-    lags = np.unique(np.geomspace(1, max(1, len(moved) // 2), 60).astype(int))
-    return {
-        symbol: (
-            lags * trajectory.frame_ps,
-            np.array([mean_squared(moved[:, np.array(symbols) == symbol], lag) for lag in lags]),
-        )
-        for symbol in sorted(set(symbols))
-    }
 
 
 def nernst_einstein_mS_per_cm(
