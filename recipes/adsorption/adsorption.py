@@ -1,4 +1,4 @@
-"""Where on which host does the metal hold best? Adsorption of Li, Na or K on carbons, slabs and sheets."""
+"""Which site of which host binds the metal most strongly? Adsorption of Li, Na or K on carbons, slabs and sheets."""
 
 from __future__ import annotations
 

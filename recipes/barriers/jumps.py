@@ -180,7 +180,7 @@ class Cell:
 def judged(
     parameters: Jumping, cells: Sequence[Cell], network: Network, crystal: Step | None = None
 ) -> tuple[list[Step], Step]:
-    """Make the steps of a set of jumps as `verdicts` does, and what follows from all, given the places and jumps."""
+    """Make the steps of a set of jumps as `verdicts` does, and the network of all."""
     steps = verdicts(parameters, cells, crystal)
     settings = {
         "network": to_parameters(network),

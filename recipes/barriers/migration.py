@@ -159,7 +159,7 @@ def _bulk(crystal: Atoms, metal: str, name: str, potential: str) -> Step:
 def _hops(
     crystal: Atoms, metal: str, mechanism: str, max_length_A: float | str, voids: Sequence[DefectSite] | None = None
 ) -> list[Hop]:
-    """Find the jumps up to a length; or the shortest ones that lead through in as many directions as any do.
+    """Find the jumps up to a length; or the shortest ones that percolate in as many dimensions as any do.
 
     Where voids are given, only the jumps between those.
     """

@@ -166,7 +166,7 @@ def draw(chosen: Chosen, to: Annotated[Path, typer.Option("--to", help="The pict
 
 
 def _print_notes(chosen: Chosen) -> None:
-    """Print whose indices a slab's are, and what speaks against it."""
+    """Print which cell a slab's indices refer to, and its caveats."""
     from ...structures.surfaces.caveats import slab_caveats
 
     for note in [chosen.note, *slab_caveats(chosen.atoms)]:

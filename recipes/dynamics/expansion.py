@@ -1,4 +1,4 @@
-"""The table of thermal expansion: how much the cell of each run under pressure grew from where it was relaxed."""
+"""The table of thermal expansion: the mean cell of each run under pressure against the relaxed one."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def _reason(error: Exception) -> str:
 
 
 def _read(path: Path) -> Atoms:
-    """Read a file in the way of its format; a byte-order mark is skipped."""
+    """Read a file by its format; a byte-order mark is skipped."""
     from ase.io import read
     from ase.io.formats import filetype
 

@@ -194,14 +194,14 @@ def percolation(network: Network, hops: Collection[int]) -> list[Component]:
 
 def with_stops(network: Network, stops: Mapping[int, int]) -> tuple[Network, dict[int, tuple[int, ...]]]:
     """
-    Put places on the way of hops: a path that has minima is several jumps in a row.
+    Put places on the paths of hops: a path with intermediate minima is several jumps in a row.
 
     Parameters
     ----------
     network
         Left as it is.
     stops
-        How many places are put on the way of a hop; none on that of others.
+        How many places are put on the path of a hop; none on those of others.
 
     Returns
     -------

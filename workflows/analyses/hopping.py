@@ -185,7 +185,7 @@ def hopping(
 ) -> Outcome:
     """Turn the barriers of a network's hops into its limiting barriers and the walker's diffusivity.
 
-    A hop without a converged barrier is left out, named, and taken never to happen. A minimum on the way of a hop is one
+    A hop without a converged barrier is left out, named, and taken never to happen. An intermediate minimum of a hop is one
     more place, where the walker rests: a shallow one changes little, one deeper than the ends holds it. See
     `diffusivity_cm2_per_s` for whose diffusivity it is; its activation energy is that of migration, without the energy
     that forms the defect.
@@ -259,7 +259,7 @@ def _add_diffusivities(
 
 
 def _doubts(closure_eV: float, limits: Mapping[int, Limit], temperatures_K: Sequence[float]) -> list[str]:
-    """Say what speaks against the diffusivities."""
+    """List the caveats of the diffusivities."""
     notes = []
     if closure_eV > CLOSURE_EV:
         notes.append(f"reaction energies disagree by {1000 * closure_eV:.0f} meV: converge the bands further")
@@ -287,7 +287,7 @@ def _n_parts(band: Result) -> int:
 
 
 def _cut(network: Network, bands: Mapping[int, Result]) -> tuple[Network, dict[int, tuple[float, float]]]:
-    """Make minima on the way of a band places of the network, and give the barriers of every part."""
+    """Make the intermediate minima of a band places of the network, and give the barriers of every part."""
     cut, parts = with_stops(network, {hop: _n_parts(band) - 1 for hop, band in bands.items()})
     barriers: dict[int, tuple[float, float]] = {}
     for hop, band in bands.items():

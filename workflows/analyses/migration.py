@@ -127,7 +127,7 @@ def _modes(parents: Mapping[str, Result]) -> tuple[dict[str, Any], list[str]]:
 
 
 def _checked(band: Result, check: Result | None) -> dict[str, Any]:
-    """What a second potential says of the same band."""
+    """The barriers of a second potential for the same band."""
     if check is None:
         return {}
     theirs = {"check_potential": check.provenance["fingerprint"]["name"]}
@@ -138,7 +138,7 @@ def _checked(band: Result, check: Result | None) -> dict[str, Any]:
 
 
 def _doubts(band: Result, scalars: Mapping[str, Any]) -> list[str]:
-    """Say what speaks against a barrier."""
+    """List the caveats of a barrier."""
     doubts = {
         band.message: band.status is not Status.CONVERGED,
         **{
@@ -165,7 +165,7 @@ def _doubts(band: Result, scalars: Mapping[str, Any]) -> list[str]:
 
 
 def _doubts_of_check(parents: Mapping[str, Result], scalars: Mapping[str, Any]) -> list[str]:
-    """Say what a second potential speaks against, and what speaks against it."""
+    """List what a second potential disagrees with, and its own caveats."""
     check = parents.get("check_band")
     if check is None:
         return []

@@ -235,7 +235,7 @@ def _say_broken(run: _Run, prediction: Prediction, cutoff_A: float) -> str:
         mend = "take a lower temperature, a start that binds it better, or a potential that knows free atoms"
         return f"an atom left at step {step} ({time_ps:.3g} ps): {left}: {mend}"
     temperature_K, asked_K = run.motion.temperature_K, run.ensemble.temperature_K
-    why = prediction.reason or f"{temperature_K:.3g} K where {asked_K:g} K were asked"
+    why = prediction.reason or f"{temperature_K:.3g} K instead of {asked_K:g} K"
     return f"it exploded at step {step}: {why}; relax the start, or take a shorter timestep"
 
 

@@ -133,7 +133,9 @@ def _judge(
     if problem:
         return Status.FAILED, f"the relaxed geometry is unusable: {problem}", largest
     if largest > fmax:
-        sentence = f"not converged: the largest force is {largest:.3f} eV/Å after {max_steps} steps, asked was {fmax:g}"
+        sentence = (
+            f"not converged: the largest force is {largest:.3f} eV/Å after {max_steps} steps, above the limit of {fmax:g}"
+        )
         return Status.UNCONVERGED, sentence, largest
     return Status.CONVERGED, f"converged in {n} force calls", largest
 

@@ -91,7 +91,7 @@ def test_every_builder_leaves_an_atom_what_it_is(build):
             np.testing.assert_allclose(own[name][built.symbols == symbol], expected)
 
 
-def test_isotopes_are_told_apart_by_symmetry():
+def test_symmetry_distinguishes_isotopes():
     """One deuterium in a cube of eight formula units: the seven other hydrogens are no longer one site."""
     cube = bulk("LiH", "rocksalt", a=4.08, cubic=True)
     assert len(vacancy_sites(cube)) == 2

@@ -109,7 +109,7 @@ def test_too_few_steps_are_told_not_hidden(emt):
     (outcome,) = outcomes([slab(6)], emt, fmax_eV_per_A=1e-6, max_steps=2).values()
     assert outcome.status is Status.UNCONVERGED
     assert outcome.message.startswith("not converged: the largest force is 0.")
-    assert outcome.message.endswith("eV/Å after 2 steps, asked was 1e-06")
+    assert outcome.message.endswith("eV/Å after 2 steps, above the limit of 1e-06")
     assert outcome.scalars["fmax_eV_per_A"] > 1e-6
     assert outcome.force_calls == 3
 
