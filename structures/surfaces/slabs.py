@@ -97,7 +97,7 @@ def slab(
         raise ValueError(f"`fixed_layers` is {fixed_layers} but the slab has only {best.layers} layers")
     bare = _bare(stack, best, vacuum_A)
     about = electrostatics(bare, bare.arrays.pop("formal")) | {
-        "symmetric": turns_over(bare) if best.halved else best.symmetric
+        "symmetric": best.symmetric and (not best.halved or turns_over(bare))
     }
     built = _widened(bare, size)
     if fixed_layers:
@@ -237,7 +237,8 @@ def _bare(stack: Stack, cut: Cut, vacuum_A: float) -> Atoms:
     ways = all_halves(stack, cut.first, cut.last(stack))
     built = [build(stack, cut.first, cut.layers, vacuum_A, halves) for halves in ways]
     built.sort(key=lambda slab: (round(outer_energy(slab), 7), round(float(slab.cell.lengths().sum()), 3)))
-    return next((slab for slab in built if turns_over(slab)), built[0])
+    equal_faces = (slab for slab in built if cut.symmetric and turns_over(slab))
+    return next(equal_faces, built[0])
 
 
 def _widened(bare: Atoms, size: tuple[int, int]) -> Atoms:
