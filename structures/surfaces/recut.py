@@ -8,6 +8,7 @@ import numpy as np
 from ase import Atoms
 from ase.constraints import FixAtoms
 
+from ..crystals.charges import formal_charges
 from .stacks import Floats, Integers
 
 _SAME_PLACE_A = 0.1  # cutting may make a crystal's symmetry ideal; no two atoms are so near
@@ -20,6 +21,7 @@ _KEPT = (
     "fixed_layers",
     "termination",
     "stoichiometric",
+    "half_moved",
     "symmetric",
     "polar",
     "tasker",
@@ -174,9 +176,20 @@ def recut(
     slab.positions[:, 2] += vacuum_A / 2 - bottom_A
     slab.set_cell([a @ frame, b @ frame, (0, 0, top_A - bottom_A + vacuum_A)])
     slab.cell.array[np.abs(slab.cell.array) < 1e-12] = 0
-    measured = {"area_A2": float(slab.cell.volume / slab.cell[2, 2]), "strain": _strain(slab, lengths_A)}
+    measured = {
+        "area_A2": float(slab.cell.volume / slab.cell[2, 2]),
+        "dipole_e_A": _dipole_e_A(slab, formal_charges(crystal)[index.ravel()], about),
+        "strain": _strain(slab, lengths_A),
+    }
     slab.info = {"philic": {**crystal.info.get("philic", {}), **about, "vacuum_A": vacuum_A, **measured}}
     return slab
+
+
+def _dipole_e_A(slab: Atoms, charges: Floats, about: Mapping[str, Any]) -> float:
+    """Give the dipole of the formal charges in the in-plane cell before it was repeated, as `slab` does."""
+    z = slab.positions[:, 2]
+    dipole_e_A = charges @ (z - (z.min() + z.max()) / 2) / np.prod(about.get("size", (1, 1)))
+    return round(float(dipole_e_A), 6) + 0.0
 
 
 def stretch_of(sheet: Atoms, unit: Atoms) -> dict[str, Any]:
