@@ -143,11 +143,11 @@ def _sheet(name: str, metal: str | None, min_image_A: float, lattice: Lattice) -
     from ...structures.symmetry.periodic import VACUUM_A, gaps_A
 
     atoms = host_atoms(name, _for(name, metal))
+    gaps = gaps_A(atoms) if atoms.cell.rank == 3 else [np.inf]
     flat = atoms.cell.rank == 3 and np.abs(atoms.cell.array[:2, 2]).max() < 1e-3
-    if not flat or gaps_A(atoms)[2] < VACUUM_A:
-        raise ValueError(
-            f"`{name}` is no slab with at least {VACUUM_A:g} Å of vacuum along c: give a face of it, such as {name}(110)"
-        )
+    if not flat or gaps[2] < VACUUM_A:
+        mend = f"give a face of it, such as {name}(110)" if max(gaps) < VACUUM_A else "only a sheet or slab holds adatoms"
+        raise ValueError(f"`{name}` is no slab with at least {VACUUM_A:g} Å of vacuum along c: {mend}")
     if is_path(name):
         return Substrate(name, atoms, lattice)
     unit, sheet = _unit(name, atoms), _repeated(atoms, _repeats(atoms, min_image_A))
