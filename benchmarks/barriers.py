@@ -45,7 +45,7 @@ def band(path, potential):
 
 
 def line(path, results):
-    """Tell what came of a path; its error in eV where there is one."""
+    """Print the result of a path; return its error in eV where there is one."""
     *relaxed, found = results
     calls = f"{sum(result.force_calls for result in relaxed):4d} + {found.force_calls:3d} calls"
     published = path["barrier_dft_eV"]

@@ -6,7 +6,6 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from math import sqrt
 from typing import Any
 
 
@@ -57,11 +56,6 @@ class MetalReference:
     graphene_hollow_vs_bulk_eV: float
     sources: dict[str, Source]
 
-    @property
-    def nearest_neighbour_A(self) -> float:
-        """Nearest-neighbour distance, sqrt(3)/2 of the bcc lattice constant."""
-        return sqrt(3) / 2 * self.lattice_constant_A
-
 
 def reference(functional: str, metal: str) -> MetalReference:
     """Return the reference facts of a metal.
@@ -80,8 +74,8 @@ def reference(functional: str, metal: str) -> MetalReference:
 
     Examples
     --------
-    >>> round(reference("PBE", "K").nearest_neighbour_A, 2)
-    4.58
+    >>> reference("PBE", "K").lattice_constant_A
+    5.284
     """
     table = _table()
     key = table["gate_functional"].get(functional, functional)

@@ -137,7 +137,7 @@ def find(name: str, metal: str | None = None) -> tuple[Entry, str]:
         raise ValueError(f"`metal` is {metal!r} but {name!r} names {implied}: write {entry.name!r}, or leave the metal out")
     chosen = metal or implied or ("K" if "K" in entry.metals or not entry.metals else entry.metals[0])
     if entry.metals and chosen not in entry.metals:
-        raise ValueError(f"`metal` is {chosen!r} but {entry.name!r} must be with one of: {', '.join(entry.metals)}")
+        raise ValueError(f"`metal` is {chosen!r} but {entry.name!r} needs one of: {', '.join(entry.metals)}")
     return entry, chosen
 
 

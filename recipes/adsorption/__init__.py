@@ -1,1 +1,1 @@
-"""Which host holds the metal best?"""
+"""Which host binds the metal most strongly?"""

@@ -1,4 +1,4 @@
-"""Where on which host does the metal hold best? Adsorption of Li, Na or K on carbons, slabs and sheets."""
+"""Which site of which host binds the metal most strongly? Adsorption of Li, Na or K on carbons, slabs and sheets."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ class Adsorption(Substrates):
     sites: Annotated[OneOrMore, Field(min_length=1)] = Field(KINDS, description="kinds of sites: top, bridge, hollow")
     near_A: PositiveFloat | Literal["all"] = Field(2.0, description="sites up to this far from the defect, or `all`")
     fmax_eV_per_A: PositiveFloat = Field(0.02, description="largest force at the end of a relaxation")
-    max_steps: PositiveInt = Field(300, description="optimiser steps after which a relaxation is given up")
-    stayed_A: PositiveFloat = Field(0.6, description="a metal atom that moved less along the sheet stayed at its site")
-    desorbed_A: PositiveFloat = Field(5.0, description="a metal atom farther than this from every host atom is desorbed")
+    max_steps: PositiveInt = Field(300, description="largest number of optimiser steps of a relaxation")
+    stayed_A: PositiveFloat = Field(0.6, description="a metal atom that moved less than this laterally stayed at its site")
+    desorbed_A: PositiveFloat = Field(5.0, description="a metal atom farther than this from every host atom has desorbed")
 
     @field_validator("dopants")
     @classmethod

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -12,6 +11,7 @@ from rich.text import Text
 from ...workflows.stores.result import Result, Status
 from ..parts.lattices import host_notes
 from ..parts.substrates import AdatomPlan
+from ..parts.tables import new_table
 from .adsorption import Adsorption, Row, analyse
 
 SCREEN = (
@@ -29,7 +29,7 @@ def headline(parameters: Adsorption, plan: AdatomPlan) -> str:
 
 def overview(parameters: Adsorption, plan: AdatomPlan) -> RenderableType:
     """Table of the hosts with their sites."""
-    hosts = Table("host", "atoms", "sites", title="hosts, and the sites a metal atom starts from", box=box.SIMPLE_HEAD)
+    hosts = new_table("hosts, and the sites a metal atom starts from", ("host",), ("atoms",), ("sites",), folds=("sites",))
     for (metal, host), steps in plan.answers.items():
         if metal == parameters.metal[0]:
             n_host = steps[0].parents["host"].n_atoms
@@ -51,17 +51,12 @@ def ranking(rows: Sequence[Row], metal: str, gate: Result, notes: Sequence[str] 
     """Table of one metal's hosts, best site each, strongest adsorption first; eV per metal atom, negative is bound."""
     ours = [row for row in rows if row.metal == metal]
     fit = gate.scalars.get("verdict") == "fit"
-    table = Table(
-        title=f"{metal} at the best site of each host: adsorption energy (eV per {metal} atom, negative = bound)",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
+    table = new_table(
+        f"{metal} at the best site of each host: adsorption energy (eV per {metal} atom, negative = bound)",
+        ("#", "host", "best site"),
+        ("vs pristine", "vs bulk", "vs atom", "height Å"),
+        ("nearest Å", "stayed", "converged", *(["verdict"] if fit else [])),
     )
-    for column in ("#", "host", "best site"):
-        table.add_column(column, no_wrap=True)
-    for column in ("vs pristine", "vs bulk", "vs atom", "height Å"):
-        table.add_column(column, justify="right", no_wrap=True)
-    for column in ("nearest Å", "stayed", "converged", *(["verdict"] if fit else [])):
-        table.add_column(column, no_wrap=True)
     for row in ours:
         table.add_row(*_cells(row), *([_verdict(row)] if fit else []))
     lines = [worth(metal, gate, _relative(ours)), *notes, *(note for row in ours for note in _notes(row))]
@@ -101,10 +96,7 @@ def _relative(rows: Sequence[Row]) -> bool:
 def side_by_side(rows: Sequence[Row], metals: Sequence[str]) -> Table:
     """Compare the metals: adsorption energy of each host relative to the pristine one, or to the bulk metal."""
     column, words = ("vs_pristine_eV", "pristine") if _relative(rows) else ("vs_bulk_eV", "the bulk metal")
-    table = Table(title=f"best site of each host vs {words} (eV per metal atom)", box=box.SIMPLE_HEAD)
-    table.add_column("host", no_wrap=True)
-    for metal in metals:
-        table.add_column(metal, justify="right")
+    table = new_table(f"best site of each host vs {words} (eV per metal atom)", ("host",), metals)
     energies: dict[str, dict[str, str]] = {}
     for row in rows:
         energies.setdefault(row.host, {})[row.metal] = _energy(row.best.scalars, column)

@@ -1,18 +1,17 @@
-"""The tables of migration barriers: every jump, and what limits the way through each host."""
+"""The tables of migration barriers: every jump, and how the jumps of each host percolate."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from ...workflows.engine.flow import Step
 from ...workflows.stores.result import Result, Status
 from ..parts.lattices import host_notes
+from ..parts.tables import new_table
 from .jumps import Jumping, Plan
 
 SOFTENING = (
@@ -40,7 +39,9 @@ def overview(_: Jumping, plan: Plan) -> RenderableType:
     """Table of the hosts with their jumps."""
     if not plan.complete:
         return _sites(plan)
-    table = Table("metal", "host", "atoms", "jumps", title="hosts, and the distinct jumps of the metal", box=box.SIMPLE_HEAD)
+    table = new_table(
+        "hosts, and the distinct jumps of the metal", ("metal", "host"), ("atoms",), ("jumps",), folds=("jumps",)
+    )
     for (metal, host, _mechanism), steps in plan.jumps.items():
         atoms = str(steps[0].parents["band"].n_atoms)
         table.add_row(metal, host, atoms, ", ".join(str(step.about["site"]) for step in steps))
@@ -52,7 +53,7 @@ def _sites(plan: Plan) -> RenderableType:
     tried: dict[tuple[str, str], list[str]] = {}
     for step in _tried(plan):
         tried.setdefault((step.about["metal"], step.about["host"]), []).append(step.about["site"])
-    table = Table("metal", "host", "sites", title="hosts, and the sites that are tried", box=box.SIMPLE_HEAD)
+    table = new_table("hosts, and the sites that are tried", ("metal", "host", "sites"), folds=("sites",))
     for (metal, host), sites in tried.items():
         table.add_row(metal, host, ", ".join(sites))
     return table
@@ -64,19 +65,15 @@ def _tried(plan: Plan) -> list[Step]:
 
 
 def tables(plan: Plan, results: Mapping[str, Result]) -> Iterator[RenderableType]:
-    """Every jump with its barriers; then what limits the way through each host."""
+    """Every jump with its barriers; then percolation through each host."""
     yield jumps(plan, results)
-    yield ways(plan, results)
+    yield percolation_table(plan, results)
 
 
 def jumps(plan: Plan, results: Mapping[str, Result]) -> RenderableType:
     """Table of the jumps of every host: forward and reverse barrier, and what they can be trusted for."""
-    table = Table(title="barriers of every distinct jump (eV)", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for column in ("metal", "host", "jump"):
-        table.add_column(column, overflow="fold")
-    for column in ("length Å", "forward", "reverse", "± size", "end - start"):
-        table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("trust", no_wrap=True)
+    words, numbers = ("metal", "host", "jump"), ("length Å", "forward", "reverse", "± size", "end - start")
+    table = new_table("barriers of every distinct jump (eV)", words, numbers, ("trust",), folds=words)
     notes: list[str] = []
     for (metal, host, _), steps in plan.jumps.items():
         for step in steps:
@@ -92,21 +89,16 @@ def jumps(plan: Plan, results: Mapping[str, Result]) -> RenderableType:
     return Group(table, Text("\n".join([*dict.fromkeys(notes), *sized, SOFTENING])))
 
 
-def ways(plan: Plan, results: Mapping[str, Result]) -> RenderableType:
+def percolation_table(plan: Plan, results: Mapping[str, Result]) -> RenderableType:
     """Table of the hosts: in how many dimensions the jumps percolate, what limits them, and the diffusivity."""
     found = {key: results[step.key] for key, step in plan.networks.items() if step.key in results}
     kelvins = next((_temperatures(result) for result in found.values() if _temperatures(result)), [])
-    table = Table(
-        title="percolation: in how many dimensions, and what limits it (D in cm²/s)",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
+    table = new_table(
+        "percolation: in how many dimensions, and what limits it (D in cm²/s)",
+        ("metal", "host", "by", "dimensions", "limiting eV", "limiting jump"),
+        [*(f"D {kelvin} K" for kelvin in kelvins), "Ea eV"],
+        folds=("limiting jump",),
     )
-    for column in ("metal", "host", "by", "dimensions", "limiting eV"):
-        table.add_column(column, no_wrap=True)
-    table.add_column("limiting jump")
-    for kelvin in kelvins:
-        table.add_column(f"D {kelvin} K", justify="right", no_wrap=True)
-    table.add_column("Ea eV", justify="right", no_wrap=True)
     notes = []
     for (metal, host, mechanism), result in found.items():
         scalars = result.scalars

@@ -50,13 +50,14 @@ class Jumping(Parameters):
     hosts: Annotated[OneOrMore, Field(min_length=1, description="names of `philic structures list`, or structure files")]
     cross_check: PotentialName | None = Field(None, description="a second potential, to see how far the two agree")
     endpoint_fmax_eV_per_A: PositiveFloat = Field(0.01, description="largest force at the end of an end point's relaxation")
-    max_steps: PositiveInt = Field(300, description="optimiser steps after which an end point is given up")
+    max_steps: PositiveInt = Field(300, description="largest number of optimiser steps of an end point")
     fmax_eV_per_A: BandForce = Field(0.02, description="largest projected force on a band at its end")
-    max_iterations: PositiveInt = Field(100, description="moves after which a band is given up")
-    image_spacing_A: PositiveFloat = Field(0.75, description="how far the metal moves from image to image, at most")
-    attempt_frequency_THz: PositiveFloat = Field(10.0, description="how often a jump is tried, for rates")
+    max_iterations: PositiveInt = Field(100, description="largest number of optimiser steps of a band")
+    image_spacing_A: PositiveFloat = Field(0.75, description="largest step of the metal from image to image")
+    attempt_frequency_THz: PositiveFloat = Field(10.0, description="attempt frequency of every jump")
     modes_within_A: NonNegativeFloat | None = Field(
-        None, description="compute it from the vibrations of atoms this near the moving ones; 0 for those alone"
+        None,
+        description="compute them from the vibrations of atoms within this distance of the moving ones; 0 for those alone",
     )
     temperatures_K: Temperatures = Field((300.0, 400.0, 600.0), description="temperatures of the diffusivities")
 
@@ -179,7 +180,7 @@ class Cell:
 def judged(
     parameters: Jumping, cells: Sequence[Cell], network: Network, crystal: Step | None = None
 ) -> tuple[list[Step], Step]:
-    """Make the steps of a set of jumps as `verdicts` does, and what follows from all, given the places and ways."""
+    """Make the steps of a set of jumps as `verdicts` does, and the network of all."""
     steps = verdicts(parameters, cells, crystal)
     settings = {
         "network": to_parameters(network),

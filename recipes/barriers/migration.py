@@ -37,14 +37,15 @@ class Migration(Jumping):
         ("vacancy",), description=f"kinds of jumps: {', '.join(MECHANISMS)}"
     )
     metal_atoms: Annotated[tuple[Literal[1, 2], ...], Field(min_length=1), BeforeValidator(number_as_list)] = Field(
-        (1,), description="of an interstitial's jumps: 1 for a lone atom, 2 for one with another in a void beside its start"
+        (1,),
+        description="metal atoms in an interstitial's jump: 1 alone, 2 with another in a void beside its start",
     )
     max_length_A: PositiveFloat | Literal["percolating"] = Field(
-        "percolating", description="the longest jump, or as long as it takes to get through the crystal"
+        "percolating", description="the longest jump, or as long as percolation through the crystal needs"
     )
     min_image_A: PositiveFloat = Field(8.0, description="least distance between a defect and its images")
     larger_cell_atoms: NonNegativeInt = Field(
-        400, description="atoms at most of the second cell that barriers are extrapolated with; 0 for one cell only"
+        400, description="most atoms of the second cell from which barriers are extrapolated; 0 for one cell only"
     )
 
     @field_validator("mechanisms")
@@ -158,7 +159,7 @@ def _bulk(crystal: Atoms, metal: str, name: str, potential: str) -> Step:
 def _hops(
     crystal: Atoms, metal: str, mechanism: str, max_length_A: float | str, voids: Sequence[DefectSite] | None = None
 ) -> list[Hop]:
-    """Find the jumps up to a length; or the shortest ones that lead through in as many directions as any do.
+    """Find the jumps up to a length; or the shortest ones that percolate in as many dimensions as any do.
 
     Where voids are given, only the jumps between those.
     """

@@ -27,7 +27,7 @@ def draw_profiles(results: Sequence[Result], path: Path) -> None:
     results
         Results of `migration` steps.
     path
-        The picture to write; its ending says the format.
+        The picture to write; its ending sets the format.
 
     Raises
     ------

@@ -31,11 +31,11 @@ class SurfaceDiffusion(Jumping, Substrates):
     """Parameters of the recipe."""
 
     sites: Annotated[OneOrMore, Field(min_length=1)] = Field(
-        KINDS, description="kinds of sites an adatom is put on first: top, bridge, hollow"
+        KINDS, description="kinds of sites where an adatom is tried: top, bridge, hollow"
     )
     near_A: PositiveFloat | Literal["all"] = Field("all", description="jumps up to this far from the defect, or `all`")
     max_length_A: PositiveFloat | Literal["percolating"] = Field(
-        "percolating", description="the longest jump, or as long as it takes to get across the surface"
+        "percolating", description="the longest jump, or as long as percolation along the surface needs"
     )
 
 
@@ -85,7 +85,8 @@ def _of_face(parameters: SurfaceDiffusion, metal: str, substrate: Substrate, sit
         jumps, network = _jumps(parameters, key, substrate, host, tried.minima)
         if parameters.near_A != "all" and defect_atoms(host):
             warnings.append(
-                f"{metal} on {name}{below}: ways and D are those of jumps up to {parameters.near_A:g} Å from the defect"
+                f"{metal} on {name}{below}: percolation and D include only jumps within {parameters.near_A:g} Å "
+                "of the defect"
             )
     except ValueError as error:
         return Plan(Flow(steps), {}, {}, [*warnings, f"{metal} on {name}{below} is left out: {error}"])
@@ -229,7 +230,7 @@ def _way_A(host: Atoms, metal: str, hop: SurfaceHop) -> float:
 
 
 def _is_direct(host: Atoms, hop: SurfaceHop) -> bool:
-    """Tell a jump that is no longer than the way to any image of its end: a band takes the shortest."""
+    """Return whether a jump is no longer than the path to any image of its end: a band takes the shortest."""
     way_A = lateral_distances_A(host, rest_position(host, hop.end) - rest_position(host, hop.start))
     return bool(hop.length_A < way_A + 1e-3)
 

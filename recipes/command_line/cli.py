@@ -97,7 +97,7 @@ def run(
     except typer.Exit:  # a RuntimeError too, and its sentence is said
         raise
     except (RuntimeError, StoreError) as error:
-        print(f"error: the run stopped: {error}; what is finished is stored: run it again to go on", file=sys.stderr)
+        print(f"error: the run stopped: {error}; what is finished is stored: run it again to resume", file=sys.stderr)
         raise typer.Exit(1) from error
     for table in prepared.recipe.kind.tables(prepared.plan, results):
         console.print(table)

@@ -100,8 +100,8 @@ def read(name: str, overrides: Mapping[str, str] | None = None) -> RecipeFile:
     except ValidationError as error:
         errors = error.errors()
         inside = {e["loc"][0] for e in errors if len(e["loc"]) > 1}  # of a list: pydantic calls what is left of it too short
-        told = [e for e in errors if e["type"] != "too_short" or e["loc"][0] not in inside]
-        sentences = [_sentence(path.name, content, overrides or {}, dict(e), kind.parameters) for e in told]
+        reported = [e for e in errors if e["type"] != "too_short" or e["loc"][0] not in inside]
+        sentences = [_sentence(path.name, content, overrides or {}, dict(e), kind.parameters) for e in reported]
         raise ValueError("\n".join(sentences)) from error
     return RecipeFile(path.stem, kind, str(content.get("question", "")), parameters)
 
@@ -110,7 +110,7 @@ def _find(name: str) -> Path:
     path = Path(name) if name.endswith((".yaml", ".yml")) else FOLDER / f"{name}.yaml"
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in FOLDER.glob("*.yaml")))
-        raise ValueError(f"`{name}` is no recipe file: give the path of a .yaml file or one of: {known}")
+        raise ValueError(f"`{name}` is not a recipe file: give the path of a .yaml file or one of: {known}")
     return path
 
 
@@ -121,7 +121,7 @@ def _parse(path: Path) -> Any:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ValueError(f"{path.name}, line {line}: this is not YAML: {error.problem}") from error
     except (YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path.name}: this is not YAML: it is no text in UTF-8") from error
+        raise ValueError(f"{path.name}: this is not YAML: it is not UTF-8 text") from error
     if not isinstance(content, Mapping):
         raise ValueError(f"{path.name}, line 1: a recipe file is a mapping of keys to values, such as `metal: K`")
     return content

@@ -40,10 +40,10 @@ def _structure(
     ] = None,
     termination: Annotated[
         str | None,
-        typer.Option("--termination", help="What a slab's upper face shows, e.g. K or Li.", show_default=False),
+        typer.Option("--termination", help="What the upper face of a slab ends in, e.g. K or Li.", show_default=False),
     ] = None,
     layers: Annotated[int, typer.Option("--layers", help="Layers of a slab.")] = 6,
-    vacuum: Annotated[float, typer.Option("--vacuum", metavar="Å", help="Empty height over a slab.")] = 15.0,
+    vacuum: Annotated[float, typer.Option("--vacuum", metavar="Å", help="Height of the vacuum over a slab.")] = 15.0,
 ) -> Chosen:
     """Build or read what a command is about: its parameters are those of every such command."""
     from ..parts.hosts import host_atoms
@@ -91,11 +91,9 @@ def list_(
     metal: MetalOption = None,
 ) -> None:
     """List every host: formula, space group, atoms, whether measured, computed or built by rule, and source."""
-    from rich import box
-    from rich.table import Table
-
     from ...structures.catalogue import entries, facts, families
     from ...structures.crystals.metals import check_metal
+    from ..parts.tables import new_table
     from .console import refusals, terminal
 
     with refusals():
@@ -108,12 +106,8 @@ def list_(
         for entry in entries()
         if (family is None or entry.family == family) and (metal is None or not entry.metals or metal in entry.metals)
     ]
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for column in ("name", "family", "metal", "formula", "space group"):
-        table.add_column(column, no_wrap=True)
-    table.add_column("atoms", justify="right")
-    table.add_column("geometry", no_wrap=True)
-    table.add_column("source")
+    words = ("name", "family", "metal", "formula", "space group")
+    table = new_table("", words, ("atoms",), ("geometry", "source"), folds=("source",))
     for entry in chosen:
         for shown in [metal] if metal and entry.metals else list(entry.stated) or [""]:
             found = facts(entry, shown or None)
@@ -150,7 +144,7 @@ def show(chosen: Chosen) -> None:
 @app.command()
 @_of_a_structure
 def build(
-    chosen: Chosen, to: Annotated[Path, typer.Option("--to", help="The file to write; its ending says the format.")]
+    chosen: Chosen, to: Annotated[Path, typer.Option("--to", help="The file to write; its ending sets the format.")]
 ) -> None:
     """Write a host, or a slab cut from it, to a file. Nothing is overwritten."""
     from ..parts.structure_files import write_structure
@@ -172,7 +166,7 @@ def draw(chosen: Chosen, to: Annotated[Path, typer.Option("--to", help="The pict
 
 
 def _print_notes(chosen: Chosen) -> None:
-    """Print whose indices a slab's are, and what speaks against it."""
+    """Print which cell a slab's indices refer to, and its caveats."""
     from ...structures.surfaces.caveats import slab_caveats
 
     for note in [chosen.note, *slab_caveats(chosen.atoms)]:

@@ -1,4 +1,4 @@
-"""The tables of molecular dynamics: how ions moved in each run, and the line through the runs of a host."""
+"""The tables of molecular dynamics: how ions moved in each run, and the Arrhenius line of each host."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def runs(plan: Plan, results: Mapping[str, Result]) -> RenderableType:
 def sites(plan: Plan, results: Mapping[str, Result]) -> RenderableType:
     """Table of the runs: where ions sat, how often they jumped, and how long they stayed."""
     numbers = ("sites", "not in start", "jumps", "back", "length Å", "residence ps", "dimensions")
-    table = new_table("where ions sit, and how they jump", ("ions", "run"), numbers, folds=("ions",))
+    table = new_table("sites of the ions, and their jumps", ("ions", "run"), numbers, folds=("ions",))
     doubts = []
     for (metal, host), steps in plan.sites.items():
         for step in steps:
@@ -83,7 +83,7 @@ def lines(plan: Plan, results: Mapping[str, Result]) -> RenderableType:
     """Table of the hosts: activation energy, and D and σ extrapolated to room temperature."""
     room = f"{ROOM_K:g} K"
     numbers = ("Ea eV", f"D {room} cm²/s", f"σ {room} mS/cm")
-    table = new_table("the line through the runs of a host", ("ions",), numbers, folds=("ions",))
+    table = new_table("Arrhenius line of each host", ("ions",), numbers, folds=("ions",))
     notes = []
     for (metal, host), step in plan.lines.items():
         if result := results.get(step.key):

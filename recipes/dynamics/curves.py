@@ -24,7 +24,7 @@ def draw_transport(results: Sequence[Result], path: Path) -> None:
     results
         Results of `transport` steps.
     path
-        The picture to write; its ending says the format.
+        The picture to write; its ending sets the format.
 
     Raises
     ------
@@ -86,7 +86,7 @@ def draw_density(results: Sequence[Result], path: Path) -> None:
         top = max(values.max() for values in flat)
         for along, (axis, values) in enumerate(zip(axes, flat, strict=True)):
             mesh = _map(axis, result, along, values, top)
-        key = "○ site of the start   × found besides"
+        key = "○ site of the start   × found in the run"
         axes[0].set_title(f"{title}, {result.about['site']}\n{key}", fontsize=9, loc="left")
         figure.colorbar(mesh, ax=list(axes), label=f"{result.about['metal']} per Å³", pad=0.01)
         elements, _ = axes[-1].get_legend_handles_labels()  # none in a pure metal

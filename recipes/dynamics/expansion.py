@@ -1,4 +1,4 @@
-"""The table of thermal expansion: how much the cell of each run under pressure grew from where it was relaxed."""
+"""The table of thermal expansion: the mean cell of each run under pressure against the relaxed one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NOTE = "Expansion is that of the mean cell against the cell relaxed at 0 K; its 
 def tables(plan: Plan, results: Mapping[str, Result]) -> Iterator[RenderableType]:
     """Yield the table where a run had a pressure, and nothing where the cells were kept."""
     numbers = ("GPa", "volume Å³", "volume %", "a %", "b %", "c %")
-    table = new_table("how much the cells grew", ("ions", "run"), numbers, folds=("ions",))
+    table = new_table("expansion of the cells", ("ions", "run"), numbers, folds=("ions",))
     for (metal, host), steps in plan.runs.items():
         for step in steps:
             run = step.parents["run"]

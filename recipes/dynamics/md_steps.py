@@ -11,14 +11,14 @@ from ...potentials import card
 from ...workflows.dynamics.conditions import check, default_timestep_fs, stride
 from ..parts.kinds import Parameters, Seeds
 
-Length = Annotated[PositiveFloat, Field(description="length of each run; a longer one goes on from a shorter")]
-Equilibration = Annotated[NonNegativeFloat, Field(description="the least that is left out of the analysis")]
+Length = Annotated[PositiveFloat, Field(description="length of each run; a longer run continues a shorter one")]
+Equilibration = Annotated[NonNegativeFloat, Field(description="at least this much of the start is left out of the analysis")]
 
 
 class Dynamics(Parameters):
     """Parameters of every recipe that runs molecular dynamics."""
 
-    seeds: Seeds = Field((0,), description="of random starts, momenta and thermostat: a run with each")
+    seeds: Seeds = Field((0,), description="seeds of random starts, momenta and thermostat: one run with each")
     timestep_fs: PositiveFloat | None = Field(None, description="2 where none is given, 1 with B or C, 0.5 with H")
 
 

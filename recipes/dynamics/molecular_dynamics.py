@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, NonNegativeFloat, NonNegativeInt, P
 
 from ...potentials import card
 from ...structures.crystals.charges import formal_charge
-from ...structures.crystals.orderings import halogenated, thinned
+from ...structures.crystals.orderings import halogenated, with_vacancies
 from ...structures.crystals.supercells import check_holds, supercell_for
 from ...workflows.dynamics.conditions import thin_cell
 from ...workflows.engine.flow import Derived, Flow, Step
@@ -33,12 +33,12 @@ class MolecularDynamics(AveragedDynamics):
         (0.0,), description="halogen atoms per formula unit for sulfur, a metal vacancy with each; several to compare"
     )
     halogen: str = Field("Cl", description="which halogen: F, Cl, Br or I")
-    vacancies: NonNegativeInt = Field(0, description="metal atoms taken out of each cell besides those")
+    vacancies: NonNegativeInt = Field(0, description="metal atoms removed from each cell in addition to those")
     temperatures_K: Annotated[tuple[float, ...], Field(min_length=1), BeforeValidator(number_as_list)] = Field(
-        (600.0, 800.0, 1000.0), description="a run at each"
+        (600.0, 800.0, 1000.0), description="one run at each"
     )
     thermostat: str = Field("bussi", description="bussi, nose-hoover, langevin or none (constant energy)")
-    pressure_GPa: float | None = Field(None, description="lets the cell change; none keeps it as it is relaxed at 0 K")
+    pressure_GPa: float | None = Field(None, description="lets the cell change; without one it stays as relaxed at 0 K")
     min_image_A: Annotated[tuple[PositiveFloat, ...], Field(min_length=1), BeforeValidator(number_as_list)] = Field(
         (9.0,), description="least distance between an atom and its images; several to compare cells"
     )
@@ -116,7 +116,7 @@ def _cell(parameters: MolecularDynamics, name: str, metal: str, x: float, size_A
         repeats = np.diag(atoms.info["philic"]["supercell"])
         entry = crystal.info["philic"].get("entry", name)
         atoms = halogenated(entry, metal, x, halogen=parameters.halogen, repeats=repeats.tolist())
-    return thinned(atoms, metal, parameters.vacancies)
+    return with_vacancies(atoms, metal, parameters.vacancies)
 
 
 def _line(parameters: MolecularDynamics, atoms: Atoms, metal: str, host: str) -> Step:

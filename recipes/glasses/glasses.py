@@ -41,7 +41,7 @@ def tables(plan: Plan, results: Mapping[str, Result]) -> Iterator[RenderableType
     """Every glass with its verdict; then the neighbours in it."""
     found = [(label, results[step.key]) for label, steps in plan.glasses.items() for step in steps if step.key in results]
     numbers = ("order", "g/cm³", "crystal", "above crystal eV/atom")
-    glasses = new_table("what came out", ("compound", "glass", "state", "melted"), numbers)
+    glasses = new_table("quenched structures", ("compound", "glass", "state", "melted"), numbers)
     for label, result in found:
         glasses.add_row(label, str(result.about["site"]), *_cells(result.scalars))
     notes = [f"{label}, {result.about['site']}: {result.message}." for label, result in found]
@@ -70,7 +70,7 @@ def draw_glasses(results: Sequence[Result], path: Path) -> None:
     results
         Results of `glass` steps.
     path
-        The picture to write; its ending says the format.
+        The picture to write; its ending sets the format.
 
     Raises
     ------

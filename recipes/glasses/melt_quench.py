@@ -34,13 +34,13 @@ class MeltQuench(Dynamics):
 
     hosts: Annotated[OneOrMore, Field(min_length=1, description="crystals of `philic structures list`, or files of them")]
     start: Literal["random", "crystal"] = Field("random", description="a random packing of the same atoms, or the crystal")
-    atoms: PositiveInt = Field(60, description="about how many, in whole formula units (in whole cells from a crystal)")
-    density: float = Field(0.95, ge=0.3, le=1.5, description="of the melt, as a fraction of the listed crystal's")
-    melt_K: PositiveFloat = Field(2500.0, description="where it is molten")
-    melt_ps: PositiveFloat = Field(2.0, description="length of the melt")
-    quench_K_per_ps: PositiveFloat = Field(500.0, description="how fast it is cooled")
-    end_K: PositiveFloat = Field(300.0, description="where it is held, and distances are counted")
-    hold_ps: PositiveFloat = Field(1.0, description="how long it is held there")
+    atoms: PositiveInt = Field(60, description="about how many atoms, in whole formula units (whole cells from a crystal)")
+    density: float = Field(0.95, ge=0.3, le=1.5, description="density of the melt as a fraction of the listed crystal's")
+    melt_K: PositiveFloat = Field(2500.0, description="temperature of the melt")
+    melt_ps: PositiveFloat = Field(2.0, description="time at `melt_K`")
+    quench_K_per_ps: PositiveFloat = Field(500.0, description="cooling rate")
+    end_K: PositiveFloat = Field(300.0, description="temperature after the quench, where neighbours are counted")
+    hold_ps: PositiveFloat = Field(1.0, description="time at `end_K`")
 
     @model_validator(mode="after")
     def _cooled(self) -> MeltQuench:

@@ -1,4 +1,4 @@
-"""Is this potential any good for this metal? The metal's reference energy and the gate, as steps of a flow."""
+"""Is this potential reliable for this metal? The metal's reference energy and the gate, as steps of a flow."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def _known_metals(metals: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def known_potential(name: str) -> str:
-    """Write a potential's name the one way.
+    """Write a potential's name in its one form.
 
     Raises
     ------

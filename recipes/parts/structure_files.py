@@ -13,10 +13,9 @@ from ase import Atoms
 from ase.data import atomic_numbers
 from numpy.typing import NDArray
 
+from ...structures.symmetry.periodic import CLEARANCE_SHARE, VACUUM_A, gaps_A
 from .cif_files import DEUTERIUM_U, RefusedError, read_cif
 
-OVERLAP_SHARE = 0.6
-"""Two atoms overlap when they are nearer than this share of the sum of their covalent radii."""
 SLAB_VACUUM_A = 15.0
 """Empty height given to a slab whose file has none."""
 _ENDINGS = (".cif", ".mcif", ".vasp", ".poscar", ".xyz", ".extxyz", ".json", ".traj", ".db", ".in", ".pdb", ".xsf")
@@ -26,7 +25,7 @@ _DECORATED = re.compile(r"([A-Za-z]{1,2})(\d*\.?\d*[+-]\d*)?([_/].*)?")
 
 
 def is_path(name: str) -> bool:
-    """Tell a file from a name: it exists, or has a folder in it or the ending of a structure file."""
+    """Return whether a name is a file's: it exists, or has a folder in it or the ending of a structure file."""
     return Path(name).is_file() or "/" in name or name.lower().endswith(_ENDINGS)
 
 
@@ -89,7 +88,7 @@ def _reason(error: Exception) -> str:
 
 
 def _read(path: Path) -> Atoms:
-    """Read a file in the way of its format; a byte-order mark is skipped."""
+    """Read a file by its format; a byte-order mark is skipped."""
     from ase.io import read
     from ase.io.formats import filetype
 
@@ -149,6 +148,8 @@ def _check_held(atoms: Atoms, path: Path) -> None:
     """Refuse constraints other than atoms held whole, and files that leave no atom free."""
     from ase.constraints import FixAtoms
 
+    from ...structures.symmetry.fixed import fixed_atoms
+
     for constraint in atoms.constraints:
         if not isinstance(constraint, FixAtoms):
             some = ", ".join(str(int(i)) for i in constraint.get_indices()[:5])
@@ -156,8 +157,7 @@ def _check_held(atoms: Atoms, path: Path) -> None:
                 f"`{path}` holds atom {some} in part ({type(constraint).__name__}, selective dynamics such as T T F) "
                 "but an atom must be free or held whole: write T T T or F F F"
             )
-    held = {int(i) for constraint in atoms.constraints for i in constraint.get_indices()}
-    if len(held) == len(atoms):
+    if fixed_atoms(atoms).all():
         raise ValueError(
             f"`{path}` holds all its {len(atoms)} atoms (selective dynamics F F F) but at least one must be free to move: "
             "write T T T for those that may relax, or remove selective dynamics"
@@ -166,8 +166,6 @@ def _check_held(atoms: Atoms, path: Path) -> None:
 
 def _with_vacuum(atoms: Atoms) -> Atoms:
     """Give a slab that is periodic in two directions a third vector, or a longer one where it has no vacuum."""
-    from ...structures.symmetry.periodic import VACUUM_A, gaps_A
-
     if atoms.pbc.sum() != 2 or atoms.cell.rank < 2:
         return atoms
     axis = int(np.flatnonzero(~atoms.pbc)[0])
@@ -188,14 +186,14 @@ def check_apart(atoms: Atoms, whose: str) -> None:
     """
     from ase.neighborlist import natural_cutoffs, neighbor_list
 
-    first, second, distance = neighbor_list("ijd", atoms, natural_cutoffs(atoms, mult=OVERLAP_SHARE))
+    first, second, distance = neighbor_list("ijd", atoms, natural_cutoffs(atoms, mult=CLEARANCE_SHARE))
     if len(first):
         at = int(distance.argmin())
         i, j = int(first[at]), int(second[at])
         pair = f"{i} ({atoms.symbols[i]}) and {j} ({atoms.symbols[j]})"
         raise ValueError(
             f"{whose} has atoms {pair} {distance[at]:.2f} Å apart "
-            f"but atoms must keep {OVERLAP_SHARE:g} times the sum of their covalent radii: remove one of them"
+            f"but atoms must keep {CLEARANCE_SHARE:g} times the sum of their covalent radii: remove one of them"
         )
 
 

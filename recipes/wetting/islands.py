@@ -55,7 +55,7 @@ def overview(_: MetalOnHost, plan: AdatomPlan) -> RenderableType:
 
 def tables(plan: AdatomPlan, results: Mapping[str, Result]) -> Iterator[RenderableType]:
     """Every run with its verdict; then the metals side by side."""
-    title, words = "how the metal lies in the later part of each run", ("host", "metal", "start", "verdict")
+    title, words = "the metal in the later part of each run", ("host", "metal", "start", "verdict")
     numbers = ("spread", "touch", "area", "clusters", "largest", "layers", "Å high", "θ °", "vs bulk")
     table = new_table(title, words, numbers)
     notes = []
@@ -106,7 +106,7 @@ def draw_wetting(results: Sequence[Result], path: Path) -> None:
     results
         Results of `wetting` steps.
     path
-        The picture to write; its ending says the format.
+        The picture to write; its ending sets the format.
 
     Raises
     ------

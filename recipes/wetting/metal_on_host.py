@@ -35,8 +35,10 @@ class MetalOnHost(Substrates, AveragedDynamics):
     length_ps: Length = 4.0
     equilibration_ps: Equilibration = 1.0
     size: tuple[PositiveInt, PositiveInt] = Field((8, 8), description="cells of a carbon sheet along each axis")
-    vacuum_A: float = Field(25.0, ge=8.0, description="empty height over a sheet or slab: what leaves must not come round")
-    min_image_A: PositiveFloat = Field(18.0, description="a slab is repeated until it is so wide")
+    vacuum_A: float = Field(
+        25.0, ge=8.0, description="vacuum over a sheet or slab, which an atom that leaves must not cross"
+    )
+    min_image_A: PositiveFloat = Field(18.0, description="least width of a slab's cell")
 
     @field_validator("start")
     @classmethod

@@ -220,7 +220,7 @@ def _doped(sheet: Atoms, sites: list[int], dopants: tuple[str, ...], *, bonded: 
 
 
 def _lift(flat: Atoms, atom: int, around: list[int]) -> float:
-    """Tell how far above a flat sheet an atom's bonds (in A) are as long as the sums of covalent radii."""
+    """Return how far above a flat sheet an atom's bonds (in A) are as long as the sums of covalent radii."""
     if flat.symbols[atom] == "F":
         return _FLUORINE_LIFT_A
     gap = flat.get_distances(atom, around, mic=True).mean()

@@ -76,7 +76,7 @@ def intercalated(metal: str, carbons: int) -> Atoms:
     Returns
     -------
     Atoms
-        ``info["philic"]["hypothetical"]`` tells what nobody has made: only LiC6 and the MC8 of K, Rb and Cs
+        ``info["philic"]["hypothetical"]`` marks what has not been made: only LiC6 and the MC8 of K, Rb and Cs
         are known.
 
     Raises

@@ -108,7 +108,7 @@ def mxene(
     >>> mxene("Ti3C2", "O", size=(1, 1)).symbols.formula.format("metal")
     'Ti3C2O2'
     """
-    _check(sheet, termination, size, vacuum_A)
+    _check_arguments(sheet, termination, size, vacuum_A)
     a, *heights = _geometry(sheet, termination)
     unit = Atoms(*zip(*_layers(sheet, termination, a, heights), strict=True), pbc=True)
     unit.set_cell([[a, 0, 0], [-a / 2, a * np.sqrt(3) / 2, 0], [0, 0, 2 * heights[-1] + vacuum_A]])
@@ -133,7 +133,7 @@ def mxene_name(sheet: str, termination: str, defect: str = "") -> str:
     return sheet + tail + (f":{defect}" if defect else "")
 
 
-def _check(sheet: str, termination: str, size: tuple[int, int], vacuum_A: float) -> None:
+def _check_arguments(sheet: str, termination: str, size: tuple[int, int], vacuum_A: float) -> None:
     if sheet not in SHEETS:
         raise ValueError(f"`sheet` is {sheet!r} but must be one of: {', '.join(SHEETS)}")
     if termination not in TERMINATIONS:

@@ -171,23 +171,6 @@ def average_cell(name: str, metal: str | None = None) -> tuple[Atoms, list[dict[
     return plain, [dict(occupant) for occupant in occupants]
 
 
-def metals_of(name: str) -> tuple[str, ...]:
-    """
-    Give the metals a crystal is known for, empty when it holds none.
-
-    Raises
-    ------
-    ValueError
-        When the name is unknown.
-
-    Examples
-    --------
-    >>> metals_of("M3N")
-    ('Li',)
-    """
-    return tuple(record["metal"] for record in _named(name) if record["metal"])
-
-
 @cache
 def _records() -> tuple[dict[str, Any], ...]:
     """Read every entry, once."""

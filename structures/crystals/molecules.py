@@ -227,7 +227,7 @@ def _next_sulfur(three: list[Floats], torsion: float) -> Floats:
 
 
 def _bridgeable(chain: Floats, bond: float) -> bool:
-    """Tell whether a metal can touch both ends, and sulfurs three or more bonds apart are 3 A apart."""
+    """Return whether a metal can touch both ends, and sulfurs three or more bonds apart are 3 A apart."""
     apart = np.linalg.norm(chain[:, None] - chain, axis=2)
     roomy = apart[np.triu_indices(len(chain), 3)] > _SULFURS_APART_A
     return bool(apart[0, -1] < 1.85 * bond and roomy.all())

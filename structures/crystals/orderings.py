@@ -192,7 +192,7 @@ def halogenated(
     return atoms
 
 
-def thinned(atoms: Atoms, element: str, n: int) -> Atoms:
+def with_vacancies(atoms: Atoms, element: str, n: int) -> Atoms:
     """
     Take atoms of one element out, each as far as it can be from those that went before, and leave the charge unbalanced.
 
@@ -213,7 +213,7 @@ def thinned(atoms: Atoms, element: str, n: int) -> Atoms:
     Examples
     --------
     >>> from ase.build import bulk
-    >>> thinned(bulk("KF", "rocksalt", a=5.34, cubic=True), "K", 2).get_chemical_formula()
+    >>> with_vacancies(bulk("KF", "rocksalt", a=5.34, cubic=True), "K", 2).get_chemical_formula()
     'F4K2'
     """
     present = np.flatnonzero(atoms.symbols == element)

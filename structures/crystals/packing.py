@@ -61,7 +61,7 @@ def random_packing(
     >>> random_packing({"Li": 16, "F": 16}, density_g_cm3=2.3).get_chemical_formula()
     'F16Li16'
     """
-    _check(composition, density_g_cm3, closest)
+    _check_composition(composition, density_g_cm3, closest)
     numbers = np.repeat([atomic_numbers[element] for element in composition], list(composition.values()))
     masses = atomic_masses[numbers]
     for element, mass_u in (masses_u or {}).items():
@@ -125,7 +125,7 @@ def oxynitride_glass(metal: str, *, density_g_cm3: float, phosphorus: int = 16, 
     return atoms
 
 
-def _check(composition: Mapping[str, int], density: float, closest: float) -> None:
+def _check_composition(composition: Mapping[str, int], density: float, closest: float) -> None:
     if not composition:
         raise ValueError("`composition` is empty but must name at least one element")
     for element, n in composition.items():

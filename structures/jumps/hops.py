@@ -299,7 +299,7 @@ def _turn(hop: Hop) -> str:
 
 
 def _keeps(atoms: Atoms, turn: Floats) -> bool:
-    """Tell whether a rotation takes the cell's lattice to itself."""
+    """Return whether a rotation takes the cell's lattice to itself."""
     steps = atoms.cell.array @ turn.T @ np.linalg.inv(atoms.cell.array)
     return bool(np.allclose(steps, steps.round(), atol=1e-3))
 

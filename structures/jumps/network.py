@@ -105,7 +105,7 @@ class Component(NamedTuple):
 
     @property
     def dimension(self) -> int:
-        """In how many directions there is a way through: 0 for a cage, 3 for a crystal open every way."""
+        """The number of dimensions it percolates in: 0 for a cage, 3 for a crystal that is open in all directions."""
         return len(self.translations)
 
 
@@ -194,14 +194,14 @@ def percolation(network: Network, hops: Collection[int]) -> list[Component]:
 
 def with_stops(network: Network, stops: Mapping[int, int]) -> tuple[Network, dict[int, tuple[int, ...]]]:
     """
-    Put places on the way of hops: a path that has minima is several jumps in a row.
+    Put places on the paths of hops: a path with intermediate minima is several jumps in a row.
 
     Parameters
     ----------
     network
         Left as it is.
     stops
-        How many places are put on the way of a hop; none on that of others.
+        How many places are put on the path of a hop; none on those of others.
 
     Returns
     -------

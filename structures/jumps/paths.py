@@ -61,8 +61,8 @@ def matched(start: Atoms, end: Atoms) -> tuple[Atoms, NDArray[np.intp]]:
     Returns
     -------
     tuple of Atoms and numpy.ndarray
-        The end, whose positions differ from the start's by each atom's way, and which atom of the end given each of its
-        atoms was, (n_atoms,).
+        The end, whose positions differ from the start's by each atom's displacement, and which atom of the end given
+        each of its atoms was, (n_atoms,).
 
     Raises
     ------
@@ -73,19 +73,19 @@ def matched(start: Atoms, end: Atoms) -> tuple[Atoms, NDArray[np.intp]]:
     fixed = fixed_atoms(start)
     drift = np.zeros(3)
     for _ in range(3):  # what drifted is seen once atoms are matched, and they match better without it
-        order, ways = _match(start, end, drift)
+        order, displacements = _match(start, end, drift)
         if not fixed.any():
-            drift = drift + np.median(ways, axis=0)
+            drift = drift + np.median(displacements, axis=0)
     if not fixed.any():
-        ways = ways - ways.mean(axis=0)
-    farthest = float(np.linalg.norm(ways, axis=1).max())
+        displacements = displacements - displacements.mean(axis=0)
+    farthest = float(np.linalg.norm(displacements, axis=1).max())
     if farthest < _SAME_A:
         raise ValueError(f"the end points are the same: no atom is more than {farthest:.2f} A elsewhere")
-    if fixed.any() and np.linalg.norm(ways[fixed], axis=1).max() > _SAME_CELL_A:
+    if fixed.any() and np.linalg.norm(displacements[fixed], axis=1).max() > _SAME_CELL_A:
         raise ValueError("the end points differ in a fixed atom's place but fixed atoms must stay")
-    ways[fixed] = 0.0
+    displacements[fixed] = 0.0
     result: Atoms = end[order]
-    result.positions = start.positions + ways
+    result.positions = start.positions + displacements
     result.set_constraint([constraint.copy() for constraint in start.constraints])
     return result, order
 
@@ -180,7 +180,7 @@ def respaced(path_A: Floats, n_images: int) -> Floats:
 
 
 def path_lengths_A(path_A: Floats) -> Floats:
-    """How far along the path each image is, all atoms' ways together, (n_images,)."""
+    """How far along the path each image is, summed over all atoms, (n_images,)."""
     steps = [float(np.linalg.norm(there - here)) for here, there in pairwise(path_A)]
     return np.concatenate([[0.0], np.cumsum(steps)])
 
@@ -201,7 +201,7 @@ def _check_comparable(start: Atoms, end: Atoms) -> None:
 
 
 def _match(start: Atoms, end: Atoms, drift: Floats) -> tuple[NDArray[np.intp], Floats]:
-    """Give which atom of the end each of the start becomes, and its way by minimum image, without the drift."""
+    """Give which atom of the end each of the start becomes, and its displacement by minimum image, without the drift."""
     from scipy.optimize import linear_sum_assignment
 
     order = np.arange(len(start))
@@ -211,22 +211,22 @@ def _match(start: Atoms, end: Atoms, drift: Floats) -> tuple[NDArray[np.intp], F
         distance_A = find_mic(apart.reshape(-1, 3), start.cell, start.pbc)[1].reshape(len(here), -1)
         _, columns = linear_sum_assignment(distance_A**2)
         order[here] = there[columns]
-    ways = _ways(start, end.positions[order] - drift)
+    displacements = _displacements(start, end.positions[order] - drift)
     if (start.numbers != end.numbers).any():
-        return order, ways
-    in_order = _ways(start, end.positions - drift)
-    by_order, least = float(np.linalg.norm(in_order)), float(np.linalg.norm(ways))
+        return order, displacements
+    in_order = _displacements(start, end.positions - drift)
+    by_order, least = float(np.linalg.norm(in_order)), float(np.linalg.norm(displacements))
     swapped = (np.linalg.norm(in_order, axis=1) > _MOVES_A).sum() <= _SWAPPED and np.linalg.norm(
-        ways, axis=1
+        displacements, axis=1
     ).max() < _SAME_A
     if swapped or by_order <= 2 * least:
         return np.arange(len(start)), in_order
-    return order, ways
+    return order, displacements
 
 
-def _ways(start: Atoms, positions: Floats) -> Floats:
-    ways: Floats = find_mic(positions - start.positions, start.cell, start.pbc)[0]
-    return ways
+def _displacements(start: Atoms, positions: Floats) -> Floats:
+    displacements: Floats = find_mic(positions - start.positions, start.cell, start.pbc)[0]
+    return displacements
 
 
 def _movers(path_A: Floats) -> NDArray[np.intp]:

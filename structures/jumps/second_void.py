@@ -9,9 +9,9 @@ from ase.data import atomic_numbers, covalent_radii
 from ..defects.defects import DefectSite
 from ..defects.voids import REACH_A, void_images
 from ..symmetry.orbits import Floats, Position, as_position
+from ..symmetry.periodic import CLEARANCE_SHARE
 from .hops import Hop
 
-_OVERLAP_SHARE = 0.6  # two atoms overlap when nearer than this share of the sum of their covalent radii
 _DECIMALS = 3  # distances that differ by less are equal
 
 
@@ -38,7 +38,7 @@ def second_void(crystal: Atoms, hop: Hop, voids: Sequence[DefectSite]) -> Positi
     """
     start, end = np.array(hop.path_A)
     line = np.linspace(start, end, 21)
-    least_A = 2 * _OVERLAP_SHARE * covalent_radii[atomic_numbers[hop.metal]]
+    least_A = 2 * CLEARANCE_SHARE * covalent_radii[atomic_numbers[hop.metal]]
     near = [spot for void in voids for spot in void_images(crystal, void, start)]
     free = [spot for spot in near if np.linalg.norm(line - spot, axis=1).min() >= least_A]
     if not free:

@@ -85,7 +85,7 @@ def radial_distribution(
     >>> float(copper.neighbours[-1])
     12.0
     """
-    _check(frames, reach_A, bin_A)
+    _check_frames(frames, reach_A, bin_A)
     edges = np.arange(0, reach_A + bin_A / 2, bin_A)
     symbols = np.array(frames[0].get_chemical_symbols())
     elements = sorted(set(symbols))
@@ -126,7 +126,7 @@ def first_shell(distribution: RadialDistribution) -> Shell | None:
     return Shell(float(distances[peak]), float(distances[end]), float(distribution.neighbours[end]))
 
 
-def _check(frames: Sequence[Atoms], reach_A: float, bin_A: float) -> None:
+def _check_frames(frames: Sequence[Atoms], reach_A: float, bin_A: float) -> None:
     if not frames:
         raise ValueError("`frames` is empty but must hold at least one structure")
     if not all(atoms.pbc.all() for atoms in frames):

@@ -1,4 +1,4 @@
-"""How a metal lies on a host: clusters, how many of its atoms touch the host, layers, contact angle."""
+"""A metal on a host: clusters, how many of its atoms touch the host, layers, contact angle."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _GRID = 50
 
 
 @dataclass(frozen=True)
-class Lying:
-    """How the metal lies in one structure.
+class Deposit:
+    """The metal on a host in one structure.
 
     Attributes
     ----------
@@ -55,8 +55,8 @@ class Lying:
     centre_A: float
 
 
-def lying(atoms: Atoms, metal: str, n_metal: int) -> Lying:
-    """Measure how metal atoms lie on a host.
+def deposit(atoms: Atoms, metal: str, n_metal: int) -> Deposit:
+    """Measure the metal on a host: clusters, atoms that touch the host, coverage, heights.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def lying(atoms: Atoms, metal: str, n_metal: int) -> Lying:
         raise ValueError(f"`n_metal` is {n_metal} but must be from 1 to {len(atoms) - 1}")
     n_host = len(atoms) - n_metal
     levels = heights_A(atoms)
-    if levels[n_host:].mean() < levels[:n_host].mean():  # it lies on the lower face
+    if levels[n_host:].mean() < levels[:n_host].mean():  # it is on the lower face
         levels = -levels
     heights = levels[n_host:] - _top(levels[:n_host])
     labels = _clusters(atoms[n_host:], BONDED * nearest_A(metal))
@@ -89,7 +89,7 @@ def lying(atoms: Atoms, metal: str, n_metal: int) -> Lying:
     coverage = _covered(atoms, np.flatnonzero(touching) + n_host, radius_A)
     away = ~np.isin(labels, labels[touching])
     centre_A = float(heights[largest].mean() - base_A)
-    return Lying(tuple(sorted(map(int, sizes), reverse=True)), touching, away, coverage, heights, centre_A)
+    return Deposit(tuple(sorted(map(int, sizes), reverse=True)), touching, away, coverage, heights, centre_A)
 
 
 def contact_angle_deg(metal: str, n: int, centre_A: float, image_A: float = np.inf) -> float | None:

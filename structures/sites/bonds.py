@@ -45,7 +45,7 @@ def find_bonds(host: Atoms) -> dict[Edge, Vector]:
 
 def bonds_changed(before: Atoms, after: Atoms) -> bool:
     """
-    Tell whether a bond broke or formed: one that became longer, or had been longer, by more than 30 %.
+    Return whether a bond broke or formed: one that became longer, or had been longer, by more than 30 %.
 
     A bond that is merely stretched across the limit of `find_bonds` did neither.
 

@@ -70,7 +70,7 @@ def place(
     >>> place(graphene(), molecule("O2"), [[0, 0, 0]]).symbols
     Symbols('C32O2')
     """
-    _check(host, guest, anchors, down, face)
+    _check_guest(host, guest, anchors, down, face)
     over = tuple((int(i), int(a), int(b)) for i, a, b in anchors)
     turned = _turned(guest, down, turn_deg, face)
     turned.positions[:, :2] += lateral_position(host, over)
@@ -132,7 +132,7 @@ def _rest(host: Atoms, guest: Atoms, face: int) -> float:
     return face * float(rises[touching].max())
 
 
-def _check(host: Atoms, guest: Atoms, anchors: AnchorList, down: int | None, face: int) -> None:
+def _check_guest(host: Atoms, guest: Atoms, anchors: AnchorList, down: int | None, face: int) -> None:
     check_surface(host)
     if face not in (1, -1):
         raise ValueError(f"`face` is {face} but must be 1 (above) or -1 (below)")

@@ -151,8 +151,8 @@ def trial_problem(trial: Trial) -> str:
     away_A = adatom_geometry(trial.end, 1).nearest_distance_A
     if away_A > _DESORBED_A:
         return f"the metal desorbed: it is {away_A:.1f} Å from the nearest host atom"
-    ways = _ways(trial)
-    moved_A = float(np.linalg.norm(ways[:-1], axis=1).max())
+    displacements = _displacements(trial)
+    moved_A = float(np.linalg.norm(displacements[:-1], axis=1).max())
     if moved_A > _WRECKED_A:
         return f"the surface rearranged: one of its atoms moved by {moved_A:.1f} Å"
     rises = trial.rest.face * (heights_A(trial.end)[-1] - heights_A(trial.end)[:-1])
@@ -257,10 +257,10 @@ def _adatoms(host: Atoms, atoms: Atoms) -> tuple[Floats, Floats]:
     return lateral_A(atoms)[n_host:] - drift[:2], sides
 
 
-def _ways(trial: Trial) -> Floats:
+def _displacements(trial: Trial) -> Floats:
     """How far each atom went, shape ``(n_atoms, 3)``, the host's drift taken out."""
-    ways = find_mic(trial.end.positions - trial.start.positions, trial.end.cell, trial.end.pbc)[0]
-    return np.asarray(ways - ways[:-1].mean(axis=0))
+    displacements = find_mic(trial.end.positions - trial.start.positions, trial.end.cell, trial.end.pbc)[0]
+    return np.asarray(displacements - displacements[:-1].mean(axis=0))
 
 
 def _stays(host: Atoms, trial: Trial) -> bool:
@@ -270,12 +270,12 @@ def _stays(host: Atoms, trial: Trial) -> bool:
 
 def _off_A(host: Atoms, trial: Trial) -> float:
     """How far from its place an adatom ended, laterally."""
-    return float(lateral_distances_A(host, trial.rest.trial_aside_A + _ways(trial)[-1, :2]))
+    return float(lateral_distances_A(host, trial.rest.trial_aside_A + _displacements(trial)[-1, :2]))
 
 
 def _back_A(trial: Trial) -> float:
     """How far an adatom moved back towards its place."""
-    return float(-_ways(trial)[-1, :2] @ ASIDE_A / np.linalg.norm(ASIDE_A))
+    return float(-_displacements(trial)[-1, :2] @ ASIDE_A / np.linalg.norm(ASIDE_A))
 
 
 def _goes_to(clean: _Clean, trial: Trial, held: Sequence[Trial]) -> bool:
@@ -287,18 +287,18 @@ def _goes_to(clean: _Clean, trial: Trial, held: Sequence[Trial]) -> bool:
 def _end(clean: _Clean, trial: Trial, taken: Collection[str]) -> Rest:
     """Give the end of a trial as a place beside the listed site that is nearest to it or to one of its images."""
     host, face = clean.host, trial.rest.face
-    spot = rest_position(host, trial.rest) + trial.rest.trial_aside_A + _ways(trial)[-1, :2]
+    spot = rest_position(host, trial.rest) + trial.rest.trial_aside_A + _displacements(trial)[-1, :2]
     for _ in range(_ROUNDS):  # onto the mirror plane or axis that it is near
         own = _to_nearest(host, _images(clean, spot) - spot)
         spot = spot + own[np.linalg.norm(own, axis=1) < STAYED_A].mean(axis=0)
     sites = [site for site in clean.sites if site.face == face]
     centres = np.array([lateral_position(host, site.anchors) for site in sites])
-    ways = _to_nearest(host, _images(clean, spot)[:, None] - centres)
-    image, at = np.unravel_index(np.linalg.norm(ways, axis=2).round(3).argmin(), ways.shape[:2])
+    displacements = _to_nearest(host, _images(clean, spot)[:, None] - centres)
+    image, at = np.unravel_index(np.linalg.norm(displacements, axis=2).round(3).argmin(), displacements.shape[:2])
     site, levels = sites[int(at)], face * heights_A(trial.end)
     name = f"near {site.label}"
     label = next(label for n in count(1) if (label := name if n == 1 else f"{name} #{n}") not in taken)
-    aside = tuple(np.round(ways[image, at], _DECIMALS).tolist())
+    aside = tuple(np.round(displacements[image, at], _DECIMALS).tolist())
     height_A = levels[-1] - levels[[atom for atom, *_ in site.anchors]].max()
     return Rest(site.anchors, face, label, site.distance_A, aside, round(float(height_A), _DECIMALS))
 
@@ -307,8 +307,8 @@ def _apart_A(clean: _Clean, one: Rest, other: Rest) -> float:
     """Give the shortest lateral distance between two places and all their images."""
     if one.face != other.face:
         return float("inf")
-    ways = _images(clean, rest_position(clean.host, one)) - rest_position(clean.host, other)
-    return float(lateral_distances_A(clean.host, ways).min())
+    displacements = _images(clean, rest_position(clean.host, one)) - rest_position(clean.host, other)
+    return float(lateral_distances_A(clean.host, displacements).min())
 
 
 def _images(clean: _Clean, spot: Floats) -> Floats:

@@ -29,7 +29,7 @@ _ONE_METAL = 0.75  # share of one element above which fcc and hcp mean something
 
 def is_sheet(host: Atoms) -> bool:
     """
-    Tell a sheet, whose bonds can be drawn on the plane without crossing, from a thick slab.
+    Return whether a host is a sheet, whose bonds can be drawn on the plane without crossing, and no thick slab.
 
     What `slab` and its kin have cut is a slab whatever its thickness, and so is what has an atom between two
     layers, bonded to two or more atoms of each: a bare MXene.
@@ -202,7 +202,7 @@ def _any_overlap(host: Atoms) -> bool:
 
 
 def _any_crossing(host: Atoms, bonds: dict[Edge, Floats]) -> bool:
-    """Tell whether two bonds cross as seen along z, in any cell."""
+    """Return whether two bonds cross as seen along z, in any cell."""
     once = [edge for edge in bonds if edge < (edge[1], edge[0], -edge[2], -edge[3])]
     if not once:
         return False
@@ -221,7 +221,7 @@ def _any_crossing(host: Atoms, bonds: dict[Edge, Floats]) -> bool:
 
 
 def _any_between(host: Atoms, bonds: dict[Edge, Floats]) -> bool:
-    """Tell whether an atom has two or more bonds up, and as many down, to another layer."""
+    """Return whether an atom has two or more bonds up, and as many down, to another layer."""
     start = np.array([edge[0] for edge in bonds], dtype=int)
     rises = np.array([vector[2] for vector in bonds.values()])
     up, down = (np.bincount(start[sign * rises > _LAYER_A], minlength=len(host)) for sign in (1, -1))

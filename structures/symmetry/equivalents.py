@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 from .fixed import fixed_atoms
 from .orbits import SYMMETRY_TOLERANCE_A, Floats, Position, as_position
 from .species import species
-from .symmetry import symmetry_of
+from .symmetry import rigid, symmetry_of
 
 _SAME_DEFECT_A = 0.3  # what spglib's shifts may be off for a defect that an operation does take to the other
 _SAME_ATOM_A = 0.1  # after the shift is refined
-_SAME_METRIC = 1e-3  # relative: by how much an operation may change the lengths of the cell's vectors
 _DECIMALS = 9  # of a shift: 0.24999999999999997 is 0.25
 _OWN_PLACES = ("anchors", "positions_A")  # what info["philic"] says of where a defect is
 
@@ -134,11 +133,9 @@ def _operations(perfect: Atoms, here: Floats, there: Floats) -> list[tuple[NDArr
     cell = perfect.cell.array
     found = symmetry_of(perfect, SYMMETRY_TOLERANCE_A, "perfect")
     turns = np.asarray(found.rotations, dtype=np.int64)
-    metric, lengths = cell @ cell.T, perfect.cell.lengths()
-    strain = np.abs(np.swapaxes(turns, 1, 2) @ metric @ turns - metric) / np.outer(lengths, lengths)
     apart = turns @ here + found.translations - there
     off = np.linalg.norm((apart - apart.round()) @ cell, axis=1)
-    fitting = np.flatnonzero((off < _SAME_DEFECT_A) & (strain.max(axis=(1, 2)) < _SAME_METRIC))
+    fitting = np.flatnonzero((off < _SAME_DEFECT_A) & rigid(turns, cell))
     return sorted(
         ((turns[at], found.translations[at]) for at in fitting),
         key=lambda operation: not (operation[0] == np.eye(3)).all(),

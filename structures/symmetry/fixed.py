@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 
 def fixed_atoms(atoms: Atoms) -> NDArray[np.bool_]:
-    """Tell which atoms `ase.constraints.FixAtoms` holds, shape (n_atoms,)."""
+    """Return which atoms `ase.constraints.FixAtoms` holds, shape (n_atoms,)."""
     fixed = np.zeros(len(atoms), dtype=bool)
     for constraint in atoms.constraints:
         if isinstance(constraint, FixAtoms):

@@ -11,7 +11,7 @@ from ase.data import atomic_numbers, covalent_radii
 from ase.geometry import minkowski_reduce
 from numpy.typing import NDArray
 
-from .periodic import check_periodic
+from .periodic import OVERLAP_SHARE, check_periodic
 from .species import kept, species
 from .symmetry import rigid, symmetry_of
 
@@ -27,7 +27,6 @@ _SAME_SPOT = 1e-6  # fractional
 _TIE = 1e-7  # added before rounding: half-way between two rounded numbers is where round coordinates are
 _NEARLY_AS_FAR_A = 0.1
 _OFF_CENTRE = 0.05  # how far outside its nearest atoms a void may be, in units of its radius
-_CLOSEST = 0.5  # a void whose nearest atom is nearer than this many times the sum of covalent radii is none
 
 
 class Operations(NamedTuple):
@@ -123,7 +122,7 @@ def all_images(cell: Atoms, operations: Operations, position: Floats) -> Floats:
 
 def voids(cell: Atoms, metal: str, operations: Operations) -> Floats:
     """Give one fractional position of each orbit of voids, the largest first."""
-    least = _CLOSEST * (covalent_radii[cell.numbers] + covalent_radii[atomic_numbers[metal]])
+    least = OVERLAP_SHARE * (covalent_radii[cell.numbers] + covalent_radii[atomic_numbers[metal]])
     found: list[tuple[float, Floats]] = []
     for vertex in _voronoi_vertices(cell):
         spot = _settled(cell, operations, vertex)
@@ -163,7 +162,7 @@ def _settled(cell: Atoms, operations: Operations, spot: Floats) -> Floats:
 
 
 def _is_surrounded(cell: Atoms, spot: Floats) -> bool:
-    """Tell a position in the hull of its nearest atoms: a local maximum of the distance to them."""
+    """Return whether a position is in the hull of its nearest atoms: a local maximum of the distance to them."""
     from scipy.optimize import nnls  # type: ignore[import-untyped]
 
     shifts = np.array(list(product(range(-2, 3), repeat=3))) @ cell.cell.array

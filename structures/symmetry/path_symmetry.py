@@ -103,7 +103,7 @@ def _mirror(start: Atoms, end: Atoms, middle: Atoms, turn: NDArray[np.intc], shi
 
 
 def _partners(middle: Atoms, rotation: Floats, shift_A: Floats) -> NDArray[np.intp] | None:
-    """Tell which atom each one lands on; None unless the operation is its own inverse."""
+    """Return which atom each one lands on; None unless the operation is its own inverse."""
     landed = middle.positions @ rotation.T + shift_A
     n = len(middle)
     apart = middle.positions[None] - landed[:, None]

@@ -7,6 +7,8 @@ VACUUM_A = 6.0
 """A height this empty belongs to a sheet, a slab, a tube or a molecule, not to a crystal."""
 OVERLAP_SHARE = 0.5
 """Two atoms nearer than this share of the sum of their covalent radii overlap: no bond is so short, H2 has 1.19."""
+CLEARANCE_SHARE = 0.6
+"""The least for atoms at rest in a user's file, or of one metal in two voids: no bond of a solid is so short either."""
 
 
 def check_periodic(crystal: Atoms) -> None:

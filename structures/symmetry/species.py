@@ -1,4 +1,4 @@
-"""Masses, initial magnetic moments and charges: what tells atoms of one element apart."""
+"""Masses, initial magnetic moments and charges: what distinguishes atoms of one element."""
 
 from collections.abc import Sequence
 from typing import Any

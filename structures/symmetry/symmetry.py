@@ -16,7 +16,7 @@ def symmetry_of(atoms: Atoms, tolerance_A: float, name: str = "host") -> spglib.
     """
     Find the symmetry of atoms in a periodic cell; `name` is what the error calls them.
 
-    Isotopes, magnetic moments and charges of one element are told apart.
+    Isotopes, magnetic moments and charges of one element are distinguished.
 
     Raises
     ------

@@ -132,7 +132,7 @@ def test_the_space_group_of_what_is_built_is_the_one_stated() -> None:
         ("????", None, "entries, such as graphene:pristine, "),
         ("KF", "Li", "`metal` is 'Li' but 'KF' names K: write 'MF', or leave the metal out"),
         ("MF", "Cu", "`metal` is 'Cu' but must be one of: Li, Na, K"),
-        ("MF", "Cs", "`metal` is 'Cs' but 'MF' must be with one of: Li, Na, K"),
+        ("MF", "Cs", "`metal` is 'Cs' but 'MF' needs one of: Li, Na, K"),
         (
             "Na3Bi",
             None,

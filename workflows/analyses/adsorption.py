@@ -140,7 +140,7 @@ def _geometry(adsorbed: Result, host: Result, n_metal: int, stayed_A: float) -> 
 
 
 def _unusable(parents: Mapping[str, Result]) -> str:
-    """Say which parent there is nothing to be had from; of the pristine sites one good one is enough."""
+    """Say which parent has no usable energy; of the pristine sites one usable one is enough."""
     good = {role for role, result in parents.items() if result.status.usable}
     for role, result in parents.items():
         if role not in good and not role.startswith("pristine."):

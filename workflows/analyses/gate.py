@@ -78,7 +78,7 @@ def gate(parents: Mapping[str, Result], *, cutoff_A: float, reference: Mapping[s
     reasons = [reason for v, reason in judged if v == verdict]
     scalars: dict[str, Any] = {
         "verdict": verdict,
-        "sentence": "; ".join(reasons) if verdict != "fit" else _praise(reference),
+        "sentence": "; ".join(reasons) if verdict != "fit" else _passed(reference),
         **measured,
         **{f"reference_{name}": value for name, value in reference.items()},
         "cutoff_A": cutoff_A,
@@ -87,7 +87,7 @@ def gate(parents: Mapping[str, Result], *, cutoff_A: float, reference: Mapping[s
     return Outcome(Status.CONVERGED, f"{verdict}: {scalars['sentence']}", scalars)
 
 
-def _praise(reference: Mapping[str, float]) -> str:
+def _passed(reference: Mapping[str, float]) -> str:
     """Say that every check was passed, and which were not made."""
     left_out = [check.label for name, check in CHECKS.items() if name not in reference]
     return "every check is within its tolerance" + (f"; not judged: {', '.join(left_out)}" if left_out else "")

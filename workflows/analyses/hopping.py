@@ -1,4 +1,4 @@
-"""From jumps and their barriers to the lowest way through a crystal, and how fast a defect diffuses on it."""
+"""From jumps and their barriers to the limiting barrier of percolation and the diffusivity of a defect."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Landscape:
 
 
 class Limit(NamedTuple):
-    """The highest saddle on the best way through, above the lowest place, and the hop that has it."""
+    """The limiting barrier of percolation: its highest saddle above the lowest place, and the hop that has it."""
 
     barrier_eV: float
     hop: int
@@ -90,14 +90,14 @@ def landscape(network: Network, barriers: Barriers) -> Landscape:
 
 
 def limiting_barriers(network: Network, barriers: Barriers) -> dict[int, Limit]:
-    """Find the lowest barrier at which a network leads through in 1, 2 and 3 directions, and the hop that sets it.
+    """Find the lowest barrier at which a network percolates in 1, 2 and 3 dimensions, and the hop that sets it.
 
     A saddle counts from the lowest place it is connected with, where the walker mostly is.
 
     Returns
     -------
     dict
-        By number of directions; those in which there is no way through are missing.
+        By number of dimensions; those in which the network does not percolate are missing.
 
     Examples
     --------
@@ -185,7 +185,7 @@ def hopping(
 ) -> Outcome:
     """Turn the barriers of a network's hops into its limiting barriers and the walker's diffusivity.
 
-    A hop without a converged barrier is left out, named, and taken never to happen. A minimum on the way of a hop is one
+    A hop without a converged barrier is left out, named, and taken never to happen. An intermediate minimum of a hop is one
     more place, where the walker rests: a shallow one changes little, one deeper than the ends holds it. See
     `diffusivity_cm2_per_s` for whose diffusivity it is; its activation energy is that of migration, without the energy
     that forms the defect.
@@ -255,11 +255,11 @@ def _add_diffusivities(
     warm = {kelvin: mean for kelvin, mean in zip(temperatures_K, means, strict=True) if mean > 0}
     if len(warm) > 1:
         scalars["activation_energy_eV"], scalars["prefactor_cm2_per_s"] = arrhenius_law([*warm], [*warm.values()])
-    return [f"at {kelvin:g} K D is too small for a number" for kelvin in temperatures_K if kelvin not in warm]
+    return [f"at {kelvin:g} K D is too small to be represented" for kelvin in temperatures_K if kelvin not in warm]
 
 
 def _doubts(closure_eV: float, limits: Mapping[int, Limit], temperatures_K: Sequence[float]) -> list[str]:
-    """Say what speaks against the diffusivities."""
+    """List the caveats of the diffusivities."""
     notes = []
     if closure_eV > CLOSURE_EV:
         notes.append(f"reaction energies disagree by {1000 * closure_eV:.0f} meV: converge the bands further")
@@ -271,7 +271,7 @@ def _doubts(closure_eV: float, limits: Mapping[int, Limit], temperatures_K: Sequ
 
 
 def _bands(parents: Mapping[str, Result], network: Network) -> tuple[dict[int, Result], dict[str, str]]:
-    """Tell the hops with a barrier, by number, from those without, by label with the reason."""
+    """Return the hops with a barrier, by number, and those without, by label with the reason."""
     good, missing = {}, {}
     for hop, label in enumerate(network.labels):
         band = parents.get(f"hop.{hop}")
@@ -287,7 +287,7 @@ def _n_parts(band: Result) -> int:
 
 
 def _cut(network: Network, bands: Mapping[int, Result]) -> tuple[Network, dict[int, tuple[float, float]]]:
-    """Make minima on the way of a band places of the network, and give the barriers of every part."""
+    """Make the intermediate minima of a band places of the network, and give the barriers of every part."""
     cut, parts = with_stops(network, {hop: _n_parts(band) - 1 for hop, band in bands.items()})
     barriers: dict[int, tuple[float, float]] = {}
     for hop, band in bands.items():

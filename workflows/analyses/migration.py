@@ -105,13 +105,13 @@ def _image_distance_A(atoms: Atoms, in_crystal: bool) -> float:
 def _moved_A(relaxation: Result) -> float:
     """How far any atom went in a relaxation."""
     before, after = relaxation.structures["initial"], relaxation.structures["final"]
-    ways = find_mic(after.positions - before.positions, after.cell, after.pbc)[0]
-    ways = ways if after.constraints else ways - ways.mean(axis=0)
-    return float(np.linalg.norm(ways, axis=1).max())
+    displacements = find_mic(after.positions - before.positions, after.cell, after.pbc)[0]
+    displacements = displacements if after.constraints else displacements - displacements.mean(axis=0)
+    return float(np.linalg.norm(displacements, axis=1).max())
 
 
 def _modes(parents: Mapping[str, Result]) -> tuple[dict[str, Any], list[str]]:
-    """What the vibrations say: imaginary modes at the saddle, the attempt frequencies of both ways, and doubts."""
+    """What the vibrations say: imaginary modes at the saddle, the attempt frequencies forward and back, and doubts."""
     vibrations = {role: parents[f"{role}_modes"] for role in ("start", "saddle", "end") if f"{role}_modes" in parents}
     lost = dict.fromkeys(result.message for result in vibrations.values() if not result.status.usable)
     if not vibrations or lost:
@@ -127,7 +127,7 @@ def _modes(parents: Mapping[str, Result]) -> tuple[dict[str, Any], list[str]]:
 
 
 def _checked(band: Result, check: Result | None) -> dict[str, Any]:
-    """What a second potential says of the same band."""
+    """The barriers of a second potential for the same band."""
     if check is None:
         return {}
     theirs = {"check_potential": check.provenance["fingerprint"]["name"]}
@@ -138,7 +138,7 @@ def _checked(band: Result, check: Result | None) -> dict[str, Any]:
 
 
 def _doubts(band: Result, scalars: Mapping[str, Any]) -> list[str]:
-    """Say what speaks against a barrier."""
+    """List the caveats of a barrier."""
     doubts = {
         band.message: band.status is not Status.CONVERGED,
         **{
@@ -156,7 +156,7 @@ def _doubts(band: Result, scalars: Mapping[str, Any]) -> list[str]:
         f"the path dips below its start; the climb from there is {scalars['climb_forward_eV']:.3f} eV": (
             scalars["climb_forward_eV"] > scalars["barrier_forward_eV"] + CLOSED_eV
         ),
-        "no saddle between: the highest point is an end": not scalars["climbing"],
+        "no saddle between the end points: one of them is the highest point": not scalars["climbing"],
         f"the size of the cell may change the barrier by {scalars.get('size_error_eV', 0.0):.2f} eV: enlarge it": (
             scalars.get("size_error_eV", 0.0) > SIZE_eV
         ),
@@ -165,7 +165,7 @@ def _doubts(band: Result, scalars: Mapping[str, Any]) -> list[str]:
 
 
 def _doubts_of_check(parents: Mapping[str, Result], scalars: Mapping[str, Any]) -> list[str]:
-    """Say what a second potential speaks against, and what speaks against it."""
+    """List what a second potential disagrees with, and its own caveats."""
     check = parents.get("check_band")
     if check is None:
         return []

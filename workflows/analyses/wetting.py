@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...structures.measures.wetting import Lying, contact_angle_deg, layers, lying, surface_area_A2
+from ...structures.measures.wetting import Deposit, contact_angle_deg, deposit, layers, surface_area_A2
 from ...structures.sites.adatoms import image_distance_A
 from ...structures.sites.islands import area_A2, half_ball
 from ..dynamics.runs import FEWEST_FRAMES, equilibrated, run_of
@@ -38,7 +38,7 @@ LAYER = 0.05
 def wetting(
     parents: Mapping[str, Result], *, folders: Mapping[str, Path], metal: str, n_metal: int, equilibration_ps: float
 ) -> Outcome:
-    """Judge how a metal lies on a host in the later part of a run.
+    """Judge from the later part of a run whether a metal wets its host.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def wetting(
         return Outcome(Status.FAILED, run.message)
     stored = run_of(run, folders["run"])
     frames = _frames(stored, equilibration_ps)
-    seen = [_without_away(lying(stored.atoms(frame), metal, n_metal)) for frame in frames]
+    seen = [_without_away(deposit(stored.atoms(frame), metal, n_metal)) for frame in frames]
     left = int(np.median([one.away.sum() for one in seen]))
     touching = np.array([one.touching.sum() / max(1, len(one.touching)) for one in seen])
     last, n_on = stored.atoms(frames[-1]), max(1, n_metal - left)
@@ -106,7 +106,7 @@ def wetting(
     return Outcome(status, "; ".join(sentences), scalars, {"final": last}, arrays)
 
 
-def _without_away(one: Lying) -> Lying:
+def _without_away(one: Deposit) -> Deposit:
     """Leave out the heights of atoms that left: a metal that evaporates does not ball up."""
     return replace(one, touching=one.touching[~one.away], heights_A=one.heights_A[~one.away])
 
@@ -135,16 +135,16 @@ def _verdict(touching: Array, least: float, most: float) -> tuple[str, float | N
     halves = [float(half.mean()) for half in np.array_split(spreads, 2)]
     said = f"{touching.mean():.0%} of the metal's atoms touch the host (half a ball {least:.0%}, flat {most:.0%})"
     if not abs(halves[1] - halves[0]) <= STEADY:
-        return "undecided", spread, f"{said}, and that still changes: run longer"
+        return "undecided", spread, f"{said}, which is still changing: run longer"
     verdict = "wets" if spread >= WETS else "islands" if spread <= ISLANDS else "undecided"
     return verdict, spread, said
 
 
-def _angle(seen: Sequence[Lying], metal: str, image_A: float, flat: bool) -> tuple[float | None, str]:
+def _angle(seen: Sequence[Deposit], metal: str, image_A: float, flat: bool) -> tuple[float | None, str]:
     """Give the contact angle of the largest cluster, or say why it has none."""
     n = round(float(np.mean([one.sizes[0] for one in seen])))
     if flat:
-        return None, "no contact angle: it lies flat"
+        return None, "no contact angle: the metal lies flat"
     heights = [one.centre_A for one in seen if np.isfinite(one.centre_A)]
     angle_deg = contact_angle_deg(metal, n, float(np.mean(heights)), image_A) if heights else None
     if angle_deg is None:
@@ -152,7 +152,7 @@ def _angle(seen: Sequence[Lying], metal: str, image_A: float, flat: bool) -> tup
     return angle_deg, ""
 
 
-def _shares(seen: Sequence[Lying], metal: str) -> Array:
+def _shares(seen: Sequence[Deposit], metal: str) -> Array:
     found = [layers(one.heights_A, one.touching, metal) for one in seen]
     shares = np.zeros(max(map(len, found)))
     for one in found:
@@ -160,7 +160,7 @@ def _shares(seen: Sequence[Lying], metal: str) -> Array:
     return shares
 
 
-def _profile(seen: Sequence[Lying]) -> dict[str, Array]:
+def _profile(seen: Sequence[Deposit]) -> dict[str, Array]:
     """Count the metal's atoms at each height, per ångström and frame."""
     heights = np.concatenate([one.heights_A for one in seen])
     low, high = np.floor(heights.min(initial=0)), np.ceil(heights.max(initial=0)) + BIN_A
@@ -168,7 +168,7 @@ def _profile(seen: Sequence[Lying]) -> dict[str, Array]:
     return {"heights_A": (edges[1:] + edges[:-1]) / 2, "atoms_per_A": counts / len(seen) / BIN_A}
 
 
-def _lost(seen: Sequence[Lying], left: int) -> list[str]:
+def _lost(seen: Sequence[Deposit], left: int) -> list[str]:
     """Say how many atoms went into the host, or left it."""
     inside = int(np.median([(one.touching & (one.heights_A < 0)).sum() for one in seen]))
     sunk = [f"{inside} of them are in the host, or on its other face"] if inside else []

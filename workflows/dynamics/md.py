@@ -168,7 +168,7 @@ def _drive(runs: Sequence[_Run], potential: Potential, steps: int, watch: Watch)
         is_fresh = not len(run.motion.forces)
         problem = misplaced(run.atoms, potential.card.cutoff_A) if is_fresh else ""
         if problem:
-            yield run.index, _failed(run, f"the start geometry is no good: {problem}")
+            yield run.index, _failed(run, f"the start geometry is unusable: {problem}")
         elif run.motion.step >= steps:
             yield run.index, _summary(run, potential.card.cutoff_A, steps)
         else:
@@ -235,7 +235,7 @@ def _say_broken(run: _Run, prediction: Prediction, cutoff_A: float) -> str:
         mend = "take a lower temperature, a start that binds it better, or a potential that knows free atoms"
         return f"an atom left at step {step} ({time_ps:.3g} ps): {left}: {mend}"
     temperature_K, asked_K = run.motion.temperature_K, run.ensemble.temperature_K
-    why = prediction.reason or f"{temperature_K:.3g} K where {asked_K:g} K were asked"
+    why = prediction.reason or f"{temperature_K:.3g} K instead of {asked_K:g} K"
     return f"it exploded at step {step}: {why}; relax the start, or take a shorter timestep"
 
 

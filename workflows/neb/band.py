@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 SPRING_eV_PER_A2 = 1.0
-"""Keeps images apart along the band; it has no say in where the band lies."""
+"""Keeps images apart along the band; it does not change where the band lies."""
 
 
 def tangents(path_A: Floats, energies_eV: Floats) -> Floats:

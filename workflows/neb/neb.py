@@ -1,4 +1,4 @@
-"""Migration barriers: a band of images between two relaxed end points, led to the minimum-energy path."""
+"""Migration barriers: a band of images between two relaxed end points, relaxed to the minimum-energy path."""
 
 from __future__ import annotations
 
@@ -65,13 +65,14 @@ def neb(
 
 
 def band(start: End, end: End, course: Course) -> Asking:
-    """Lead a band between two relaxed end points, as a calculation for `philic.workflows.steps.together`.
+    """Relax a band between two relaxed end points, as a calculation for `philic.workflows.steps.together`.
 
     Atoms are matched, collisions on the straight line avoided, and the first path interpolated by distances (IDPP).
     Once every image's projected force is below `philic.workflows.neb.path.NEAR_eV_PER_A`, the highest image climbs. Once it
     has settled, the atom that goes farthest is pushed aside there and all relax across the way: where they do not come
-    back, the band lies on a ridge, for its symmetry, and is bowed off it. A jump that a symmetry operation turns into its
-    reverse is computed up to its middle. A band with an intermediate minimum is split there, and each part gets its own.
+    back, the band lies on a ridge, where its symmetry keeps it, and is bowed off it. A jump that a symmetry operation
+    turns into its reverse is computed up to its middle. A band with an intermediate minimum is split there, and each part
+    gets its own.
 
     Parameters
     ----------
@@ -109,7 +110,7 @@ def band(start: End, end: End, course: Course) -> Asking:
 def _counted(
     descent: Generator[Sequence[Atoms], Sequence[Prediction], list[Band]],
 ) -> Generator[Sequence[Atoms], Sequence[Prediction], tuple[list[Band], int]]:
-    """Lead bands down, and count every structure that forces are asked of."""
+    """Relax bands, and count every structure whose forces are computed."""
     calls = 0
     try:
         wanted = next(descent)
@@ -121,7 +122,7 @@ def _counted(
 
 
 def _between(start: Atoms, ends: Mapping[str, Result], course: Course) -> Asking:
-    """Lead a band between two results, if both are fit for it."""
+    """Relax a band between two results, if both are converged."""
     for role in ("start", "end"):
         result = ends[role]
         if result.status is not Status.CONVERGED:
@@ -184,11 +185,11 @@ def _sentence(parts: Sequence[Band], scalars: Mapping[str, float], atoms: Atoms,
     for part in [part for part in parts if not part.converged][:1]:
         force, change_meV = part.residues_eV_per_A.max(), 1e3 * part.change_eV
         sentences = [
-            f"not converged: after {part.iterations - 1} moves the largest projected force is {force:.3f} eV/Å (asked was"
+            f"not converged: after {part.iterations - 1} moves the largest projected force is {force:.3f} eV/Å (limit"
             f" {fmax:g}) and the last move changed the barrier by {change_meV:.1f} meV"
         ]
     if not scalars["climbing"]:
-        sentences.append("no saddle between: the highest point is an end")
+        sentences.append("no saddle between the end points: one of them is the highest point")
     if len(parts) > 1:
         barriers = ", ".join(f"{_barriers(part)[0]:.3f}" for part in parts)
         sentences.append(f"the path has an intermediate minimum and was split: barriers of its parts {barriers} eV")
@@ -204,7 +205,7 @@ def _sentence(parts: Sequence[Band], scalars: Mapping[str, float], atoms: Atoms,
 
 
 def _climb(energies_eV: np.ndarray) -> float:
-    """The largest rise from an image to a later one: what has to be climbed, also out of a minimum on the way."""
+    """The largest rise from an image to a later one: what has to be climbed, also out of an intermediate minimum."""
     return float((energies_eV - np.minimum.accumulate(energies_eV)).max())
 
 

@@ -1,4 +1,4 @@
-"""A band of images on its way: where they are, what is known of them, and the loop that leads them down."""
+"""A band of images: geometries, energies and forces, and the loop that relaxes it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ASTRAY_eV_PER_A = 1.0
 FEWEST_IMAGES = 5
 DEEP_eV = 0.05
 SPLIT_eV_PER_A = 0.2
-"""A minimum on the way is one when the band is higher by this on both sides, with projected forces below that."""
+"""An image is an intermediate minimum when the band is higher by this on both sides, with projected forces below that."""
 SETTLED_eV_PER_A = 0.1
 """Below that projected force the saddle is tested for a ridge; no band that climbs is converged before that."""
 ON_MIRROR_A = 0.05
@@ -60,7 +60,7 @@ class End:
 
 @dataclass(frozen=True)
 class Course:
-    """What a band keeps to: where it stops, how many images it has, and the potential's cutoff."""
+    """Settings of a band: when it stops, how many images it has, and the potential's cutoff."""
 
     cutoff_A: float
     fmax_eV_per_A: float = 0.02
@@ -75,7 +75,7 @@ class Course:
 
 @dataclass
 class Band:
-    """Images from one end point to the other, what is known of each, and how far it has come."""
+    """Images from one end point to the other, the energy and forces of each, and the state of the optimisation."""
 
     atoms: Atoms
     path_A: Floats
@@ -192,7 +192,7 @@ def mirror_between(start: End, end: End, middle_A: Floats) -> Mirror | None:
 def parted(
     start: End, end: End, path_A: Floats, mirror: Mirror | None, course: Course, splits: int = SPLITS
 ) -> Generator[Sequence[Atoms], Sequence[Prediction], list[Band]]:
-    """Lead a band down; where it has a minimum on its way, give each part its own band.
+    """Relax a band; where it has an intermediate minimum, give each part its own band.
 
     Returns
     -------
@@ -240,7 +240,7 @@ def _turned(band: Band, mirror: Mirror) -> Band:
 def _descend(
     band: Band, course: Course, may_split: bool
 ) -> Generator[Sequence[Atoms], Sequence[Prediction], tuple[int, End] | None]:
-    """Move the images until their projected forces are small; give the minimum on the way where it is to be split."""
+    """Move the images until their projected forces are small; give the intermediate minimum where it is to be split."""
     descent = Descent([band.image(index) for index in band.computed], ~fixed_atoms(band.atoms))
     best, calmest, retreats, tried = band, band, 0, False
     while True:
@@ -284,7 +284,7 @@ def _descend(
 
 
 def _leaves_ridge(band: Band) -> Generator[Sequence[Atoms], Sequence[Prediction], bool]:
-    """Where the atoms go to another way when pushed aside at the saddle, bow the band to there."""
+    """If atoms that are pushed aside at the saddle relax to another path, bow the band towards it."""
     last, top = len(band.path_A) - 1, band.climbing or 0
     mover = int(np.linalg.norm(band.path_A[-1] - band.path_A[0], axis=1).argmax())
     moved_A = yield from beside(band.image(top), band.energies_eV[top], band.directions[top], mover)

@@ -81,8 +81,8 @@ def _softest(saddle: Atoms, sides: Floats, mover: int) -> Generator[Sequence[Ato
     bends = -(forces[::2] - forces[1::2]) @ sides.T
     if not np.isfinite(bends).all():
         return np.asarray(sides[0])
-    ways = np.linalg.eigh((bends + bends.T) / 2)[1].T
-    direction = (ways[0] + ASKEW * ways[1]) @ sides
+    modes = np.linalg.eigh((bends + bends.T) / 2)[1].T
+    direction = (modes[0] + ASKEW * modes[1]) @ sides
     return np.asarray(direction / np.linalg.norm(direction))
 
 

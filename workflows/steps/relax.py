@@ -85,7 +85,7 @@ def relaxing(structure: Atoms, cutoff_A: float, fmax_eV_per_A: float, max_steps:
     """
     problem = misplaced(structure, cutoff_A)
     if problem:
-        return Outcome(Status.FAILED, f"the start geometry is no good: {problem}", {}, {"initial": structure})
+        return Outcome(Status.FAILED, f"the start geometry is unusable: {problem}", {}, {"initial": structure})
     atoms = structure.copy()
     target: Any = FrechetCellFilter(atoms) if relax_cell else atoms
     step = _optimiser(atoms, target)
@@ -131,9 +131,11 @@ def _judge(
         return None
     problem = misplaced(atoms, cutoff_A)
     if problem:
-        return Status.FAILED, f"the relaxed geometry is no good: {problem}", largest
+        return Status.FAILED, f"the relaxed geometry is unusable: {problem}", largest
     if largest > fmax:
-        sentence = f"not converged: the largest force is {largest:.3f} eV/Å after {max_steps} steps, asked was {fmax:g}"
+        sentence = (
+            f"not converged: the largest force is {largest:.3f} eV/Å after {max_steps} steps, above the limit of {fmax:g}"
+        )
         return Status.UNCONVERGED, sentence, largest
     return Status.CONVERGED, f"converged in {n} force calls", largest
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..dynamics.runs import mobile_ions
 from ..dynamics.trajectory import Trajectory
-from .diffusivity import Diffusivity, charge_diffusivity, diffusivity, interval, mean_squared
+from .diffusivity import Diffusivity, charge_diffusivity, diffusivity, interval
 
 Array = NDArray[np.float64]
 
@@ -147,20 +146,6 @@ def placed(trajectory: Trajectory, framework: NDArray[np.bool_]) -> Array:
     return corrected
 
 
-def species_curves(trajectory: Trajectory, mobile: str) -> Mapping[str, tuple[Array, Array]]:
-    """Return the mean squared displacement of every species against lag: ``{symbol: (lags_ps, msd_A2)}``."""
-    symbols = trajectory.start.get_chemical_symbols()
-    moved = displacements(trajectory, ~mobile_ions(symbols, mobile))
-    lags = np.unique(np.geomspace(1, max(1, len(moved) // 2), 60).astype(int))
-    return {
-        symbol: (
-            lags * trajectory.frame_ps,
-            np.array([mean_squared(moved[:, np.array(symbols) == symbol], lag) for lag in lags]),
-        )
-        for symbol in sorted(set(symbols))
-    }
-
-
 def nernst_einstein_mS_per_cm(
     diffusivity_cm2_per_s: float, n_ions: int, volume_A3: float, temperature_K: float, charge_e: float = 1.0
 ) -> float:
@@ -205,7 +190,7 @@ def convergence(displacements_A: Array, frame_ps: float, species: str = "ions") 
     why = (
         f"wanted is {SETTLED:.0%}"
         if steady
-        else f"half of it says {earlier[0]:.2e} cm²/s"
+        else f"half of it gives {earlier[0]:.2e} cm²/s"
         if np.isfinite(earlier[0])
         else "half of it has none"
     )

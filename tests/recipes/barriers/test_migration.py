@@ -8,7 +8,7 @@ from ase.build import bulk
 from ase.io import write
 from rich.console import Console
 
-from philic.recipes.barriers.barriers import tables, ways
+from philic.recipes.barriers.barriers import percolation_table, tables
 from philic.recipes.barriers.migration import Migration, plan
 from philic.recipes.barriers.profiles import draw_profiles
 from philic.recipes.barriers.voids import ASIDE_A
@@ -244,7 +244,9 @@ def told_of_ways(trust, slowest):
     walk |= {"slowest_300K_cm2_per_s": slowest, "fastest_300K_cm2_per_s": 3.4e-5}
     scalars = {jump.key: {"trust": trust}, network.key: walk}
     console = Console(width=200, record=True, file=StringIO())
-    console.print(ways(planned, {key: Result(Status.CONVERGED, "converged", given) for key, given in scalars.items()}))
+    console.print(
+        percolation_table(planned, {key: Result(Status.CONVERGED, "converged", given) for key, given in scalars.items()})
+    )
     return console.export_text()
 
 

@@ -98,7 +98,7 @@ def test_one_host_that_cannot_be_had_stops_no_other():
         ("Li", "M3N(100)"),
         ("K", "pristine"),
     }
-    assert both.warnings == ["K on M3N(100) is left out: `metal` is 'K' but 'M3N' must be with one of: Li"]
+    assert both.warnings == ["K on M3N(100) is left out: `metal` is 'K' but 'M3N' needs one of: Li"]
 
 
 def test_a_metal_that_the_potential_does_not_know_leaves_nothing():
@@ -182,9 +182,9 @@ def test_of_a_flat_surface_it_is_said():
 
 def test_a_walk_on_the_jumps_near_a_defect_alone_is_told():
     near, whole = (planned(asked(hosts="N", sites=["hollow"], near_A=near_A)) for near_A in (2.0, "all"))
-    told = "K on N: ways and D are those of jumps up to 2 Å from the defect"
-    assert told in near.warnings
-    assert told not in whole.warnings
+    expected = "K on N: percolation and D include only jumps within 2 Å of the defect"
+    assert expected in near.warnings
+    assert expected not in whole.warnings
     assert len(near.jumps["K", "N", "adatom"]) < len(whole.jumps["K", "N", "adatom"])
 
 

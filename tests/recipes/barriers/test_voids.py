@@ -1,4 +1,4 @@
-"""Which voids hold a metal atom, told from where it went: silicon, its atoms where they are."""
+"""Which voids hold a metal atom, by where it went: silicon, its atoms where they are."""
 
 import numpy as np
 import pytest

@@ -157,7 +157,7 @@ def test_show_and_list_tell_what_there_is(folder):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["run", "nope"], "error: `nope` is no recipe file"),
+        (["run", "nope"], "error: `nope` is not a recipe file"),
         (["run", "small.yaml", "--set", "metal=Mg"], "error: --set metal: `metal` is 'Mg' but must be one of: Li, Na, K"),
         (["run", "small.yaml", "--metals", "Li,Xx"], "error: --set metal: `metal` is 'Xx' but must be one of: Li, Na, K"),
         (["run", "small.yaml", "--set", "dopants=Q"], "error: --set dopants: `dopants` is 'Q' but must be one of: pristine"),

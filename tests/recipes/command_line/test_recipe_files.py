@@ -93,7 +93,9 @@ def test_a_wrong_override_is_named_by_its_option(recipe):
 
 
 def test_what_is_no_recipe_file_is_refused(recipe):
-    assert refusal("nope") == f"`nope` is no recipe file: give the path of a .yaml file or one of: {', '.join(packaged())}"
+    assert (
+        refusal("nope") == f"`nope` is not a recipe file: give the path of a .yaml file or one of: {', '.join(packaged())}"
+    )
     assert refusal(recipe("metal: [K\n")).startswith("mine.yaml, line ")
     assert "this is not YAML" in refusal(recipe("metal: [K\n"))
     assert refusal(recipe("- K\n")) == (

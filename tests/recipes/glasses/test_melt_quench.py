@@ -91,7 +91,7 @@ def test_a_file_that_holds_a_sheet_is_refused(tmp_path):
 
 def test_a_file_that_is_not_periodic_is_refused_before_it_is_melted(tmp_path):
     crystal = bulk("Cu", cubic=True)
-    crystal.pbc = (True, True, False)
+    crystal.pbc = (True, False, False)
     crystal.write(tmp_path / "cu.traj")
     with pytest.raises(ValueError, match="which is no crystal: it is not periodic in three directions"):
         planned(hosts=tmp_path / "cu.traj", potential="emt")

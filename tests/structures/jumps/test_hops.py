@@ -47,7 +47,7 @@ def every_hop(name: str) -> list[tuple[Hop, Atoms, Atoms]]:
 
 
 def maps_onto(one: Atoms, other: Atoms, operation: Operation) -> bool:
-    """Tell whether an operation takes each atom of one crystal onto its like in the other, within 0.1 A."""
+    """Return whether an operation takes each atom of one crystal onto its like in the other, within 0.1 A."""
     images = one.positions @ np.array(operation.rotation).T + np.array(operation.shift_A)
     return len(one) == len(other) and all(
         find_mic(other.positions[other.numbers == number] - image, one.cell)[1].min(initial=np.inf) < 0.1
@@ -57,8 +57,8 @@ def maps_onto(one: Atoms, other: Atoms, operation: Operation) -> bool:
 
 def summary(found: list[Hop]) -> tuple[list[tuple[str, int, bool]], list[float]]:
     """What must not depend on how the crystal is written down: what there is, and how long."""
-    told = sorted((hop.mechanism, hop.multiplicity, hop.symmetric, hop.length_A) for hop in found)
-    return [hop[:3] for hop in told], [hop[3] for hop in told]
+    rows = sorted((hop.mechanism, hop.multiplicity, hop.symmetric, hop.length_A) for hop in found)
+    return [row[:3] for row in rows], [row[3] for row in rows]
 
 
 def test_rock_salt_has_one_nearest_vacancy_hop_to_twelve_neighbours() -> None:
@@ -187,9 +187,9 @@ def test_hops_do_not_depend_on_origin_supercell_orientation_or_order(name: str, 
     other.rotate(random.uniform(0, 360), random.normal(size=3), rotate_cell=True)
     other.wrap()
     found = all_hops(other, metal, longest)
-    told, lengths = summary(found)
+    kinds, lengths = summary(found)
     expected, expected_lengths = summary([hop for hop, *_ in every_hop(name)])
-    assert told == expected
+    assert kinds == expected
     assert lengths == pytest.approx(expected_lengths, abs=1e-2)
     hop = found[int(random.integers(len(found)))]
     start, end = end_points(supercell_for(other, 10.0), hop)

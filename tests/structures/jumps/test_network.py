@@ -152,8 +152,8 @@ def test_a_vacancy_goes_against_the_atom_that_fills_it() -> None:
 
 
 def test_each_mechanism_has_its_walker_and_its_places() -> None:
-    told = {mechanism: expanded("LiF", mechanism)[1] for mechanism in MECHANISMS}
-    assert {name: (network.walker, len(network.places_A)) for name, network in told.items()} == {
+    networks = {mechanism: expanded("LiF", mechanism)[1] for mechanism in MECHANISMS}
+    assert {name: (network.walker, len(network.places_A)) for name, network in networks.items()} == {
         "vacancy": ("vacancy", 1),
         "interstitial": ("interstitial", 2),
         "knock-off": ("interstitial", 2),

@@ -52,7 +52,7 @@ def found_on(name: str) -> list[SurfaceHop]:
     return hops
 
 
-def told(hops: list[SurfaceHop]) -> list[tuple[str, int, bool, int, int]]:
+def summary_of(hops: list[SurfaceHop]) -> list[tuple[str, int, bool, int, int]]:
     """What must not depend on how the host is written down; numbers at the end of labels do."""
     return sorted(
         (re.sub(r" #\d+", "", hop.label), hop.multiplicity, hop.symmetric, hop.climb, hop.start.face) for hop in hops
@@ -218,7 +218,7 @@ def test_jumps_do_not_depend_on_origin_supercell_orientation_or_order(name: str,
     other.translate([*random.uniform(-9, 9, 2), 0.0])
     other.rotate(random.uniform(0, 360), "z", rotate_cell=True)
     other.wrap(pbc=(True, True, False))
-    assert told(site_hops(other, longest, kinds=kinds)) == told(found_on(name))
+    assert summary_of(site_hops(other, longest, kinds=kinds)) == summary_of(found_on(name))
 
 
 def test_two_unlike_faces_have_each_their_own_jumps() -> None:

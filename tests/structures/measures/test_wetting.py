@@ -5,7 +5,7 @@ from ase.build import bcc110, fcc100
 from ase.data import covalent_radii
 
 from philic.structures.carbons.carbon import graphene
-from philic.structures.measures.wetting import contact_angle_deg, layers, lying, surface_area_A2
+from philic.structures.measures.wetting import contact_angle_deg, deposit, layers, surface_area_A2
 from philic.structures.sites.adatoms import place_adatoms
 from philic.structures.sites.islands import area_A2, half_ball, lattice_constant_A, layer_A, nearest_A, place_island
 from philic.structures.sites.sites import all_anchors, lateral_position
@@ -48,7 +48,7 @@ def layer(size):
 
 def test_a_monolayer_touches_with_every_atom_and_covers_the_host():
     atoms = layer((6, 6))
-    found = lying(atoms, "K", len(atoms) - 72)
+    found = deposit(atoms, "K", len(atoms) - 72)
     assert found.touching.all()
     assert found.coverage == 1.0  # denser than a (110) layer of the metal
     assert len(found.touching) * area_A2("K") > surface_area_A2(atoms)
@@ -57,7 +57,7 @@ def test_a_monolayer_touches_with_every_atom_and_covers_the_host():
 
 def test_an_island_is_one_cluster_with_a_flat_side_that_touches():
     atoms = place_island(graphene((12, 12)), "K", 40)
-    found = lying(atoms, "K", 40)
+    found = deposit(atoms, "K", 40)
     flat = int((half_ball("K", 40).positions[:, 2] < 0.1).sum())
     assert found.sizes == (40,)
     assert found.touching.sum() == flat
@@ -73,7 +73,7 @@ def test_an_island_is_one_cluster_with_a_flat_side_that_touches():
 def test_metal_touches_the_host_within_a_quarter_more_than_the_radii(share, touches):
     sheet = graphene((4, 4))
     atoms = sheet + Atoms("K", positions=[sheet.positions[0] + (0, 0, share * covalent_radii[[6, 19]].sum())])
-    assert lying(atoms, "K", 1).touching.tolist() == [touches]
+    assert deposit(atoms, "K", 1).touching.tolist() == [touches]
 
 
 def test_metal_on_the_lower_face_lies_there_as_it_does_on_the_upper():
@@ -81,7 +81,7 @@ def test_metal_on_the_lower_face_lies_there_as_it_does_on_the_upper():
     lower = upper.copy()
     lower.positions[:, 2] *= -1
     lower.wrap()
-    one, other = lying(upper, "K", 40), lying(lower, "K", 40)
+    one, other = deposit(upper, "K", 40), deposit(lower, "K", 40)
     np.testing.assert_allclose(other.heights_A, one.heights_A)
     assert (other.centre_A, other.coverage) == pytest.approx((one.centre_A, one.coverage))
 
@@ -92,7 +92,7 @@ def test_clusters_reach_across_the_cell_and_what_flies_is_alone():
     side_A, top_A = slab.cell[0, 0], slab.positions[:, 2].max()
     pair = [(0.5, 2.0, top_A + 3.0), (side_A - nearest_A("K") + 0.5, 2.0, top_A + 3.0)]
     atoms = slab + Atoms("K3", positions=[*pair, (8.0, 8.0, top_A + 9.0)])
-    found = lying(atoms, "K", 3)
+    found = deposit(atoms, "K", 3)
     assert found.sizes == (2, 1)
     assert found.touching.tolist() == [True, True, False]
     assert found.away.tolist() == [False, False, True]
@@ -100,11 +100,11 @@ def test_clusters_reach_across_the_cell_and_what_flies_is_alone():
     moved = atoms.copy()
     moved.positions += (3.0, 1.0, -5.0)
     moved.wrap()
-    same = lying(moved, "K", 3)
+    same = deposit(moved, "K", 3)
     assert (same.sizes, same.touching.tolist()) == (found.sizes, found.touching.tolist())
     np.testing.assert_allclose(same.heights_A, found.heights_A, atol=1e-6)
 
 
 def test_a_host_must_be_left():
     with pytest.raises(ValueError, match="`n_metal` is 3 but must be from 1 to 2"):
-        lying(Atoms("K3", positions=np.eye(3) * 5), "K", 3)
+        deposit(Atoms("K3", positions=np.eye(3) * 5), "K", 3)

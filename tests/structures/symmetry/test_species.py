@@ -60,7 +60,7 @@ BUILDERS = {
     "vacancy": lambda: vacancy(KF, SITES["K"]),
     "interstitial": lambda: interstitial(KF, "Li", VOID),
     "frenkel pair": lambda: frenkel_pair(KF, "K", SITES["K"], interstitial_sites(KF, "K")[0]),
-    "hop": lambda: end_points(KF, HOP)[1],
+    "hop": lambda: end_points(repeated(KF, 2 * np.eye(3, dtype=int)), HOP)[1],
     "hop end": lambda: hop_end(
         KF, metal="K", mechanism="vacancy", path_scaled=np.array(HOP.path_A) / 5.34, supercell=2 * np.eye(3), end="start"
     ),
@@ -91,7 +91,7 @@ def test_every_builder_leaves_an_atom_what_it_is(build):
             np.testing.assert_allclose(own[name][built.symbols == symbol], expected)
 
 
-def test_isotopes_are_told_apart_by_symmetry():
+def test_symmetry_distinguishes_isotopes():
     """One deuterium in a cube of eight formula units: the seven other hydrogens are no longer one site."""
     cube = bulk("LiH", "rocksalt", a=4.08, cubic=True)
     assert len(vacancy_sites(cube)) == 2

@@ -287,7 +287,7 @@ def test_where_it_is_too_cold_for_a_number_the_others_are_still_told():
     )
     assert cold.scalars["diffusivity_10K_cm2_per_s"] == 0
     assert cold.scalars["activation_energy_eV"] == pytest.approx(0.9)
-    assert cold.message == mild.message == "converged; at 10 K D is too small for a number"
+    assert cold.message == mild.message == "converged; at 10 K D is too small to be represented"
     assert "activation_energy_eV" not in mild.scalars
     assert at_300K(mild) == at_300K(cold) > 0
 

@@ -160,7 +160,7 @@ def test_two_potentials_agree_within_a_tenth_of_an_electronvolt():
         ({"apart_A": 7.0}, "the defect is 7.0 Å from its image: enlarge the cell"),
         ({"closure_eV": 0.004}, "forward minus reverse misses the end points' difference by 4 meV"),
         ({"climb_forward_eV": 0.7}, "the path dips below its start; the climb from there is 0.700 eV"),
-        ({"climbing": False}, "no saddle between: the highest point is an end"),
+        ({"climbing": False}, "no saddle between the end points: one of them is the highest point"),
         ({"apart_A": 10.0, "more": {"crystal": result("relax", {})}}, SIZE_UNKNOWN),
         ({"status": Status.UNCONVERGED, "message": "not converged: why"}, "not converged: why"),
         ({"check": second(0.5, status=Status.FAILED)}, "chgnet:r2scan gave no barrier"),

@@ -64,7 +64,7 @@ def test_a_flat_layer_wets_and_has_no_angle(tmp_path):
     assert scalars["spread"] == pytest.approx(1.0)
     assert (scalars["touching"], scalars["layers"]) == (1.0, 1)
     assert scalars["contact_angle_deg"] is None
-    assert "no contact angle: it lies flat" in outcome.message
+    assert "no contact angle: the metal lies flat" in outcome.message
     assert scalars["vs_bulk_eV"] == pytest.approx((-340 + 300 + 0.9 * N) / N)
 
 
@@ -88,7 +88,7 @@ def test_what_still_changes_is_undecided_and_the_start_is_left_out_when_asked(tm
     outcome = judged(tmp_path / "a", [layer(), layer(), island(), island()])
     assert outcome.status is Status.UNCONVERGED
     assert outcome.scalars["verdict"] == "undecided"
-    assert "and that still changes: run longer" in outcome.message
+    assert "which is still changing: run longer" in outcome.message
     assert judged(tmp_path / "b", [layer(), *[island()] * 4], equilibration_ps=0.08).scalars["verdict"] == "islands"
 
 
@@ -118,7 +118,7 @@ def test_the_spread_decides(spread, verdict):
 def test_a_spread_whose_halves_differ_decides_nothing(change, steady):
     spreads = np.repeat([0.8, 0.8 + change], 10) - change / 2 + 0.1
     verdict, _, said = _verdict(0.4 + 0.5 * spreads, least=0.4, most=0.9)
-    assert (verdict == "wets", "that still changes" in said) == (steady, not steady)
+    assert (verdict == "wets", "which is still changing" in said) == (steady, not steady)
 
 
 def test_a_layer_counts_from_a_twentieth_of_the_metal(tmp_path):

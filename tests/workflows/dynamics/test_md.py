@@ -214,7 +214,7 @@ def test_numbers_that_are_none_stop_a_run(tmp_path):
     nothing = np.full((4, 3), np.nan)
     outcome = module._advance(opened(tmp_path / "0"), Prediction(np.nan, nothing), 5.0, 40)
     assert outcome.status is Status.FAILED
-    assert outcome.message.startswith("it exploded at step 1: nan K where 300 K were asked; relax the start")
+    assert outcome.message.startswith("it exploded at step 1: nan K instead of 300 K; relax the start")
 
 
 def test_a_run_whose_energy_still_falls_is_not_converged(tmp_path):
@@ -290,7 +290,7 @@ def test_an_explosion_stops_the_run(emt, tmp_path):
     outcomes = run([squeezed, copper()], emt, tmp_path, 200, temperature_K=[30.0, 300.0])
     assert outcomes[0].status is Status.FAILED
     assert outcomes[0].message.startswith("it exploded at step ")
-    assert outcomes[0].message.endswith(" K where 30 K were asked; relax the start, or take a shorter timestep")
+    assert outcomes[0].message.endswith(" K instead of 30 K; relax the start, or take a shorter timestep")
     assert outcomes[1].status is not Status.FAILED
 
 
@@ -310,7 +310,7 @@ def test_a_start_with_overlapping_atoms_is_not_run(emt, tmp_path):
     atoms = copper()
     atoms.positions[1] = atoms.positions[0] + [0.3, 0, 0]
     outcome = run([atoms], emt, tmp_path)[0]
-    assert outcome.message == "the start geometry is no good: atoms 0 (Cu) and 1 (Cu) overlap at 0.30 Å"
+    assert outcome.message == "the start geometry is unusable: atoms 0 (Cu) and 1 (Cu) overlap at 0.30 Å"
 
 
 def test_a_lost_framework_stops_the_run(emt, tmp_path, monkeypatch):

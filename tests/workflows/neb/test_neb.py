@@ -187,7 +187,7 @@ def test_a_way_down_has_no_barrier():
     )
     assert found.scalars["barrier_forward_eV"] == 0
     assert found.scalars["barrier_reverse_eV"] == pytest.approx(-found.scalars["reaction_energy_eV"])
-    assert "no saddle between: the highest point is an end" in found.message
+    assert "no saddle between the end points: one of them is the highest point" in found.message
 
 
 def test_a_tighter_band_goes_on_from_a_looser_one():

@@ -109,7 +109,7 @@ def test_too_few_steps_are_told_not_hidden(emt):
     (outcome,) = outcomes([slab(6)], emt, fmax_eV_per_A=1e-6, max_steps=2).values()
     assert outcome.status is Status.UNCONVERGED
     assert outcome.message.startswith("not converged: the largest force is 0.")
-    assert outcome.message.endswith("eV/Å after 2 steps, asked was 1e-06")
+    assert outcome.message.endswith("eV/Å after 2 steps, above the limit of 1e-06")
     assert outcome.scalars["fmax_eV_per_A"] > 1e-6
     assert outcome.force_calls == 3
 
@@ -119,7 +119,7 @@ def test_overlapping_atoms_are_refused_before_a_force_call(emt):
     atoms.positions[1] = atoms.positions[0] + [0.3, 0, 0]
     (outcome,) = outcomes([atoms], emt).values()
     assert outcome.status is Status.FAILED
-    assert outcome.message == "the start geometry is no good: atoms 0 (Cu) and 1 (Cu) overlap at 0.30 Å"
+    assert outcome.message == "the start geometry is unusable: atoms 0 (Cu) and 1 (Cu) overlap at 0.30 Å"
     assert outcome.force_calls == 0
 
 

@@ -13,7 +13,6 @@ from philic.workflows.transport.transport import (
     displacements,
     nernst_einstein_mS_per_cm,
     placed,
-    species_curves,
     transport,
 )
 
@@ -119,12 +118,6 @@ def test_ions_that_move_as_one_carry_eight_times_the_current():
     assert np.median(result.haven_ratio) == pytest.approx(1 / 8, rel=0.15)
     currents = (result.conductivity_mS_per_cm, result.nernst_einstein_mS_per_cm)
     assert np.divide(*map(np.median, currents)) == pytest.approx(8, rel=0.15)
-
-
-def test_each_species_has_its_curve():
-    curves = species_curves(walk(), "K")
-    assert list(curves) == ["K", "S"]
-    assert curves["K"][1][-1] > 100 * curves["S"][1][-1]
 
 
 def test_an_absent_species_is_refused():
