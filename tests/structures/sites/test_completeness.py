@@ -86,7 +86,7 @@ def lowest_passes(energies: Floats, end: NDArray[np.intp]) -> dict[frozenset[int
 
 def stationary(energies: Floats, same: float) -> tuple[list[int], list[int]]:
     """
-    Give the minima of a periodic map, and the passes that no detour over a third minimum undercuts by more than `same`, as indices.
+    Give the indices of the minima of a periodic map, and of the passes that no detour over a third undercuts by `same`.
 
     Ripples are left out: a minimum is a well deeper than `WELL`.
     """
