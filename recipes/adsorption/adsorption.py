@@ -110,6 +110,8 @@ def _adsorbed(parameters: Adsorption, metal: str, clean: Step, host: Atoms, kind
     sites = [site for site in adsorption_sites(host, near_A=near_A) if site.kind in kinds]
     if not sites:
         words, name = " or ".join(parameters.sites), clean.about["host"]
+        if near_A is None:
+            raise ValueError(f"`sites` is {words} but {name} has no such site: name other kinds ({', '.join(KINDS)})")
         raise ValueError(f"`near_A` is {near_A} but {name} has no {words} site that near: raise it, or give `all`")
     return [_on_site(parameters, metal, clean, host, site) for site in sites]
 

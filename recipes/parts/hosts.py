@@ -15,6 +15,7 @@ from .lattices import Lattice, Substrate, on_crystal, on_unit
 from .structure_files import is_path, read_host
 
 _FACE = re.compile(r"(?P<crystal>.+?) *\((?P<miller>[-\d ]+)\)(?::(?P<termination>.+))?")
+_M = re.compile(r"M(?![a-z])")  # the alkali metal, which is no other element's first letter
 
 
 def host_atoms(name: str, metal: str | None = None) -> Atoms:
@@ -77,7 +78,7 @@ def surface(
         return _sheet(name, metal, min_image_A, lattice)
     from ...structures.surfaces.slabs import slab
 
-    crystal, miller = host_atoms(face["crystal"], metal), miller_indices(face["miller"])
+    crystal, miller = host_atoms(face["crystal"], _for(face["crystal"], metal)), miller_indices(face["miller"])
     upper = None if face["termination"] is None else _spelled(face["termination"].strip(), crystal)
     cut = partial(slab, crystal, miller, thickness_A=thickness_A, vacuum_A=vacuum_A, termination=upper)
     thin = cut()
@@ -85,10 +86,15 @@ def surface(
     return on_crystal(name, wide, crystal, miller, lattice)
 
 
+def _for(name: str, metal: str | None) -> str | None:
+    """Give the metal that a host is made with: the adsorbed one only where its name has M, so NaCl(100) may hold K."""
+    return metal if _M.search(name) else None
+
+
 def _spelled(termination: str, crystal: Atoms) -> str:
-    """Write the crystal's alkali metal for M, which is no other element's first letter."""
+    """Write the crystal's alkali metal for M."""
     metal = next((str(symbol) for symbol in crystal.symbols if symbol in METALS), "M")
-    return re.sub(r"M(?![a-z])", metal, termination)
+    return _M.sub(metal, termination)
 
 
 def is_surface(name: str) -> bool:
@@ -129,12 +135,12 @@ def miller_indices(text: str) -> tuple[int, int, int]:
 def _sheet(name: str, metal: str | None, min_image_A: float, lattice: Lattice) -> Substrate:
     from ...structures.symmetry.periodic import VACUUM_A, gaps_A
 
-    atoms = host_atoms(name, metal)
+    atoms = host_atoms(name, _for(name, metal))
+    gaps = gaps_A(atoms) if atoms.cell.rank == 3 else [np.inf]
     flat = atoms.cell.rank == 3 and np.abs(atoms.cell.array[:2, 2]).max() < 1e-3
-    if not flat or gaps_A(atoms)[2] < VACUUM_A:
-        raise ValueError(
-            f"`{name}` is no slab with at least {VACUUM_A:g} Å of vacuum along c: give a face of it, such as {name}(110)"
-        )
+    if not flat or gaps[2] < VACUUM_A:
+        mend = f"give a face of it, such as {name}(110)" if max(gaps) < VACUUM_A else "only a sheet or slab holds adatoms"
+        raise ValueError(f"`{name}` is no slab with at least {VACUUM_A:g} Å of vacuum along c: {mend}")
     if is_path(name):
         return Substrate(name, atoms, lattice)
     unit, sheet = _unit(name, atoms), _repeated(atoms, _repeats(atoms, min_image_A))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from .cif_files import DEUTERIUM_U, RefusedError, read_cif
 SLAB_VACUUM_A = 15.0
 """Empty height given to a slab whose file has none."""
 _ENDINGS = (".cif", ".mcif", ".vasp", ".poscar", ".xyz", ".extxyz", ".json", ".traj", ".db", ".in", ".pdb", ".xsf")
+_SAME_AREA, _SAME_CHARGE_E = 0.01, 0.01
 _KEEP_MASSES = ("extxyz", "json", "traj", "db")
 _DECORATED = re.compile(r"([A-Za-z]{1,2})(\d*\.?\d*[+-]\d*)?([_/].*)?")
 
@@ -30,7 +32,8 @@ def is_path(name: str) -> bool:
 def read_host(path: Path) -> Atoms:
     """Read one structure from a file.
 
-    The last one is taken when there are several. ``info["philic"]`` is kept, or says which file it was. CIF files are
+    The last one is taken when there are several. ``info["philic"]`` is kept if the atoms agree with it, or else says
+    which file it was. CIF files are
     read by ASE and by pymatgen, which must agree; magnetic ones (``.mcif``) by pymatgen. Deuterium becomes H of its mass.
     A slab that is periodic in two directions and has no third cell vector, or no vacuum along it, gets 15 Å.
 
@@ -56,8 +59,25 @@ def read_host(path: Path) -> Atoms:
     check_apart(atoms, f"`{path}`")
     for key in ("spacegroup", "unit_cell", "occupancy"):  # ASE's notes on a CIF
         atoms.info.pop(key, None)
-    atoms.info.setdefault("philic", {"family": "file", "host": path.name})
+    if not _borne_out(atoms):
+        atoms.info["philic"] = {"family": "file", "host": path.name}
     return _with_vacuum(atoms)
+
+
+def _borne_out(atoms: Atoms) -> bool:
+    """Tell whether a file has a record of philic's that its atoms agree with: dopants, formal charges and area."""
+    about, counts = atoms.info.get("philic", {}), Counter(atoms.symbols)
+    if any(counts[symbol] < n for symbol, n in about.get("dopants", {}).items()):
+        return False
+    if "area_A2" in about:
+        area_A2 = float(np.linalg.norm(np.cross(*atoms.cell.array[:2])))
+        if abs(area_A2 / about["area_A2"] - 1) > _SAME_AREA:
+            return False
+    states = about.get("oxidation", {})
+    if "charge_e" in about and states.keys() >= counts.keys():
+        charge_e = sum(n * states[symbol] for symbol, n in counts.items())
+        return bool(abs(charge_e - about["charge_e"] * np.prod(about["size"])) < _SAME_CHARGE_E)
+    return bool(about)
 
 
 def _reason(error: Exception) -> str:

@@ -22,6 +22,7 @@ _KEPT = (
     "fixed_layers",
     "termination",
     "stoichiometric",
+    "half_moved",
     "symmetric",
     "polar",
     "tasker",

@@ -6,7 +6,7 @@ from ase.constraints import FixAtoms
 from ase.data import covalent_radii
 from ase.neighborlist import natural_cutoffs, neighbor_list
 
-from ..symmetry.periodic import OVERLAP_SHARE, check_periodic
+from ..symmetry.periodic import OVERLAP_SHARE, VACUUM_A, check_periodic, gaps_A
 from .building import build
 from .cuts import Cut, best_cut, cuts, electrostatics
 from .faces import face_names, matching_planes, shown_formula
@@ -72,7 +72,7 @@ def slab(
     Raises
     ------
     ValueError
-        When the indices are all zero or not three, the crystal is not periodic in three directions, its
+        When the indices are all zero or not three, the crystal is not periodic in three directions or has vacuum, its
         atoms overlap, the termination is unknown, no slab has two equal faces, or a number is out of range.
 
     Examples
@@ -194,6 +194,16 @@ def check_apart(crystal: Atoms) -> None:
         )
 
 
+def _check_filled(crystal: Atoms) -> None:
+    """Refuse sheets, slabs and tubes: of the crystals of the library none is empty over more than 4.2 A."""
+    for letter, gap_A in zip("abc", gaps_A(crystal), strict=True):
+        if gap_A > VACUUM_A:
+            raise ValueError(
+                f"`crystal` is {crystal.symbols} with {gap_A:.1f} A of vacuum along {letter} but must be a bulk crystal: "
+                "a sheet, slab or tube has no such faces"
+            )
+
+
 def _check_numbers(
     layers: int | None,
     thickness_A: float | None,
@@ -218,6 +228,7 @@ def _check_numbers(
 def _stack(crystal: Atoms, miller: tuple[int, int, int]) -> Stack:
     check_miller(miller)
     check_periodic(crystal)
+    _check_filled(crystal)
     check_apart(crystal)
     return stack_planes(crystal, miller)
 

@@ -28,7 +28,8 @@ class Derived:
     builder
         Name of a builder in `philic.workflows.engine.registry.BUILDERS`; None uses the parent's structure unchanged.
     parameters
-        The builder's other arguments; kept as `philic.workflows.engine.identity.written` gives them.
+        The builder's other arguments; kept as `philic.workflows.engine.identity.written` gives them. ``about`` is for
+        people and not part of a key, as that of a step.
     """
 
     parent: Step
@@ -210,4 +211,5 @@ def _structure_identity(structure: Atoms | Derived | None) -> Any:
     if not isinstance(structure, Derived):
         return None if structure is None else structure_identity(structure)
     version = BUILDERS[structure.builder].version if structure.builder else 0
-    return [structure.parent.key, structure.builder, version, structure.parameters]
+    keyed = {name: value for name, value in structure.parameters.items() if name != "about"}
+    return [structure.parent.key, structure.builder, version, keyed]

@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.io import write
 
 from philic.potentials import load
 from philic.recipes.adsorption.adsorption import Adsorption, analyse, plan
@@ -108,6 +109,14 @@ def test_a_slab_beside_a_carbon_is_not_compared_with_the_pristine_sheet():
         ("Cu(11)", "(11) is no face: give three Miller indices, as in (111) or (1 -1 0), or four with h + k = -i"),
         ("Cu(000)", "`miller` is (0, 0, 0) but at least one index must differ from 0"),
         ("KF", "`KF` is no slab with at least 6 Å of vacuum along c: give a face of it, such as KF(110)"),
+        (
+            "nanotube-5,5",
+            "is no slab with at least 6 Å of vacuum along c: only a sheet or slab holds adatoms",
+        ),
+        (
+            "Ti3C2O2(001)",
+            "15.0 A of vacuum along c but must be a bulk crystal: a sheet, slab or tube has no such faces",
+        ),
         ("nowhere.cif(110)", "`nowhere.cif` does not exist: give a structure file, or a name from `philic structures list`"),
         ("Kf(100)", "but must be one of the catalogue's"),
     ],
@@ -253,3 +262,11 @@ def hollows(host):
     from philic.structures.sites.sites import all_anchors
 
     return [place for place in all_anchors(host) if place[0] == "hollow"]
+
+
+def test_a_host_without_sites_of_the_kinds_asked_for_is_refused_without_blaming_the_distance(tmp_path):
+    """Chains of carbon have no ring; `near_A` is `all` already."""
+    write(tmp_path / "chain.extxyz", Atoms("C2", positions=[(0, 0, 7), (1.3, 0, 7)], cell=[2.6, 9, 15], pbc=True))
+    sentence = "chain.extxyz has no such site: name other kinds (top, bridge, hollow)"
+    with pytest.raises(ValueError, match=r"^`sites` is hollow but .*" + re.escape(sentence)):
+        made(hosts=[str(tmp_path / "chain.extxyz")], dopants=[], sites="hollow", near_A="all")

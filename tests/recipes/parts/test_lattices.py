@@ -12,8 +12,10 @@ from philic.recipes.adsorption.adsorption import Adsorption, plan
 from philic.recipes.parts.hosts import surface
 from philic.recipes.parts.lattices import bulk_steps, host_notes
 from philic.structures.carbons.carbon import graphene
+from philic.structures.surfaces.caveats import slab_caveats
 from philic.workflows.engine.execute import execute
 from philic.workflows.engine.flow import Flow
+from philic.workflows.engine.registry import BUILDERS
 from philic.workflows.stores.result import Result, Status
 from philic.workflows.stores.store import Store
 
@@ -215,3 +217,35 @@ def test_what_speaks_against_a_slab_is_in_the_plan_and_under_the_table(tmp_path)
 
 def test_a_neutral_face_has_no_caveat():
     assert surface("KF(100)", **SMALL).caveats == []
+
+
+@pytest.mark.parametrize("name", ["K2S3(001)", "K2O(111):O", "KF(100)"])
+def test_a_slab_on_relaxed_lattice_constants_says_of_itself_what_the_given_one_does(name):
+    """Also read back from a file, in which a polar slab once had no dipole and a halved one was silent about it."""
+    substrate = surface(name, **SMALL)
+    again = BUILDERS[substrate.builder].function(substrate.bulk, **substrate.parameters)
+    assert slab_caveats(again) == substrate.caveats
+    assert again.info["philic"]["dipole_e_A"] == pytest.approx(substrate.given.info["philic"]["dipole_e_A"], abs=1e-5)
+
+
+def test_a_slab_whose_atoms_have_been_cut_off_loses_its_record(tmp_path):
+    given = surface("K2O(111):O", **SMALL).given
+    for atoms, host in ((given, "K2O(111)"), (given[:-3], "cut.extxyz"), (given[::-1], "K2O(111)")):
+        path = tmp_path / "cut.extxyz"
+        write(path, atoms)
+        assert surface(str(path), **SMALL).given.info["philic"]["host"] == host
+
+
+def test_another_name_of_a_file_is_the_same_calculation(tmp_path):
+    keys = set()
+    for name in ("one.cif", "other.cif"):
+        write(tmp_path / name, bulk("KF", "rocksalt", a=5.34, cubic=True))
+        keys.add(surface(f"{tmp_path / name}(100)", **SMALL).clean("lj", RELAXED).key)
+    assert len(keys) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "symbols"), [("NaCl(100)", {"Na", "Cl"}), ("MCl(100)", {"K", "Cl"}), ("Li2CO3(001)", set("CO") | {"Li"})]
+)
+def test_a_host_named_with_its_own_metal_may_hold_another(name, symbols):
+    assert set(surface(name, "K", **SMALL).given.symbols) == symbols
