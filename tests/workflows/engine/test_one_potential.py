@@ -29,7 +29,7 @@ def migration(potential, check=None):
     if check:
         second = relaxed(check)
         parents = {"check_band": second, "check_start_site": second, "check_end_site": second} | parents
-    return Step("migration", {"image_distance_A": 9.0}, parents=parents, about={"site": potential})
+    return Step("migration", {"step_A": [0.0, 0.0, 0.0]}, parents=parents, about={"site": potential})
 
 
 def hopping(*migrations):
