@@ -46,7 +46,7 @@ class Substrates(Parameters):
 
     @model_validator(mode="after")
     def _one_lattice(self) -> Self:
-        if self.lattice == "relaxed" and "lattice_constant_A" in self.model_fields_set:
+        if self.lattice == "relaxed" and self.lattice_constant_A != type(self).model_fields["lattice_constant_A"].default:
             raise ValueError(
                 f"`lattice_constant_A` is {self.lattice_constant_A:g} but `lattice` is 'relaxed', so the potential decides: "
                 "set `lattice` to given, or leave the constant out"

@@ -130,3 +130,10 @@ def test_what_is_no_value_or_no_text_is_refused_too(recipe, tmp_path):
 def test_one_host_written_twice_is_one_host(recipe):
     assert read(recipe(GOOD), {"dopants": "O-B,B-O"}).parameters.dopants == ("O-B",)
     assert read(recipe(GOOD), {"dopants": ""}).parameters.dopants == ()
+
+
+@pytest.mark.parametrize("name", packaged())
+def test_the_parameters_that_a_run_stores_are_those_it_was_asked_for(name):
+    recipe = read(name)
+    stored = recipe.parameters.model_dump(mode="json")
+    assert recipe.kind.parameters.model_validate(stored) == recipe.parameters
