@@ -159,7 +159,8 @@ def _numbers(result: Result) -> list[str]:
         scalars[name] for name in ("barrier_forward_eV", "barrier_reverse_eV", "reaction_energy_eV")
     )
     size = f"{scalars['size_error_eV']:.3f}" if "size_error_eV" in scalars else ""
-    return [f"{scalars['length_A']:.2f}", f"{forward:.3f}", f"{reverse:.3f}", size, f"{round(reaction, 3) + 0.0:+.3f}", scalars["trust"]]
+    difference = f"{round(reaction, 3) + 0.0:+.3f}"  # a zero without its sign
+    return [f"{scalars['length_A']:.2f}", f"{forward:.3f}", f"{reverse:.3f}", size, difference, scalars["trust"]]
 
 
 def _other(about: Mapping[str, Any]) -> list[str]:
