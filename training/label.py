@@ -152,7 +152,7 @@ def label(atoms: Atoms, log: Path) -> dict[str, Any]:
         if spin_polarised:
             record["magmom"] = float(work.get_magnetic_moment())
         record["converged"] = True
-    except KohnShamConvergenceError:
+    except (KohnShamConvergenceError, np.linalg.LinAlgError):  # the latter where orbitals run away
         record["converged"] = False
     record["iterations"] = len(re.findall(r"^\|?iter:\s*\d", log.read_text(), re.MULTILINE))
     record["wall_s"] = round(time.time() - wall, 1)
