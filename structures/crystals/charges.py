@@ -12,7 +12,8 @@ from .bond_valences import NONMETALS
 from .metals import METALS
 
 _IONIC = 0.5  # least difference of Pauling electronegativities for formal charges
-_NEUTRAL = 1e-6
+NEUTRAL = 1e-6
+"""Charges below this, in e per atom or formula unit, are none."""
 _CLUSTERED = frozenset("BCH")  # share a charge: B12H12, BH4, CB11H12
 
 
@@ -64,7 +65,7 @@ def _states(crystal: Atoms) -> Mapping[str, float]:
     entry = crystal.info.get("philic", {}).get("oxidation", {})
     if entry.keys() >= counts.keys():
         total = sum(number * entry[symbol] for symbol, number in counts.items())
-        if abs(total) < _NEUTRAL * len(crystal):
+        if abs(total) < NEUTRAL * len(crystal):
             return {symbol: float(entry[symbol]) for symbol in counts}
     metals = {symbol: n for symbol, n in counts.items() if symbol in METALS}
     others = {symbol: n for symbol, n in counts.items() if symbol not in METALS}

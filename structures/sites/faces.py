@@ -15,7 +15,7 @@ _SEEN_A = 0.15  # by how much an exposed atom is met first: a tie hides the seco
 _AT_FOOT = 0.7  # by how much, in touching distances, an atom of low coordination may be met late: a step's foot
 _LOW_COORDINATION = 0.85  # of the most for the element: 10 of 12 at the foot of fcc(211), 11 in the row below fcc(110)
 _TIGHT = 1.15  # a hole this many times too wide, as a hexagon of graphite, stops the sphere at its rim
-_NEIGHBOUR = 1.2  # coordination counts atoms within this many times the touching distance
+NEIGHBOUR = 1.2  # coordination counts atoms within this many times the touching distance
 _LAYER_A = 0.5  # an atom that hides another is so much higher: 0.67 in Li2O(111); a rumpled layer is one layer
 _HALF_DEG = 190.0  # what two oxygens on either side of rutile's sixfold titanium leave open, and some noise
 _NOISE_A = 1e-6
@@ -129,7 +129,7 @@ def exposed_atoms(host: Atoms, face: int) -> NDArray[np.bool_]:
 
 def _covered(host: Atoms, i: NDArray[np.int64], j: NDArray[np.int64], vectors: Floats, rises: Floats) -> NDArray[np.bool_]:
     """Select atoms with higher neighbours of another element on all sides: no more than half of the circle is open."""
-    bond_A = _NEIGHBOUR * (covalent_radii[host.numbers[i]] + covalent_radii[host.numbers[j]])
+    bond_A = NEIGHBOUR * (covalent_radii[host.numbers[i]] + covalent_radii[host.numbers[j]])
     near = np.hypot(np.linalg.norm(vectors, axis=1), rises) < bond_A
     over = near & (host.numbers[i] != host.numbers[j]) & (rises > _LAYER_A)
     angles = np.degrees(np.arctan2(vectors[over, 1], vectors[over, 0]))
@@ -152,7 +152,7 @@ def touching_radii(host: Atoms) -> Floats:
 
 def coordination(host: Atoms, radii: Floats) -> NDArray[np.int64]:
     """Count the atoms within 1.2 times the touching distance."""
-    pairs = neighbor_list("i", host, (_NEIGHBOUR * radii).tolist())
+    pairs = neighbor_list("i", host, (NEIGHBOUR * radii).tolist())
     return np.bincount(pairs, minlength=len(host))
 
 

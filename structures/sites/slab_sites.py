@@ -11,7 +11,7 @@ from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
 
 from .bonds import Anchor, Edge, find_bonds, find_rings
-from .faces import exposed_atoms, in_one_piece, lateral_A, touching_radii
+from .faces import NEIGHBOUR, exposed_atoms, in_one_piece, lateral_A, touching_radii
 
 Kind = Literal["top", "bridge", "hollow"]
 Floats = NDArray[np.float64]
@@ -21,7 +21,6 @@ _LAYER_A = 0.6  # atoms so much higher belong to another layer
 _OVERLAP_A = 0.6  # no two atoms of a sheet are laterally closer
 _BENEATH_A = 0.6  # lateral reach of what lies beneath a hollow
 _SHADOW = 1.15  # a pair this many times farther apart than either is from a third atom are no neighbours
-_NEIGHBOUR = 1.2  # coordination counts atoms within this many times the touching distance
 _SECOND_LAYER = 1.2  # depth, in touching distances, down to which a second layer lies: 0.82 in fcc(111)
 _LONGER = 1.05  # a bridge this many times longer than the shortest of its name is long
 _ONE_METAL = 0.75  # share of one element above which fcc and hcp mean something
@@ -183,7 +182,7 @@ def _images(host: Atoms, chosen: NDArray[np.intp]) -> tuple[NDArray[np.intp], ND
 
 def _neighbours(host: Atoms, radii: Floats) -> NDArray[np.int64]:
     """Count the neighbours without those behind another: 8 in bcc, 6 oxygens and no titanium in rutile."""
-    first, lengths, vectors = neighbor_list("idD", host, (_NEIGHBOUR * radii).tolist())
+    first, lengths, vectors = neighbor_list("idD", host, (NEIGHBOUR * radii).tolist())
     counts = []
     for atom in range(len(host)):
         mine = first == atom

@@ -4,7 +4,7 @@ from typing import Any
 
 from ase import Atoms
 
-_NEUTRAL = 1e-6
+from ..crystals.charges import NEUTRAL
 
 
 def slab_flaws(slab: Atoms) -> list[str]:
@@ -33,7 +33,7 @@ thickness: choose another face or termination
     about: dict[str, Any] = slab.info.get("philic", {})
     host, flaws = about.get("host"), []
     charge = about.get("charge_e", 0.0)
-    if abs(charge) > _NEUTRAL:
+    if abs(charge) > NEUTRAL:
         flaws.append(
             f"{host} is not neutral: its formal charges add up to {charge:+g} e, so its surface is oxidised or reduced: "
             "choose another termination"

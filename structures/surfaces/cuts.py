@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from ase import Atoms
 
+from ..crystals.charges import NEUTRAL
 from .halves import can_be_halved
 from .stacks import Floats, Stack
 
@@ -16,7 +17,6 @@ _SAME_VALENCE = 1e-3
 _SAME_HEIGHT_A = 0.02
 _SAME_DIPOLE = 1e-4
 _SAME_SPREAD = 0.02  # A, times atomic number
-_NEUTRAL = 1e-6
 _SAME = 1e-8
 
 
@@ -69,19 +69,19 @@ def best_cut(stack: Stack, found: list[Cut]) -> Cut:
     """
     rules: list[tuple[Callable[[Cut], float], float]] = [
         (lambda cut: not cut.stoichiometric, 0),
-        (lambda cut: abs(cut.charge_e), _NEUTRAL),
+        (lambda cut: abs(cut.charge_e), NEUTRAL),
         (lambda cut: cut.polar_e_per_A2, _SAME_DIPOLE),
         (lambda cut: cut.halved, 0),
         (lambda cut: cut.broken, _SAME_VALENCE),
         (lambda cut: not cut.symmetric, 0),
         (lambda cut: _broken_above(stack, cut), _SAME_VALENCE),
-        (lambda cut: -float(stack.charges[stack.planes[cut.last(stack)]].sum()), _NEUTRAL),
+        (lambda cut: -float(stack.charges[stack.planes[cut.last(stack)]].sum()), NEUTRAL),
         (lambda cut: cut.layers, 0),
     ]
     for rule, tolerance in rules:
         found = _least(found, rule, tolerance)
     for depth in range(min(cut.layers for cut in found)):
-        for part, tolerance in enumerate((_SAME_HEIGHT_A, _SAME_SPREAD, _NEUTRAL, _SAME_VALENCE)):
+        for part, tolerance in enumerate((_SAME_HEIGHT_A, _SAME_SPREAD, NEUTRAL, _SAME_VALENCE)):
             found = _least(found, lambda cut, depth=depth, part=part: _shape(stack, cut, depth)[part], tolerance)  # type: ignore[misc]
     return _least(found, lambda cut: _broken_above(stack, cut), _SAME)[0]
 
@@ -184,7 +184,7 @@ def electrostatics(slab: Atoms, charges: Floats) -> dict[str, float | bool]:
 
 def _is_whole(counts: Floats, stack: Stack) -> bool:
     """Tell whether a slab holds whole formula units."""
-    return bool(np.ptp(counts / stack.formula_unit) < _NEUTRAL)
+    return bool(np.ptp(counts / stack.formula_unit) < NEUTRAL)
 
 
 def _broken_over(stack: Stack, plane: int, halved: bool) -> float:

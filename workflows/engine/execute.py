@@ -78,8 +78,9 @@ def _fingerprint(store: Store, origin: Mapping[str, Any]) -> Mapping[str, str]:
     own: Mapping[str, str] = origin.get("fingerprint") or {}
     if own:
         return own
-    parents = store.get(key for role, key in origin.get("parents", {}).items() if not role.startswith(CHECK))
-    return next((found for one in parents.values() if (found := _fingerprint(store, one.provenance))), {})
+    keys = (key for role, key in origin.get("parents", {}).items() if not role.startswith(CHECK))
+    parents = (parent for key in keys for parent in store.get([key]).values())  # the first that knows is enough
+    return next((found for parent in parents if (found := _fingerprint(store, parent.provenance))), {})
 
 
 PROVIDES: Mapping[str, Callable[[Store, Definition], Any]] = {
