@@ -72,10 +72,15 @@ def metal_steps(metal: str, potential: str) -> MetalSteps:
     values, source = references(facts.cohesive_reference, metal, facts.elements)
     settings = {"cutoff_A": facts.cutoff_A, "reference": values, "source": source}
     gate = Step("gate", settings, parents=parents, about=about | {"potential": potential})
-    if facts.cohesive_reference is None:
-        return MetalSteps(bulk, gate, None, "none for this potential")
-    cohesive_eV = cohesive_energy_eV(facts.cohesive_reference, metal)
-    return MetalSteps(bulk, gate, cohesive_eV, facts.cohesive_reference)
+    return MetalSteps(bulk, gate, *cohesive(potential, metal))
+
+
+def cohesive(potential: str, metal: str) -> tuple[float | None, str]:
+    """Give the tabulated cohesive energy per atom for a potential's functional, and its source; None where there is none."""
+    functional = card(potential).cohesive_reference
+    if functional is None:
+        return None, "none for this potential"
+    return cohesive_energy_eV(functional, metal), functional
 
 
 def references(functional: str | None, metal: str, elements: frozenset[str]) -> tuple[dict[str, float], str]:

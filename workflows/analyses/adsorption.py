@@ -71,8 +71,9 @@ def adsorption(
     Parameters
     ----------
     parents
-        Relaxations by role: ``adsorbed``, ``host``, ``bulk`` (the metal), the metal's ``gate``, and, for a host that has a
-        pristine form, ``pristine_host`` and ``pristine.0`` … (the metal on each of its sites).
+        Relaxations, or single points at their geometries, by role: ``adsorbed``, ``host``, ``bulk`` (the metal), the
+        metal's ``gate`` where there is one, and, for a host that has a pristine form, ``pristine_host`` and ``pristine.0``
+        … (the metal on each of its sites).
     n_metal
         Number of metal atoms on the host.
     cohesive_energy_eV, cohesive_source
@@ -106,7 +107,7 @@ def adsorption(
         "vs_atom_eV": None if cohesive_energy_eV is None else vs_bulk - cohesive_energy_eV,
         **_geometry(adsorbed, host, n_metal, stayed_A),
         "potential": adsorbed.provenance["fingerprint"]["name"],
-        "gate": parents["gate"].scalars["verdict"],
+        **({"gate": parents["gate"].scalars["verdict"]} if "gate" in parents else {}),
         "atom_reference": f"bulk metal + tabulated cohesive energy ({cohesive_source})",
     }
     structures = {"final": adsorbed.structures["final"]}

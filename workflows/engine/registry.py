@@ -27,6 +27,7 @@ from ..dynamics.md import md
 from ..neb.neb import neb
 from ..steps.bulk import bulk_modulus
 from ..steps.relax import relax
+from ..steps.single_point import single_point
 from ..steps.vibrations import vibrations
 from ..transport.conduction import arrhenius_of_runs, sites_of_run, transport_of_run
 
@@ -75,6 +76,7 @@ STEPS = {
         stopping=frozenset({"fmax_eV_per_A", "max_steps"}),
         shown=frozenset({"fmax_eV_per_A", "max_steps"}),
     ),
+    "single_point": Registered(single_point, 1, expected_force_calls=1),
     "bulk_modulus": Registered(bulk_modulus, 1, expected_force_calls=7),
     "adsorption": Registered(adsorption, 1),
     "gate": Registered(gate, 1),
