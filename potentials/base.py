@@ -61,6 +61,14 @@ class Fingerprint:
         Python package that evaluates the model, and its installed version.
     head
         Which of a model's outputs is used; empty where it has one.
+    torch
+        Installed version of PyTorch, of a model that runs on it.
+    code
+        Version of philic's own code that evaluates the model.
+    settings
+        SHA-256 of a calculator's arguments.
+    canary
+        Energy and forces of one small structure, rounded: what a calculator really gives, whatever its settings say.
     """
 
     name: str
@@ -70,10 +78,15 @@ class Fingerprint:
     package: str
     version: str
     head: str = ""
+    torch: str = ""
+    code: str = ""
+    settings: str = ""
+    canary: str = ""
 
     def asdict(self) -> dict[str, str]:
-        """Return the fingerprint as plain JSON."""
-        return dataclasses.asdict(self)
+        """Return the fingerprint as plain JSON; later fields only where they say something."""
+        found: dict[str, str] = dataclasses.asdict(self)
+        return {name: value for name, value in found.items() if value or name not in ("torch", "code", "settings", "canary")}
 
 
 @dataclass(frozen=True)
@@ -93,7 +106,9 @@ class Card:
     elements
         Chemical symbols the potential knows.
     cutoff_A
-        Radius within which atoms see each other directly.
+        Radius within which atoms see each other directly; infinite where there is none.
+    slow
+        Whether one call takes seconds or more: each prediction of a relaxation is kept as it comes.
     seconds_per_atom_call
         Nominal wall time of one evaluation per atom, measured on two CPU cores, for estimates only.
     """
@@ -106,6 +121,7 @@ class Card:
     elements: frozenset[str]
     cutoff_A: float
     seconds_per_atom_call: float
+    slow: bool = False
 
     def check_elements(self, symbols: Iterable[str]) -> None:
         """Refuse elements the potential does not know.

@@ -4,21 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cache
+from importlib.metadata import entry_points
 
-from . import analytic
+from . import analytic, dispersion
 from .base import Card, Fingerprint, Kind, Potential
 from .chgnet import potential as chgnet
+from .external import potential as external
 from .mace import potential as mace
 
-KINDS: tuple[Kind, ...] = (chgnet.KIND, mace.KIND, analytic.EMT, analytic.LENNARD_JONES)
+KINDS: tuple[Kind, ...] = (chgnet.KIND, mace.KIND, external.KIND, analytic.EMT, analytic.LENNARD_JONES)
+ENTRY_POINTS = "philic.potentials"
+"""Group of entry points under which another package offers a `Kind` of its own."""
+
+
+@cache
+def kinds() -> tuple[Kind, ...]:
+    """Return every kind, those of other packages last.
+
+    Raises
+    ------
+    ValueError
+        If an entry point is no `Kind`, or takes a prefix that is taken.
+    """
+    found = list(KINDS)
+    for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name):
+        kind = point.load()
+        if not isinstance(kind, Kind):
+            raise ValueError(f"the entry point {point.name} ({point.value}) is a {type(kind).__name__} but must be a Kind")
+        if kind.prefix in {known.prefix for known in found}:
+            raise ValueError(f"the entry point {point.name} ({point.value}) has the prefix {kind.prefix}, which is taken")
+        found.append(kind)
+    return tuple(found)
 
 
 def known() -> list[tuple[str, str]]:
     """Return the names of all known potentials, each with one line about it.
 
-    A MACE file of your own, ``mace:PATH.model``, is one more.
+    Files are more: ``mace:PATH.model`` and ``ase:SETTINGS.yaml``. With ``+d3`` at its end a name means the same potential
+    with dispersion.
     """
-    return [entry for kind in KINDS for entry in kind.variants().items()]
+    return [entry for kind in kinds() for entry in kind.variants().items()]
 
 
 def fingerprint(name: str) -> Fingerprint:
@@ -31,7 +56,9 @@ def fingerprint(name: str) -> Fingerprint:
     FileNotFoundError
         The weights are not on this machine and could not be downloaded.
     """
-    return _kind(name).fingerprint(name)
+    base = name.removesuffix(dispersion.SUFFIX)
+    found = _kind(base).fingerprint(base)
+    return found if base == name else dispersion.fingerprint(found, card(base))
 
 
 def card(name: str) -> Card:
@@ -46,7 +73,9 @@ def card(name: str) -> Card:
     FileNotFoundError
         The weights are not on this machine and could not be downloaded.
     """
-    return _kind(name).card(name)
+    base = name.removesuffix(dispersion.SUFFIX)
+    found = _kind(base).card(base)
+    return found if base == name else dispersion.card(found)
 
 
 def resolve(name: str) -> str:
@@ -61,8 +90,13 @@ def resolve(name: str) -> str:
     ModuleNotFoundError
         The package of the potential is not installed.
     """
-    kind = _kind(name)
-    return kind.resolve(name) if kind.resolve else name
+    base = name.removesuffix(dispersion.SUFFIX)
+    kind = _kind(base)
+    found = kind.resolve(base) if kind.resolve else base
+    if base != name:
+        fingerprint(name)
+        return found + dispersion.SUFFIX
+    return found
 
 
 def check_elements(name: str, symbols: Iterable[str]) -> None:
@@ -95,14 +129,17 @@ def load(name: str) -> Potential:
     ModuleNotFoundError
         The package of the potential is not installed.
     """
-    kind = _kind(name)
-    return Potential(kind.card(name), kind.fingerprint(name), kind.predict(name))
+    base = name.removesuffix(dispersion.SUFFIX)
+    predict = _kind(base).predict(base)
+    if base != name:
+        predict = dispersion.predict(predict, card(base))
+    return Potential(card(name), fingerprint(name), predict)
 
 
 def _kind(name: str) -> Kind:
     """Return the kind a name belongs to."""
-    for kind in KINDS:
+    for kind in kinds():
         if name in kind.variants() or (kind.resolve and name.startswith(f"{kind.prefix}:")):
             return kind
     names = ", ".join(known_name for known_name, _ in known())
-    raise ValueError(f"{name!r} is not a known potential; choose one of {names}, or mace:PATH.model")
+    raise ValueError(f"{name!r} is not a known potential; choose one of {names}, mace:PATH.model, or ase:SETTINGS.yaml")

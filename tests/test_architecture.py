@@ -22,7 +22,7 @@ FLOORS = {
 }
 ROOMS = {  # rooms and single files of a floor, in the order in which they may import each other
     "structures": "symmetry crystals carbons surfaces sites defects jumps contacts measures catalogue",
-    "potentials": "calculator base torch_threads references analytic chgnet mace registry __init__",
+    "potentials": "calculator base torch_threads references analytic dispersion chgnet mace external registry __init__",
     "workflows": "stores steps neb dynamics transport analyses engine fireworks",
     "recipes": "parts adsorption dynamics barriers glasses wetting command_line",
 }

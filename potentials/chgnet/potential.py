@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 CUTOFF_A, ANGLE_CUTOFF_A = 6.0, 3.0  # atom graph and bond graph; README.md of the pretrained weights
 N_ELEMENTS = 94  # H to Pu: rows of the embedding, chgnet.model.encoders.AtomEmbedding
 
+CODE = "1"
+"""Goes up when this room's own code changes a number; the tests pin some."""
 _WEIGHTS = {"chgnet": "0.3.0", "chgnet:r2scan": "r2scan"}
 _DESCRIPTIONS = {
     "chgnet": "CHGNet 0.3.0, PBE(+U) with MP2020 corrections, 94 elements; the default, weights included",
@@ -61,7 +63,16 @@ def _card(name: str) -> Card:
 
 @cache
 def _fingerprint(name: str) -> Fingerprint:
-    return Fingerprint(name, sha256_of_file(_weights_file(name)), "float32", "none", "chgnet", version("chgnet"))
+    return Fingerprint(
+        name,
+        sha256_of_file(_weights_file(name)),
+        "float32",
+        "none",
+        "chgnet",
+        version("chgnet"),
+        torch=version("torch"),
+        code=CODE,
+    )
 
 
 def _weights_file(name: str) -> Path:

@@ -19,6 +19,8 @@ from .importing import _old_torchscript, import_mace
 if TYPE_CHECKING:
     from ase import Atoms
 
+CODE = "1"
+"""Goes up when this room's own code changes a number."""
 _DEFAULT_HEADS = {"mh-0": "omat_pbe", "mh-1": "omat_pbe"}  # not verified: the release notes could not be read
 
 # Functional, cohesive energies to use with it and training set, by the part of the name that says so; first
@@ -83,7 +85,9 @@ def _fingerprint(name: str) -> Fingerprint:
     stat = path.stat()
     sha256, dtype = _content(path, stat.st_mtime_ns, stat.st_size)
     full_name = f"{PREFIX}{model}@{head}" if head else f"{PREFIX}{model}"
-    return Fingerprint(full_name, sha256, dtype, "none", "mace-torch", version("mace-torch"), head or "")
+    return Fingerprint(
+        full_name, sha256, dtype, "none", "mace-torch", version("mace-torch"), head or "", version("torch"), CODE
+    )
 
 
 @cache

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from ase import Atoms
 from pydantic import (
     Field,
@@ -165,7 +166,9 @@ def _spacing_A(parameters: Adsorption, metal: str, host: Atoms) -> float:
 
 def _warnings(parameters: Adsorption, spacing_A: float, host: str, cutoff_A: float) -> list[str]:
     """Say when an adatom feels another or its own periodic image, beside it or through the vacuum."""
-    sentences = []
+    sentences: list[str] = []
+    if not np.isfinite(cutoff_A):
+        return sentences
     if spacing_A <= cutoff_A:
         mend = "a larger `size`" if is_carbon(host) else "a larger `min_image_A`"
         sentences.append(

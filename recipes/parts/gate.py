@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 from ...potentials import card, cohesive_energy_eV, reference
@@ -70,7 +71,7 @@ def metal_steps(metal: str, potential: str) -> MetalSteps:
         on_sheet = Derived(parents["graphene"], len(sheet) + 1, "place_adatoms", place)
         parents["on_graphene"] = relax(on_sheet, "3x3 graphene")
     values, source = references(facts.cohesive_reference, metal, facts.elements)
-    settings = {"cutoff_A": facts.cutoff_A, "reference": values, "source": source}
+    settings = {"cutoff_A": facts.cutoff_A if isfinite(facts.cutoff_A) else None, "reference": values, "source": source}
     gate = Step("gate", settings, parents=parents, about=about | {"potential": potential})
     return MetalSteps(bulk, gate, *cohesive(potential, metal))
 

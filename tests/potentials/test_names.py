@@ -61,7 +61,9 @@ def test_elements_are_checked_by_name() -> None:
 
 @pytest.mark.parametrize("name", ["chgnt", "chgnet:0.1", "lj:sigma=3", ""])
 def test_an_unknown_name_lists_the_known_ones(name: str) -> None:
-    sentence = f"^'{name}' is not a known potential; choose one of chgnet, chgnet:r2scan,.* lj, or mace"
+    sentence = (
+        f"^'{name}' is not a known potential; choose one of chgnet, chgnet:r2scan,.* lj, mace:PATH.model, or ase:SETTINGS"
+    )
     for ask in (potentials.load, potentials.fingerprint, potentials.card):
         with pytest.raises(ValueError, match=sentence):
             ask(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,7 @@ CHECKS = {
 }
 
 
-def gate(parents: Mapping[str, Result], *, cutoff_A: float, reference: Mapping[str, float], source: str) -> Outcome:
+def gate(parents: Mapping[str, Result], *, cutoff_A: float | None, reference: Mapping[str, float], source: str) -> Outcome:
     """Judge a potential for a metal.
 
     The cutoff must reach 1.25 nearest-neighbour distances, else the atoms of the metal hardly feel each other; lattice
@@ -56,7 +57,7 @@ def gate(parents: Mapping[str, Result], *, cutoff_A: float, reference: Mapping[s
     parents
         ``bulk`` and ``slab`` relaxations, ``bulk_modulus``, and ``graphene`` and ``on_graphene`` relaxations.
     cutoff_A
-        The potential's cutoff.
+        The potential's cutoff; None where it has none.
     reference
         Values by the names in `CHECKS`; a quantity without one is not judged, and without any the potential is doubtful.
     source
@@ -69,7 +70,7 @@ def gate(parents: Mapping[str, Result], *, cutoff_A: float, reference: Mapping[s
     """
     measured = _measure(parents)
     judged = [_judge(name, measured.get(name), value) for name, value in reference.items()]
-    judged.append(_judge_cutoff(cutoff_A, measured.get("lattice_constant_A")))
+    judged.append(_judge_cutoff(inf if cutoff_A is None else cutoff_A, measured.get("lattice_constant_A")))
     late = [result.title for result in parents.values() if result.status is Status.UNCONVERGED]
     judged += [("doubtful", f"{words} did not converge") for words in late]
     if not reference:

@@ -91,7 +91,7 @@ def thin_cell(atoms: Atoms, cutoff_A: float) -> str:
     if not atoms.pbc.any():
         return ""
     thickness = float((1 / np.linalg.norm(atoms.cell.reciprocal()[atoms.pbc], axis=1)).min())
-    if thickness >= 2 * cutoff_A:
+    if thickness >= 2 * cutoff_A or not np.isfinite(cutoff_A):
         return ""
     return (
         f"the cell is {thickness:.1f} Å thin, less than twice the potential's cutoff of {cutoff_A:g} Å: atoms interact "

@@ -86,6 +86,7 @@ def _fingerprint(store: Store, origin: Mapping[str, Any]) -> Mapping[str, str]:
 PROVIDES: Mapping[str, Callable[[Store, Definition], Any]] = {
     "parents": _parents,
     "memories": lambda store, definition: store.memory(definition["trail"]),
+    "slow_memories": lambda store, definition: store.memory(definition["trail"]),
     "folders": lambda store, definition: store.folder(definition["trail"]),
 }
 
@@ -150,7 +151,8 @@ def _outcomes(
         _say("force call", keys[index], definitions[keys[index]])
 
     step = STEPS[pack["function"]]
-    given = {need: [PROVIDES[need](store, definitions[key]) for key in keys] for need in step.needs}
+    needs = step.needs if potential.card.slow else step.needs - {"slow_memories"}
+    given = {need.removeprefix("slow_"): [PROVIDES[need](store, definitions[key]) for key in keys] for need in needs}
     each = {name: [definitions[key]["parameters"][name] for key in keys] for name in step.each & pack["parameters"].keys()}
     parameters = {**pack["parameters"], **each}
     for index, outcome in step.function(list(structures.values()), potential, watch=watch, **given, **parameters):

@@ -47,8 +47,8 @@ class Registered:
         What a structure usually takes, for estimates.
     needs
         What else a step function is given, a list by structure each: ``parents`` (results by role), ``memories`` (see
-        `steps.together`) and ``folders`` (where it may keep files). An analysis is given its parents' ``folders``
-        by role.
+        `steps.together`), ``slow_memories`` (the same, for potentials whose calls take seconds) and ``folders`` (where it
+        may keep files). An analysis is given its parents' ``folders`` by role.
     stopping
         Parameters that set where it stops but not how it gets there: steps that differ in nothing else share one memory
         and one folder.
@@ -73,6 +73,7 @@ STEPS = {
         relax,
         1,
         expected_force_calls=32,
+        needs=frozenset({"slow_memories"}),
         stopping=frozenset({"fmax_eV_per_A", "max_steps"}),
         shown=frozenset({"fmax_eV_per_A", "max_steps"}),
     ),

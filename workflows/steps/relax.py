@@ -17,7 +17,7 @@ from ase.optimize import BFGS, LBFGS
 
 from ...potentials.base import Potential, Prediction
 from ...structures.symmetry.periodic import OVERLAP_SHARE
-from ..stores.result import Outcome, Status
+from ..stores.result import Memory, Outcome, Status
 from .together import Asking, Watch, together
 
 STIFF_eV_PER_A2 = 70.0
@@ -35,6 +35,7 @@ def relax(
     potential: Potential,
     *,
     watch: Watch = lambda _: None,
+    memories: Sequence[Memory] | None = None,
     fmax_eV_per_A: float = 0.02,
     max_steps: int = 300,
     relax_cell: bool = False,
@@ -52,6 +53,8 @@ def relax(
         Energies and forces.
     watch
         Called with a structure's index each time its forces have been computed.
+    memories
+        What each relaxation has computed already and where it keeps what comes (see `philic.workflows.steps.together`).
     fmax_eV_per_A
         Largest force on any atom at the end (and on the cell, in ASE's `FrechetCellFilter` units).
     max_steps
@@ -68,7 +71,7 @@ def relax(
     """
     cutoff_A = potential.card.cutoff_A
     relaxations = (relaxing(atoms, cutoff_A, fmax_eV_per_A, max_steps, relax_cell) for atoms in structures)
-    return together(relaxations, potential, watch=watch, stress=relax_cell)
+    return together(relaxations, potential, watch=watch, stress=relax_cell, memories=memories)
 
 
 def relaxing(structure: Atoms, cutoff_A: float, fmax_eV_per_A: float, max_steps: int, relax_cell: bool = False) -> Asking:
@@ -156,6 +159,8 @@ def misplaced(atoms: Atoms, cutoff_A: float) -> str:
 
 def isolated(atoms: Atoms, cutoff_A: float) -> str:
     """Say which atom is out of reach of all others; empty where there is none."""
+    if not np.isfinite(cutoff_A):
+        return ""
     alone = set(range(len(atoms))) - set(neighbor_list("i", atoms, cutoff_A).tolist())
     if not alone:
         return ""

@@ -109,7 +109,7 @@ def title(function: str, about: Mapping[str, Any]) -> str:
 
 
 class Memory(Protocol):
-    """Energies and forces (no stresses) of a calculation by the structure's digest, kept across kills.
+    """Predictions of a calculation by the structure's digest, kept across kills.
 
     A dict will do where no kill is feared.
     """

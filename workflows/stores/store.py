@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 from ase.io.jsonio import decode, encode
+from numpy.typing import NDArray
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.schema import CreateIndex, CreateTable
@@ -248,20 +249,33 @@ class _Memory:
             stored = connection.execute(sa.select(_predictions.c.energy_and_forces).where(ours)).scalar()
         if stored is None:
             return None
-        energy_eV, *forces = np.frombuffer(stored)
-        return Prediction(float(energy_eV), np.reshape(forces, (-1, 3)))
+        return _prediction(np.frombuffer(stored))
 
     def update(self, new: Mapping[str, Prediction], /) -> None:
         rows = [
             {
                 "trail": self.trail,
                 "digest": digest,
-                "energy_and_forces": np.append(prediction.energy_eV, prediction.forces_eV_per_A).tobytes(),
+                "energy_and_forces": _numbers(prediction).tobytes(),
             }
             for digest, prediction in new.items()
         ]
         with self.store._transaction() as connection:
             connection.execute(insert(_predictions).on_conflict_do_nothing(), rows)
+
+
+def _numbers(prediction: Prediction) -> NDArray[np.float64]:
+    """Energy and forces in a row; where there is a stress, it and a mark follow, so that the length tells."""
+    stress = prediction.stress_eV_per_A3
+    return np.concatenate(
+        [[prediction.energy_eV], prediction.forces_eV_per_A.ravel(), [] if stress is None else [*stress, 0.0]]
+    )
+
+
+def _prediction(numbers: NDArray[np.float64]) -> Prediction:
+    if len(numbers) % 3 == 1:
+        return Prediction(float(numbers[0]), numbers[1:].reshape(-1, 3))
+    return Prediction(float(numbers[0]), numbers[1:-7].reshape(-1, 3), numbers[-7:-1])
 
 
 def work_folder(store: Path, trail: str) -> Path:
