@@ -32,7 +32,10 @@ SETTINGS: dict[str, Any] = {
 
 
 def frames(store: Path, to: Path) -> None:
-    """Write the best site of each host with each metal, the clean hosts and the bulk metals of a store."""
+    """Write the best site of each host with each metal, the clean hosts and the bulk metals of a store.
+
+    Names have a space: extended XYZ reads a lone F as false.
+    """
     from philic.workflows.stores.store import Store
 
     opened, best, found = Store(store, reading=True), {}, {}
@@ -46,10 +49,8 @@ def frames(store: Path, to: Path) -> None:
         for role, of_metal, of_host in (("bulk", metal, ""), ("host", "", host), ("adsorbed", metal, host)):
             relaxed = parents[result.provenance["parents"][role]].structures["final"]
             atoms = Atoms(relaxed.symbols, positions=relaxed.positions, cell=relaxed.cell, pbc=relaxed.pbc)
-            name = "-".join(filter(None, (of_metal, of_host)))
-            site = {"site": result.scalars["ended_at"]} if role == "adsorbed" else {}
-            about = {"name": name, "metal": of_metal, "host": of_host}
-            atoms.info = {key: value for key, value in about.items() if value} | site
+            name = f"{of_metal} on {of_host}" if role == "adsorbed" else f"{role} {of_metal or of_host}"
+            atoms.info = {"name": name} | ({"site": result.scalars["ended_at"]} if role == "adsorbed" else {})
             found[name] = atoms
     write(to, list(found.values()), format="extxyz")
 
@@ -100,20 +101,20 @@ def collect(path: Path, folder: Path, to: Path) -> None:
     known = {atoms.info["name"]: atoms for atoms in read(path, ":", format="extxyz")}
     done = {name: json.loads((folder / f"{name}.json").read_text()) for name in known if (folder / f"{name}.json").exists()}
     wanted: dict[str, None] = {}
-    for name, atoms in known.items():
-        metal, host = atoms.info.get("metal"), atoms.info.get("host")
-        if metal and host and {name, metal, host} <= done.keys():
-            wanted |= dict.fromkeys((metal, host, name))
+    for name in known:
+        metal, on, host = name.partition(" on ")
+        three = (f"bulk {metal}", f"host {host}", name)
+        if on and done.keys() >= {*three}:
+            wanted |= dict.fromkeys(three)
     chosen = []
     for name in sorted(wanted):
         atoms, found = known[name], done[name]
-        atoms.info = {key: atoms.info[key] for key in ("name", "metal", "host", "site") if atoms.info.get(key)}
         atoms.calc = SinglePointCalculator(
             atoms, energy=found["energy_eV"], free_energy=found["free_energy_eV"], forces=found["forces"]
         )
         chosen.append(atoms)
     write(to, chosen, format="extxyz", columns=["symbols", "positions", "forces"])
-    print(f"{len(chosen)} structures, {sum({'metal', 'host'} <= a.info.keys() for a in chosen)} of a metal on a host")
+    print(f"{len(chosen)} structures, {sum(' on ' in name for name in wanted)} of a metal on a host")
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def adsorption_pbe() -> dict[str, Atoms]:
-    """Return the structures by name: ``K`` (bulk metal), ``B`` (clean host), ``K-B`` (the metal on its best site).
+    """Return the structures by name: ``bulk K``, ``host B`` (without metal), ``K on B`` (the metal on its best site).
 
     Each has ``energy_eV`` in its ``info``, ``metal`` and ``host`` (empty where there is none), and its forces in the array
     ``forces_eV_per_A``, shape ``(n_atoms, 3)``.
@@ -33,6 +33,7 @@ def _frames() -> dict[str, Atoms]:
     with as_file(files(__package__).joinpath("adsorption_pbe.xyz")) as path:
         frames = read(path, ":", format="extxyz")
     for atoms in frames:
-        atoms.info = {"metal": "", "host": "", **atoms.info, "energy_eV": atoms.get_potential_energy()}
+        metal, _, host = atoms.info["name"].removeprefix("bulk ").replace("host ", " on ").partition(" on ")
+        atoms.info |= {"metal": metal, "host": host, "energy_eV": atoms.get_potential_energy()}
         atoms.set_array("forces_eV_per_A", atoms.get_forces())
     return {str(atoms.info["name"]): atoms for atoms in frames}

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...workflows.neb.band import profile
 from ...workflows.stores.result import Result
-from ..parts.pictures import panels
+from ..parts.styles import panels
 from ..parts.structure_files import check_new
 
 PICTURES = (".png", ".pdf", ".svg")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...workflows.stores.result import Result
-from ..parts.pictures import COLOURS, SIZE_IN, panels
+from ..parts.styles import COLOURS, SIZE_IN, panels
 from ..parts.structure_files import check_new
 
 

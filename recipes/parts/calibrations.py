@@ -36,15 +36,15 @@ def reference_calibration(metal: str, potential: str) -> Step | None:
     }
     if not hosts:
         return None
-    parents = {"bulk": _single_point(frames[metal], potential)}
+    parents = {"bulk": _single_point(frames[f"bulk {metal}"], potential)}
     for name, atoms in hosts.items():
         parents |= {
-            f"host.{name}": _single_point(frames[name], potential),
+            f"host.{name}": _single_point(frames[f"host {name}"], potential),
             f"adsorbed.{name}": _single_point(atoms, potential),
         }
     settings = {
         "reference_vs_bulk_eV": {name: _vs_bulk_eV(frames, atoms) for name, atoms in hosts.items()},
-        "chemistry": {name: chemistry(frames[name]) for name in hosts},
+        "chemistry": {name: chemistry(frames[f"host {name}"]) for name in hosts},
         "source": SOURCE,
     }
     return Step("reference_calibration", settings, parents=parents, about={"metal": metal, "potential": potential})
@@ -57,6 +57,6 @@ def _single_point(frame: Atoms, potential: str) -> Step:
 
 
 def _vs_bulk_eV(frames: Mapping[str, Atoms], adsorbed: Atoms) -> float:
-    metal = frames[adsorbed.info["metal"]]
+    metal = frames[f"bulk {adsorbed.info['metal']}"]
     per_atom_eV = metal.info["energy_eV"] / len(metal)
-    return float(adsorbed.info["energy_eV"] - frames[adsorbed.info["host"]].info["energy_eV"] - per_atom_eV)
+    return float(adsorbed.info["energy_eV"] - frames[f"host {adsorbed.info['host']}"].info["energy_eV"] - per_atom_eV)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.stats import kendalltau, t
+from scipy.stats import kendalltau, t  # type: ignore[import-untyped]
 
 from ..stores.result import Outcome, Result, Status
 from .adsorption import adsorption_from
@@ -220,7 +220,7 @@ def calibrated(parents: Mapping[str, Result], *, chemistry: Sequence[str]) -> Ou
     adsorption, by = parents["adsorption"], parents["calibration"]
     raw = adsorption.scalars.get("vs_bulk_eV")
     problem = "it has no adsorption energy" if raw is None else not_covered(by.scalars, raw, chemistry)
-    if problem:
+    if problem or raw is None:
         return Outcome(Status.CONVERGED, f"not calibrated: {problem}", {"not_calibrated": problem})
     line = line_of(by.scalars)
     scalars = {"calibrated_vs_bulk_eV": line.at(raw), "calibrated_interval_eV": line.half_width_eV(raw)}
