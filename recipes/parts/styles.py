@@ -8,7 +8,6 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-
 COLOURS = ("#332288", "#117733", "#882255", "#ddaa33", "#44aa99", "#cc6677", "#88ccee", "#999933")
 """That colour-blind people tell apart (P. Tol, 2021)."""
 
