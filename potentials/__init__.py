@@ -1,7 +1,7 @@
 """A name -> energies, forces, fingerprint and what it is good for. The only place that imports torch."""
 
 from .base import Card, Fingerprint, Potential, Prediction
-from .references import MetalReference, adsorption_pbe, cohesive_energy_eV, reference
+from .references import MetalReference, adsorption_pbe, cohesive_energy_eV, forces_pbe, reference
 from .registry import card, check_elements, fingerprint, known, load, resolve
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "check_elements",
     "cohesive_energy_eV",
     "fingerprint",
+    "forces_pbe",
     "known",
     "load",
     "reference",

@@ -24,7 +24,7 @@ ROOMS = {  # rooms and single files of a floor, in the order in which they may i
     "structures": "symmetry crystals carbons surfaces sites defects jumps contacts measures catalogue",
     "potentials": "calculator base torch_threads references analytic dispersion chgnet mace external registry __init__",
     "workflows": "stores steps neb dynamics transport analyses engine fireworks",
-    "recipes": "parts adsorption dynamics barriers glasses wetting command_line",
+    "recipes": "parts adsorption dynamics barriers glasses wetting verification command_line",
 }
 FILES = sorted(path for floor in FLOORS for path in (HOUSE / floor).rglob("*.py"))
 MODULES = {path: ("philic", *path.relative_to(HOUSE).with_suffix("").parts) for path in FILES}

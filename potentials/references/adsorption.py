@@ -26,14 +26,31 @@ def adsorption_pbe() -> dict[str, Atoms]:
     return {name: atoms.copy() for name, atoms in _frames().items()}
 
 
+def forces_pbe() -> dict[str, Atoms]:
+    """Return metals, salts and sheets at rest, strained, rattled and hot, with PBE energies and forces, by name.
+
+    The first of the labels that potentials are trained on, at 500 eV: ``training/README.md`` has the settings. Energies of
+    `adsorption_pbe` are of another cutoff.
+    """
+    return {name: atoms.copy() for name, atoms in _read("forces_pbe.xyz.gz").items()}
+
+
 @cache
 def _frames() -> dict[str, Atoms]:
+    frames = _read("adsorption_pbe.xyz")
+    for name, atoms in frames.items():
+        metal, _, host = name.removeprefix("bulk ").replace("host ", " on ").partition(" on ")
+        atoms.info |= {"metal": metal, "host": host}
+    return frames
+
+
+@cache
+def _read(file: str) -> dict[str, Atoms]:
     from ase.io import read
 
-    with as_file(files(__package__).joinpath("adsorption_pbe.xyz")) as path:
+    with as_file(files(__package__).joinpath(file)) as path:
         frames = read(path, ":", format="extxyz")
     for atoms in frames:
-        metal, _, host = atoms.info["name"].removeprefix("bulk ").replace("host ", " on ").partition(" on ")
-        atoms.info |= {"metal": metal, "host": host, "energy_eV": atoms.get_potential_energy()}
+        atoms.info["energy_eV"] = atoms.get_potential_energy()
         atoms.set_array("forces_eV_per_A", atoms.get_forces())
     return {str(atoms.info["name"]): atoms for atoms in frames}

@@ -35,6 +35,8 @@ CalibrateOption = Annotated[str | None, typer.Option("--calibrate", help="Calibr
 PointsOption = Annotated[int | None, typer.Option("--points", help="How many hosts --calibrate evaluates.")]
 MetalsOption = Annotated[str | None, typer.Option("--metals", help="Compare metals, e.g. Li,Na,K.")]
 DEFAULT_STORE = Path("philic.db")
+HERE = ("chgnet", "chgnet:r2scan")
+"""Potentials for alkali metals that need no download."""
 
 
 def main() -> None:
@@ -117,8 +119,35 @@ def run(
         raise typer.Exit(1) from error
     for table in prepared.recipe.kind.tables(prepared.plan, results):
         console.print(table)
+    if line := report.card_line(opened, prepared.recipe.parameters.potential):
+        console.print(line, highlight=False)
     if not prepared.plan.complete:
         console.print("Some sites could not be tried, so the jumps of their hosts are missing: run it again.")
+    console.print(report.cost_line(results, computed, time.perf_counter() - start), highlight=False)
+
+
+@app.command()
+def verify(
+    potentials: Annotated[list[str] | None, typer.Argument(help="Names of potentials (`philic list`).")] = None,
+    all_: Annotated[bool, typer.Option("--all", help="Every potential that needs no download.")] = False,
+    store: StoreOption = DEFAULT_STORE,
+) -> None:
+    """Compare potentials with reference numbers: a report card of each, side by side."""
+    from . import report
+    from .recipe_files import verifying
+    from .run import prepare
+
+    console, start = terminal(), time.perf_counter()
+    with refusals():
+        names = list(dict.fromkeys([*(potentials or []), *(HERE if all_ else [])]))
+        if not names:
+            raise ValueError(f"name a potential, such as {HERE[0]}, or give --all")
+        prepared = prepare(verifying(names), store)
+    console.print("\n".join(report.plan_lines(prepared)), highlight=False)
+    computed = [step.key for step in prepared.missing]
+    results = _run(prepared, _open(store))
+    for table in prepared.recipe.kind.tables(prepared.plan, results):
+        console.print(table)
     console.print(report.cost_line(results, computed, time.perf_counter() - start), highlight=False)
 
 

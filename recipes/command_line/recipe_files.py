@@ -16,6 +16,7 @@ from ..barriers import barriers, migration, surface_diffusion
 from ..dynamics import conductivity, molecular_dynamics
 from ..glasses import glasses, melt_quench
 from ..parts.kinds import Kind, Parameters
+from ..verification import verification
 from ..wetting import islands, metal_on_host
 
 FOLDER = Path(__file__).parents[1] / "files"
@@ -39,6 +40,9 @@ RECIPES = {
         conductivity.tables,
     ),
     "melt-quench": Kind(melt_quench.MeltQuench, melt_quench.plan, glasses.headline, glasses.overview, glasses.tables),
+    "verification": Kind(
+        verification.Verification, verification.plan, verification.headline, verification.overview, verification.tables
+    ),
     "metal-on-host": Kind(metal_on_host.MetalOnHost, metal_on_host.plan, islands.headline, islands.overview, islands.tables),
 }
 
@@ -104,6 +108,22 @@ def read(name: str, overrides: Mapping[str, str] | None = None) -> RecipeFile:
         sentences = [_sentence(path.name, content, overrides or {}, dict(e), kind.parameters) for e in reported]
         raise ValueError("\n".join(sentences)) from error
     return RecipeFile(path.stem, kind, str(content.get("question", "")), parameters)
+
+
+def verifying(names: Sequence[str]) -> RecipeFile:
+    """Make the recipe that compares potentials with reference numbers.
+
+    Raises
+    ------
+    ValueError
+        If a potential is unknown.
+    """
+    kind = RECIPES["verification"]
+    try:
+        parameters = kind.parameters.model_validate({"potential": names[0], "beside": list(names[1:])})
+    except ValidationError as error:
+        raise ValueError("; ".join(str(one.get("ctx", {}).get("error", one["msg"])) for one in error.errors())) from error
+    return RecipeFile("verify", kind, verification.QUESTION, parameters)
 
 
 def _find(name: str) -> Path:

@@ -9,8 +9,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from ...potentials import fingerprint
 from ...workflows.stores.export import columns_of, flat
 from ...workflows.stores.result import Result, Status
+from ...workflows.stores.store import Store
 from ..parts.styles import new_table
 from .run import Prepared
 
@@ -43,6 +45,13 @@ def plan_lines(prepared: Prepared) -> list[str]:
         + (f"about {max(minutes, 0.1):.1f} min on 2 cores" if prepared.missing else "nothing to compute"),
         *(f"warning: {sentence}" for sentence in prepared.plan.warnings),
     ]
+
+
+def card_line(store: Store, potential: str) -> str:
+    """Say in one line what a potential's report card says, if the store has one for it as it is installed now."""
+    ours = fingerprint(potential).asdict()
+    cards = [r for r in store.results("report_card") if {**r.provenance["fingerprint"], "name": ""} == {**ours, "name": ""}]
+    return f"Report card of {ours['name']}: {cards[-1].message} (philic verify {potential})." if cards else ""
 
 
 def recipe_tables(prepared: Prepared) -> RenderableType:

@@ -88,6 +88,29 @@ def vacancy_sites(crystal: Atoms, element: str | None = None) -> list[DefectSite
     return [site for site in _labelled(sites) if element in (None, site.element)]
 
 
+def with_vacancy(crystal: Atoms, *, repeats: int) -> Atoms:
+    """
+    Repeat a crystal and remove its first atom: what the vacancy of an element is computed in.
+
+    Parameters
+    ----------
+    crystal
+        Crystal in which all sites are the same.
+    repeats
+        Cells along each vector.
+
+    Examples
+    --------
+    >>> from ase.build import bulk
+    >>> len(with_vacancy(bulk("Cu", cubic=True), repeats=2))
+    31
+    """
+    atoms = crystal * (repeats, repeats, repeats)
+    del atoms[0]
+    atoms.info["philic"] = {"family": "defect", "defect": "vacancy", "element": str(crystal.symbols[0]), "repeats": repeats}
+    return atoms
+
+
 def interstitial_sites(crystal: Atoms, metal: str) -> list[DefectSite]:
     """
     List the symmetry-distinct voids that may hold one more metal atom, the largest first.

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from ...structures.defects.defects import with_vacancy
 from ...structures.defects.freezing import freeze_except
 from ...structures.defects.voids import fill_void
 from ...structures.jumps.hop_ends import hop_end
@@ -23,6 +24,7 @@ from ..analyses.gate import gate
 from ..analyses.glass import glass
 from ..analyses.hopping import hopping
 from ..analyses.migration import migration
+from ..analyses.report_card import report_card
 from ..analyses.wetting import wetting
 from ..dynamics.md import md
 from ..neb.neb import neb
@@ -85,6 +87,7 @@ STEPS = {
     "calibration": Registered(calibration, 1),
     "calibrated": Registered(calibrated, 1),
     "gate": Registered(gate, 2),
+    "report_card": Registered(report_card, 1),
     "migration": Registered(migration, 3),
     "hopping": Registered(hopping, 4),
     "neb": Registered(
@@ -121,4 +124,5 @@ BUILDERS = {
     "recut": Registered(recut, 1),
     "slab_from_bulk": Registered(slab, 3),
     "stretched": Registered(stretched, 1),
+    "with_vacancy": Registered(with_vacancy, 1),
 }

@@ -1,0 +1,1 @@
+"""Is a potential right? Its report card."""
