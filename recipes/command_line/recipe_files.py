@@ -15,6 +15,7 @@ from ..adsorption import adsorption, ranking
 from ..barriers import barriers, migration, surface_diffusion
 from ..dynamics import conductivity, molecular_dynamics
 from ..glasses import glasses, melt_quench
+from ..labelling import labels
 from ..parts.kinds import Kind, Parameters
 from ..wetting import islands, metal_on_host
 
@@ -39,6 +40,7 @@ RECIPES = {
         conductivity.tables,
     ),
     "melt-quench": Kind(melt_quench.MeltQuench, melt_quench.plan, glasses.headline, glasses.overview, glasses.tables),
+    "labels": Kind(labels.Labels, labels.plan, labels.headline, labels.overview, labels.tables),
     "metal-on-host": Kind(metal_on_host.MetalOnHost, metal_on_host.plan, islands.headline, islands.overview, islands.tables),
 }
 
@@ -129,7 +131,7 @@ def _parse(path: Path) -> Any:
 
 def _override(key: str, text: str) -> Any:
     try:
-        value = YAML(typ="safe").load(f"[{text}]" if "," in text and not text.startswith(("[", "{")) else text)
+        value = YAML(typ="safe").load(f"[{text}]" if "," in text and not text.startswith(("[", "{", "committee:")) else text)
     except YAMLError as error:
         raise ValueError(f"--set {key}: {text!r} is not a value in YAML, such as 4, N, or [4, 4]") from error
     return text if isinstance(value, Mapping) else value  # mace:medium reads as a mapping, and none is asked for
