@@ -1,7 +1,7 @@
 """A name -> energies, forces, fingerprint and what it is good for. The only place that imports torch."""
 
 from .base import Card, Fingerprint, Potential, Prediction
-from .references import MetalReference, cohesive_energy_eV, reference
+from .references import MetalReference, adsorption_pbe, cohesive_energy_eV, reference
 from .registry import card, check_elements, fingerprint, known, load, resolve
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "MetalReference",
     "Potential",
     "Prediction",
+    "adsorption_pbe",
     "card",
     "check_elements",
     "cohesive_energy_eV",

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import count
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from ase import Atoms
@@ -14,18 +13,22 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     field_validator,
+    model_validator,
 )
 
 from ...potentials import card
 from ...structures.sites.adatoms import adatom_spacing_A, place_adatoms, spread_sites
 from ...structures.sites.resting import same_places
 from ...structures.sites.sites import Site, adsorption_sites
+from ...workflows.analyses.calibration import LEAST_POINTS
 from ...workflows.engine.flow import Derived, Step
 from ...workflows.stores.result import Result, Status
 from ..parts.gate import MetalSteps, metal_steps
-from ..parts.kinds import Known, OneOrMore, no_results
+from ..parts.kinds import Known, OneOrMore, OtherPotentials, PotentialName, no_results
 from ..parts.lattices import Substrate
 from ..parts.substrates import KINDS, PRISTINE, AdatomPlan, Substrates, adatom_plan, carbon_name, is_carbon
+from .evidence import AdsorptionPlan, Evidence, applied, calibrating, confirming, first_evidence, spanning, with_evidence
+from .judgement import NOTHING_KNOWN, Judged, classes, judge
 
 SAME_MINIMUM_eV = 0.002
 """Relaxations that end on the same place and no farther apart than this ended in the same minimum."""
@@ -47,6 +50,11 @@ class Adsorption(Substrates):
     max_steps: PositiveInt = Field(300, description="largest number of optimiser steps of a relaxation")
     stayed_A: PositiveFloat = Field(0.6, description="a metal atom that moved less than this laterally stayed at its site")
     desorbed_A: PositiveFloat = Field(5.0, description="a metal atom farther than this from every host atom has desorbed")
+    cross_check: OtherPotentials = Field((), description="other potentials that evaluate every site")
+    confirm: PotentialName | None = Field(None, description="potential that evaluates the best hosts, such as ase:gpaw")
+    top: PositiveInt = Field(3, description="how many hosts `confirm` evaluates, beside pristine carbon")
+    calibrate: PotentialName | None = Field(None, description="potential, such as ase:gpaw, that calibrates the ranking")
+    points: PositiveInt = Field(6, ge=LEAST_POINTS, description="how many hosts `calibrate` evaluates")
 
     @field_validator("dopants")
     @classmethod
@@ -55,6 +63,20 @@ class Adsorption(Substrates):
             return tuple(dict.fromkeys(carbon_name(name) for name in names))
         except ValueError as error:
             raise ValueError(str(error).replace("`name`", "`dopants`")) from error
+
+    @model_validator(mode="after")
+    def _confirmed_by_another(self) -> Self:
+        for name in ("confirm", "calibrate"):
+            if getattr(self, name) == self.potential:
+                raise ValueError(f"`{name}` is {self.potential!r} but must be another than `potential`")
+        if self.calibrate and PRISTINE not in self.names:
+            raise ValueError("`calibrate` needs hosts of carbon: name some in `hosts` or `dopants`, or leave it out")
+        return self
+
+    @property
+    def others(self) -> list[str]:
+        """The potentials that check the ranking, apart from its own."""
+        return [name for name in self.cross_check if name != self.potential]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -68,8 +90,10 @@ class Adsorption(Substrates):
         return {"fmax_eV_per_A": self.fmax_eV_per_A, "max_steps": self.max_steps}
 
 
-def plan(parameters: Adsorption, _: Known = no_results) -> AdatomPlan:
+def plan(parameters: Adsorption, known: Known = no_results) -> AdsorptionPlan:
     """Make every structure and step of the recipe; computes nothing.
+
+    What confirms or calibrates is planned when the relaxations are known, for the hosts that they choose.
 
     Raises
     ------
@@ -98,7 +122,34 @@ def plan(parameters: Adsorption, _: Known = no_results) -> AdatomPlan:
             compared = pristine if is_carbon(name) else []
             answers[metal, name] = [_adsorption(parameters, step, clean, compared, references) for step in adsorbed]
     warnings = _warnings(parameters, *min(nearest), potential.cutoff_A)
-    return adatom_plan(answers, gates, substrates, parameters.potential, warnings)
+    first = adatom_plan(answers, gates, substrates, parameters.potential, warnings)
+    evidence = first_evidence(first, parameters.potential, parameters.others)
+    if not (parameters.confirm or parameters.calibrate):
+        return with_evidence(first, evidence, complete=True)
+    return _second(parameters, first, evidence, known)
+
+
+def _second(parameters: Adsorption, first: AdatomPlan, evidence: Evidence, known: Known) -> AdsorptionPlan:
+    """Add what confirms and calibrates once the best sites are known."""
+    keys = {step.key for steps in first.answers.values() for step in steps} | {step.key for step in first.flow}
+    results = known(keys)
+    if not all(step.key in results and results[step.key].status.final for steps in first.answers.values() for step in steps):
+        return with_evidence(first, evidence, complete=False)
+    rows = analyse(with_evidence(first, evidence, complete=True), results)
+    best = {(row.metal, row.host): row.best for row in rows if row.rank}
+    confirmed, calibrations = {}, dict(evidence.calibrations)
+    if parameters.calibrate:
+        carbons = {name: first.substrates[parameters.metal[0], name].given for name in parameters.names if is_carbon(name)}
+        chosen = [of for metal in parameters.metal for of in spanning(best, carbons, metal, parameters.points)]
+        confirmed = confirming(first, best, chosen, parameters.calibrate)
+        calibrations |= calibrating(confirmed, first, best)
+    if parameters.confirm:
+        ranked = [(row.metal, row.host) for row in rows if row.rank]
+        wanted = [of for metal in parameters.metal for of in [one for one in ranked if one[0] == metal][: parameters.top]]
+        wanted += [of for metal in parameters.metal if (of := (metal, PRISTINE)) in best and of not in wanted]
+        confirmed = {**confirmed, **confirming(first, best, wanted, parameters.confirm)}
+    more = replace(evidence, calibrations=calibrations, calibrated=applied(first, calibrations), confirmed=confirmed)
+    return with_evidence(first, more, complete=True)
 
 
 def _adsorbed(parameters: Adsorption, metal: str, clean: Step, host: Atoms, kinds: Collection[str]) -> list[Step]:
@@ -185,16 +236,24 @@ def _warnings(parameters: Adsorption, spacing_A: float, host: str, cutoff_A: flo
 
 @dataclass(frozen=True)
 class Row:
-    """One host in the ranked table: its best site and how that ended; no rank if unconverged or no longer the same host."""
+    """One host in the ranked table: its best site and how that ended; no rank if unconverged or no longer the same host.
+
+    Hosts that cannot be told apart share a rank. ``dft_eV`` is relative to pristine carbon, or against the bulk metal where
+    the host has no pristine form, like the energy that is judged.
+    """
 
     rank: int | None
     metal: str
     host: str
     best: Result
+    others_eV: Mapping[str, float] = field(default_factory=dict)
+    dft_eV: float | None = None
+    judged: Judged = NOTHING_KNOWN
+    calibrated: Result | None = None
 
 
-def analyse(plan: AdatomPlan, results: Mapping[str, Result]) -> list[Row]:
-    """Pick each host's best site and rank the hosts of each metal, strongest adsorption first.
+def analyse(plan: AdsorptionPlan, results: Mapping[str, Result]) -> list[Row]:
+    """Pick each host's best site and rank the hosts of each metal in classes, strongest adsorption first.
 
     A host's best site is the lowest in energy among the converged ones where the host kept its bonds; a host with none is
     listed last, unranked.
@@ -214,9 +273,44 @@ def analyse(plan: AdatomPlan, results: Mapping[str, Result]) -> list[Row]:
             if of_metal == metal and any(step.key in results for step in steps)
         ]
         found.sort(key=lambda pair: _order(pair[1]))
-        ranks = count(1)
-        rows += [Row(next(ranks) if _sound(best) else None, metal, host, best) for host, best in found]
+        judged = [_row(plan, results, metal, host, best) for host, best in found]
+        ranked = [row for row in judged if _sound(row.best)]
+        places = classes([row.best.scalars["vs_bulk_eV"] for row in ranked], [row.judged.doubt_eV for row in ranked])
+        rows += [replace(row, rank=place) for row, place in zip(ranked, places, strict=True)]
+        rows += [row for row in judged if not _sound(row.best)]
     return rows
+
+
+def _row(plan: AdsorptionPlan, results: Mapping[str, Result], metal: str, host: str, best: Result) -> Row:
+    """Collect what is known of a host, and judge its energy by it."""
+    evidence = plan.evidence
+    column = "vs_bulk_eV" if best.scalars.get("vs_pristine_eV") is None else "vs_pristine_eV"
+    others = {}
+    for (other, *of), steps in evidence.checks.items():
+        theirs = [results[step.key] for step in steps if of == [metal, host] and step.key in results]
+        if sound := [result for result in theirs if _sound(result)]:
+            others[other] = min(sound, key=_order).scalars[column]
+    calibration = evidence.calibrations.get(metal)
+    known = results[calibration.key].scalars if calibration and calibration.key in results else {}
+    dft_eV = _dft_eV(plan, results, metal, host, column)
+    raw_eV = best.scalars.get(column)
+    typical_eV = known.get("mean_error_eV") if is_carbon(host) else None
+    judged = NOTHING_KNOWN if raw_eV is None or host == PRISTINE else judge(raw_eV, others, dft_eV, typical_eV)
+    step = evidence.calibrated.get(best.key)
+    return Row(None, metal, host, best, others, dft_eV, judged, results.get(step.key) if step else None)
+
+
+def _dft_eV(plan: AdsorptionPlan, results: Mapping[str, Result], metal: str, host: str, column: str) -> float | None:
+    """Find what density functional theory says of a host: computed in this run, or among the references."""
+    confirmed = plan.evidence.confirmed.get((metal, host))
+    if confirmed and confirmed.key in results and results[confirmed.key].status.usable:
+        value: float | None = results[confirmed.key].scalars.get(column)
+        return value
+    reference = plan.evidence.references.get(metal)
+    known = results[reference.key].scalars if reference and reference.key in results else {}
+    of = dict(zip(known.get("hosts", ()), known.get("reference_vs_bulk_eV", ()), strict=True))
+    same = plan.answers[metal, host][0].about["size"] == "4x4" and plan.answers[metal, host][0].about["adatoms"] == 1
+    return of[host] - of[PRISTINE] if same and host in of and PRISTINE in of and column == "vs_pristine_eV" else None
 
 
 def _host(plan: AdatomPlan, of: tuple[str, str], results: Mapping[str, Result]) -> Atoms:

@@ -11,7 +11,7 @@ from rich.text import Text
 from ...workflows.engine.flow import Step
 from ...workflows.stores.result import Result, Status
 from ..parts.lattices import host_notes
-from ..parts.tables import new_table
+from ..parts.styles import new_table
 from .jumps import Jumping, Plan
 
 SOFTENING = (

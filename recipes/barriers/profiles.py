@@ -8,8 +8,8 @@ from typing import Any
 
 from ...workflows.neb.band import profile
 from ...workflows.stores.result import Result
-from ..parts.pictures import panels
 from ..parts.structure_files import check_new
+from ..parts.styles import panels
 
 PICTURES = (".png", ".pdf", ".svg")
 COLOURS = {"Li": "#0072b2", "Na": "#e69f00", "K": "#882255"}

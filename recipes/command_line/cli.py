@@ -26,6 +26,13 @@ SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a parameter, e.g. metal=Na.")
 ]
 PotentialOption = Annotated[str | None, typer.Option("--potential", help="Short for --set potential=…")]
+CrossCheckOption = Annotated[
+    str | None, typer.Option("--cross-check", help="Short for --set cross_check=…: other potentials, or none.")
+]
+ConfirmOption = Annotated[str | None, typer.Option("--confirm", help="Evaluate the best hosts by it, e.g. ase:gpaw.")]
+TopOption = Annotated[int | None, typer.Option("--top", help="How many hosts --confirm evaluates.")]
+CalibrateOption = Annotated[str | None, typer.Option("--calibrate", help="Calibrate the ranking by it, e.g. ase:gpaw.")]
+PointsOption = Annotated[int | None, typer.Option("--points", help="How many hosts --calibrate evaluates.")]
 MetalsOption = Annotated[str | None, typer.Option("--metals", help="Compare metals, e.g. Li,Na,K.")]
 DEFAULT_STORE = Path("philic.db")
 
@@ -56,12 +63,14 @@ def show(
     set_: SetOption = None,
     potential: PotentialOption = None,
     metals: MetalsOption = None,
+    cross_check: CrossCheckOption = None,
     store: StoreOption = DEFAULT_STORE,
 ) -> None:
     """Show a recipe: its question, every parameter, every host with its sites, and what a run would do."""
     from .report import recipe_tables
 
-    terminal().print(recipe_tables(_prepare(recipe, set_, potential, metals, store)))
+    overrides = _overrides(set_, potential=potential, metal=metals, cross_check=cross_check)
+    terminal().print(recipe_tables(_prepare(recipe, overrides, store)))
 
 
 @app.command()
@@ -70,11 +79,18 @@ def run(
     set_: SetOption = None,
     potential: PotentialOption = None,
     metals: MetalsOption = None,
+    cross_check: CrossCheckOption = None,
+    confirm: ConfirmOption = None,
+    top: TopOption = None,
+    calibrate: CalibrateOption = None,
+    points: PointsOption = None,
     store: StoreOption = DEFAULT_STORE,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan; compute and write nothing.")] = False,
 ) -> None:
     """Run a recipe. What the store has already is not computed again."""
-    _run_to_the_end(recipe, set_, potential, metals, store, dry_run)
+    given = {"cross_check": cross_check, "confirm": confirm, "top": top, "calibrate": calibrate, "points": points}
+    overrides = _overrides(set_, potential=potential, metal=metals, **given)
+    _run_to_the_end(recipe, overrides, store, dry_run)
 
 
 @app.command()
@@ -92,13 +108,14 @@ def labels(
     """Make structures to train on, label them with any potential, and write them."""
     from ..labelling.writing import check_file, write_labels
 
-    prepared = _prepare(recipe, set_, potential, metals, store)
+    overrides = _overrides(set_, potential=potential, metal=metals)
+    prepared = _prepare(recipe, overrides, store)
     with refusals():
         labeller = getattr(prepared.recipe.parameters, "labeller", None)
         if labeller is None:
             raise ValueError(f"`{recipe}` labels nothing: give a recipe file with `recipe: labels`, or use `philic run`")
         check_file(to, labeller)
-    finished = _run_to_the_end(recipe, set_, potential, metals, store, dry_run)
+    finished = _run_to_the_end(recipe, overrides, store, dry_run)
     if finished is None:
         return
     prepared, results = finished
@@ -175,15 +192,13 @@ def results(
         terminal(RESULTS_WIDTH).print(results_table(found))
 
 
-def _run_to_the_end(
-    recipe: str, set_: list[str] | None, potential: str | None, metals: str | None, store: Path, dry_run: bool
-) -> tuple[Any, dict[str, Any]] | None:
+def _run_to_the_end(recipe: str, overrides: dict[str, str], store: Path, dry_run: bool) -> tuple[Any, dict[str, Any]] | None:
     """Plan, run and print; return the last plan and all results, or nothing where only the plan was asked for."""
     from ...workflows.stores.store import StoreError
     from . import report
 
     console = terminal()
-    prepared = _prepare(recipe, set_, potential, metals, store)
+    prepared = _prepare(recipe, overrides, store)
     console.print("\n".join(report.plan_lines(prepared)), highlight=False)
     if dry_run:
         return None
@@ -193,7 +208,7 @@ def _run_to_the_end(
         results = _run(prepared, opened)
         while not prepared.plan.complete:
             before = {step.key for step in prepared.missing}
-            prepared = _prepare(recipe, set_, potential, metals, store)
+            prepared = _prepare(recipe, overrides, store)
             if {step.key for step in prepared.missing} == before:
                 break  # what is missing crashes: it would each time
             console.print("\n".join(report.plan_lines(prepared)[1:]), highlight=False)
@@ -212,13 +227,18 @@ def _run_to_the_end(
     return prepared, results
 
 
-def _prepare(recipe: str, set_: list[str] | None, potential: str | None, metals: str | None, store: Path) -> Any:
+def _overrides(set_: list[str] | None, **short: object) -> dict[str, str]:
+    """Collect the parameters that are changed; a short option goes before ``--set``."""
+    with refusals():
+        given = {key: str(value) for key, value in short.items() if value is not None}
+        return dict(_pair(text) for text in set_ or []) | given
+
+
+def _prepare(recipe: str, overrides: dict[str, str], store: Path) -> Any:
     from .recipe_files import read
     from .run import prepare
 
     with refusals():
-        overrides = dict(_pair(text) for text in set_ or [])
-        overrides |= {key: value for key, value in (("potential", potential), ("metal", metals)) if value}
         return prepare(read(recipe, overrides), store)
 
 

@@ -109,11 +109,12 @@ def run(prepared: Prepared, store: Store) -> dict[str, Result]:
 
 
 def _potentials(parameters: Mapping[str, Any]) -> list[str]:
-    """Name the potential, and the second one where a recipe is asked to check against it."""
-    return [name for key in ("potential", "cross_check") if (name := parameters.get(key))]
+    """Name the potential, and those that check, confirm or calibrate."""
+    given = [parameters.get(key) or [] for key in ("potential", "cross_check", "confirm", "calibrate")]
+    return list(dict.fromkeys(name for one in given for name in ([one] if isinstance(one, str) else one)))
 
 
-def lock(potential: str, check: str | None = None) -> dict[str, Any]:
+def lock(potential: str, *others: str) -> dict[str, Any]:
     """Return what a rerun needs to be the same: package versions, platform, the fingerprints of the potentials.
 
     There are no seeds in it: where a recipe has any, they are among its parameters.
@@ -124,7 +125,7 @@ def lock(potential: str, check: str | None = None) -> dict[str, Any]:
         "machine": f"{platform.system()} {platform.machine()}",
         "versions": versions,
         "potential": fingerprint(potential).asdict(),
-        **({"cross_check": fingerprint(check).asdict()} if check else {}),
+        **({"others": {name: fingerprint(name).asdict() for name in others}} if others else {}),
     }
 
 

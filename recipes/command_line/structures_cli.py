@@ -93,7 +93,7 @@ def list_(
     """List every host: formula, space group, atoms, whether measured, computed or built by rule, and source."""
     from ...structures.catalogue import entries, facts, families
     from ...structures.crystals.metals import check_metal
-    from ..parts.tables import new_table
+    from ..parts.styles import new_table
     from .console import refusals, terminal
 
     with refusals():

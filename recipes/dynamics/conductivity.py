@@ -13,7 +13,7 @@ from ...workflows.stores.result import Result, Status
 from ...workflows.transport.arrhenius import agreement
 from ...workflows.transport.conduction import ROOM_K, diffusivity_as_asked
 from ...workflows.transport.lindemann import MELTED
-from ..parts.tables import new_table
+from ..parts.styles import new_table
 from . import expansion
 from .molecular_dynamics import MolecularDynamics, Plan
 

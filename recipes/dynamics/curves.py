@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ...workflows.stores.result import Result
-from ..parts.pictures import COLOURS, SIZE_IN, panels
 from ..parts.structure_files import check_new
+from ..parts.styles import COLOURS, SIZE_IN, panels
 
 
 def draw_transport(results: Sequence[Result], path: Path) -> None:

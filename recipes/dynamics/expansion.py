@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from ...workflows.stores.result import Result
-from ..parts.tables import new_table
+from ..parts.styles import new_table
 from .molecular_dynamics import Plan
 
 NOTE = "Expansion is that of the mean cell against the cell relaxed at 0 K; its error covers the length of the run alone."

@@ -10,9 +10,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from ...workflows.stores.result import Result
-from ..parts.pictures import COLOURS, SIZE_IN, panels
 from ..parts.structure_files import check_new
-from ..parts.tables import new_table
+from ..parts.styles import COLOURS, SIZE_IN, new_table, panels
 from .melt_quench import MeltQuench, Plan
 
 CAUTION = (

@@ -20,8 +20,8 @@ from ..dynamics.md_steps import Dynamics, md_parameters
 from ..parts.gate import metal_steps
 from ..parts.kinds import Known, OneOrMore, PotentialName, no_results
 from ..parts.lattices import Substrate
+from ..parts.styles import new_table
 from ..parts.substrates import Substrates
-from ..parts.tables import new_table
 from .choosing import choose, descriptors
 from .sampling import Sampling, bare, named, sampled
 

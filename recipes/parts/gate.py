@@ -12,6 +12,7 @@ from ...structures.crystals.metals import bulk_metal
 from ...structures.sites.adatoms import spread_sites
 from ...structures.sites.sites import adsorption_sites
 from ...workflows.engine.flow import Derived, Step
+from .calibrations import reference_calibration
 
 TIGHT = {"fmax_eV_per_A": 0.005, "max_steps": 300}
 SLAB_LAYERS = 9
@@ -71,6 +72,8 @@ def metal_steps(metal: str, potential: str) -> MetalSteps:
         on_sheet = Derived(parents["graphene"], len(sheet) + 1, "place_adatoms", place)
         parents["on_graphene"] = relax(on_sheet, "3x3 graphene")
     values, source = references(facts.cohesive_reference, metal, facts.elements)
+    if values and (dopants := reference_calibration(metal, potential)):
+        parents["dopants"] = dopants
     settings = {"cutoff_A": facts.cutoff_A if isfinite(facts.cutoff_A) else None, "reference": values, "source": source}
     gate = Step("gate", settings, parents=parents, about=about | {"potential": potential})
     return MetalSteps(bulk, gate, *cohesive(potential, metal))

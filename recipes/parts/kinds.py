@@ -62,6 +62,12 @@ Metals = Annotated[
     AfterValidator(_known_metals),
 ]
 PotentialName = Annotated[str, AfterValidator(known_potential)]
+OtherPotentials = Annotated[
+    tuple[PotentialName, ...],
+    BeforeValidator(lambda value: _as_list(None if value == "none" else value)),
+    AfterValidator(_distinct),
+]
+"""Names of potentials beside the recipe's own, or ``none``."""
 
 
 class Parameters(BaseModel):

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from rich.console import RenderableType
 from rich.text import Text
 
-from ..parts.tables import new_table
+from ..parts.styles import new_table
 from .train import Trained
 
 RULE = (

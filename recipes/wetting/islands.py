@@ -18,10 +18,9 @@ from ...workflows.stores.result import Result
 from ..adsorption.ranking import worth
 from ..barriers.profiles import COLOURS
 from ..parts.lattices import host_notes
-from ..parts.pictures import panels
 from ..parts.structure_files import check_new
+from ..parts.styles import new_table, panels
 from ..parts.substrates import AdatomPlan
-from ..parts.tables import new_table
 from .metal_on_host import MetalOnHost
 
 RULE = (

@@ -16,6 +16,8 @@ from .adsorption import adsorption_from
 
 VERDICTS = ("fit", "doubtful", "unfit")
 CUTOFF_IN_NEIGHBOUR_DISTANCES = 1.25
+DOPANTS_FIT_eV = 0.15
+"""Largest mean error against pristine carbon with which a potential is fit: hosts lie some tenths of an eV apart."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,8 @@ def gate(parents: Mapping[str, Result], *, cutoff_A: float | None, reference: Ma
     Parameters
     ----------
     parents
-        ``bulk`` and ``slab`` relaxations, ``bulk_modulus``, and ``graphene`` and ``on_graphene`` relaxations.
+        ``bulk`` and ``slab`` relaxations, ``bulk_modulus``, ``graphene`` and ``on_graphene`` relaxations, and ``dopants``, a
+        `philic.workflows.analyses.calibration.reference_calibration`.
     cutoff_A
         The potential's cutoff; None where it has none.
     reference
@@ -72,20 +75,36 @@ def gate(parents: Mapping[str, Result], *, cutoff_A: float | None, reference: Ma
     judged = [_judge(name, measured.get(name), value) for name, value in reference.items()]
     judged.append(_judge_cutoff(inf if cutoff_A is None else cutoff_A, measured.get("lattice_constant_A")))
     late = [result.title for result in parents.values() if result.status is Status.UNCONVERGED]
+    judged += _judge_dopants(parents)
     judged += [("doubtful", f"{words} did not converge") for words in late]
     if not reference:
         judged.append(("doubtful", "there are no reference values for its functional"))
     verdict = max((verdict for verdict, _ in judged), key=VERDICTS.index)
     reasons = [reason for v, reason in judged if v == verdict]
+    of_dopants = parents["dopants"].scalars if "dopants" in parents else {}
+    dopants = {name: of_dopants[name] for name in ("mean_error_eV", "kendall_tau", "n_points") if name in of_dopants}
     scalars: dict[str, Any] = {
         "verdict": verdict,
         "sentence": "; ".join(reasons) if verdict != "fit" else _passed(reference),
         **measured,
         **{f"reference_{name}": value for name, value in reference.items()},
+        **{f"dopants_{name}": value for name, value in dopants.items()},
         "cutoff_A": cutoff_A,
         "source": source,
     }
     return Outcome(Status.CONVERGED, f"{verdict}: {scalars['sentence']}", scalars)
+
+
+def _judge_dopants(parents: Mapping[str, Result]) -> list[tuple[str, str]]:
+    """Judge the differences between doped and pristine carbon."""
+    if "dopants" not in parents or "mean_error_eV" not in parents["dopants"].scalars:
+        return []
+    s = parents["dopants"].scalars
+    reason = (
+        f"adsorption on doped against pristine carbon off by {s['mean_error_eV']:.2f} eV on average of {s['n_points'] - 1} "
+        f"hosts ({s['worst_host']}: {s['worst_raw_eV']:+.2f} where PBE gives {s['worst_reference_eV']:+.2f})"
+    )
+    return [("fit" if s["mean_error_eV"] <= DOPANTS_FIT_eV else "doubtful", reason)]
 
 
 def _passed(reference: Mapping[str, float]) -> str:
@@ -118,7 +137,7 @@ def _measure(parents: Mapping[str, Result]) -> dict[str, float]:
     measured: dict[str, float] = {}
     if "bulk" not in usable:
         return measured
-    check_one_potential({role: usable[role] for role in usable if role != "bulk_modulus"})
+    check_one_potential({role: usable[role] for role in usable if role not in ("bulk_modulus", "dopants")})
     bulk = usable["bulk"].structures["final"]
     per_atom_eV = usable["bulk"].scalars["energy_eV"] / len(bulk)
     measured["lattice_constant_A"] = float(bulk.get_volume() ** (1 / 3))

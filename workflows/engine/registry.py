@@ -18,6 +18,7 @@ from ...structures.surfaces.recut import recut, stretched
 from ...structures.surfaces.slabs import slab
 from ...structures.symmetry.equivalents import imaged
 from ..analyses.adsorption import adsorption
+from ..analyses.calibration import calibrated, calibration, reference_calibration
 from ..analyses.gate import gate
 from ..analyses.glass import glass
 from ..analyses.hopping import hopping
@@ -80,7 +81,10 @@ STEPS = {
     "single_point": Registered(single_point, 1, expected_force_calls=1),
     "bulk_modulus": Registered(bulk_modulus, 1, expected_force_calls=7),
     "adsorption": Registered(adsorption, 1),
-    "gate": Registered(gate, 1),
+    "reference_calibration": Registered(reference_calibration, 1),
+    "calibration": Registered(calibration, 1),
+    "calibrated": Registered(calibrated, 1),
+    "gate": Registered(gate, 2),
     "migration": Registered(migration, 3),
     "hopping": Registered(hopping, 4),
     "neb": Registered(

@@ -7,6 +7,7 @@ import json
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,8 @@ def flat(result: Result) -> Row:
 def select(store: Store, function: str, where: Sequence[str] = (), sort: str = "") -> list[Result]:
     """Return a step function's results that meet every condition, sorted.
 
+    Energies that one potential has at the geometries of another are left out, unless a condition asks for a ``geometry``.
+
     Parameters
     ----------
     store
@@ -65,7 +68,9 @@ def select(store: Store, function: str, where: Sequence[str] = (), sort: str = "
     ValueError
         If a condition cannot be read or names an unknown column.
     """
-    results = list(store.results(function))
+    results = with_calibration(store, list(store.results(function)))
+    if not any(text.startswith("geometry") for text in where):
+        results = [result for result in results if "geometry" not in result.about]
     columns = columns_of(results)
     conditions = [_condition(text, columns) for text in where]
     chosen = [result for result in results if all(meets(flat(result)) for meets in conditions)]
@@ -76,6 +81,14 @@ def select(store: Store, function: str, where: Sequence[str] = (), sort: str = "
         with_value.sort(key=lambda result: flat(result)[name], reverse=sort.startswith("-"))
         chosen = with_value + without
     return chosen
+
+
+def with_calibration(store: Store, results: list[Result]) -> list[Result]:
+    """Add to adsorption energies their calibrated values, where the store has any."""
+    if not any(result.function == "adsorption" for result in results):
+        return results
+    found = {result.provenance["parents"]["adsorption"]: result.scalars for result in store.results("calibrated")}
+    return [replace(result, scalars={**result.scalars, **found.get(result.key, {})}) for result in results]
 
 
 def columns_of(results: Sequence[Result]) -> list[str]:

@@ -55,7 +55,9 @@ def test_a_fit_potential_tells_philic_from_phobic_by_the_bulk_metal():
 def test_a_ranking_against_the_pristine_host_is_a_first_screen(verdict):
     screen = "The ranking by `vs pristine` is a first screen, not evidence"
     assert screen in worth("K", gate(verdict))
-    assert "cancel only in part between hosts. Confirm it with density functional theory." in worth("K", gate(verdict))
+    assert "cancel only in part between hosts. Confirm it with density functional theory (`--confirm ase:gpaw`)." in worth(
+        "K", gate(verdict)
+    )
     assert screen not in worth("K", gate(verdict), relative=False)
     assert screen not in worth("K", gate("unfit"))
 

@@ -13,6 +13,6 @@ def test_a_potential_without_carbon_is_not_judged_on_graphene():
 
 def test_the_gate_asks_for_what_it_judges():
     gate = metal_steps("K", "chgnet").gate
-    assert set(gate.parents) == {"bulk", "bulk_modulus", "slab", "graphene", "on_graphene"}
+    assert set(gate.parents) == {"bulk", "bulk_modulus", "slab", "graphene", "on_graphene", "dopants"}
     assert set(gate.parameters["reference"]) == set(CHECKS)
     assert gate.parameters["cutoff_A"] == card("chgnet").cutoff_A

@@ -1,11 +1,17 @@
-"""The one look of every table that is printed."""
+"""The one look of tables that are printed and of figures for files."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from rich import box
 from rich.table import Table
+
+COLOURS = ("#332288", "#117733", "#882255", "#ddaa33", "#44aa99", "#cc6677", "#88ccee", "#999933")
+"""That colour-blind people tell apart (P. Tol, 2021)."""
+
+SIZE_IN = (4.8, 3.8)
 
 
 def new_table(
@@ -27,3 +33,13 @@ def new_table(
         for column in columns:
             table.add_column(column, justify=justify, no_wrap=column not in folds)  # type: ignore[arg-type]
     return table
+
+
+def panels(rows: int, columns: int, width_in: float, height_in: float) -> tuple[Any, Any]:
+    """Make a figure for a file, and its axes, shape ``(rows, columns)``, each of a size in inches."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width_in * columns, height_in * rows), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, figure.subplots(rows, columns, squeeze=False)

@@ -1,0 +1,93 @@
+"""Sentences under the ranking: what its evidence is, and what it is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from ...workflows.analyses.calibration import CONFIDENCE
+from ...workflows.stores.result import Result
+from .adsorption import Row
+from .evidence import AdsorptionPlan
+from .judgement import AGREED_eV, UNCERTAIN_eV, rank_correlation
+
+
+def evidence_notes(plan: AdsorptionPlan, results: Mapping[str, Result], rows: Sequence[Row], metal: str) -> list[str]:
+    """Say what the columns `#`, `DFT`, `calibrated` and `trust` of a metal's table rest on."""
+    ours = [row for row in rows if row.metal == metal]
+    found = [*_trust(ours), *_checks(ours), *_dft(plan, results, ours, metal), *_calibration(plan, results, ours, metal)]
+    return [f"{sentence}." for sentence in found]
+
+
+def _trust(rows: Sequence[Row]) -> list[str]:
+    if not any(row.judged.flag for row in rows):
+        return []
+    rule = f"trust: agreed up to a doubt of {AGREED_eV:g} eV, uncertain up to {UNCERTAIN_eV:g} eV"
+    reasons = _grouped((row.judged.reason, row.host) for row in rows if row.judged.flag == "do not trust")
+    distrusted = [f"{', '.join(hosts)} ({reason})" for reason, hosts in reasons.items()]
+    shared = "hosts with the same # cannot be told apart"
+    return [f"{rule}; {shared}", *([f"do not trust {'; '.join(distrusted)}"] if distrusted else [])]
+
+
+def _grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Collect hosts by what is said of them."""
+    found: dict[str, list[str]] = {}
+    for words, host in pairs:
+        found.setdefault(words, []).append(host)
+    return found
+
+
+def _checks(rows: Sequence[Row]) -> list[str]:
+    """Compare each other potential's order with ours."""
+    found = []
+    for other in dict.fromkeys(name for row in rows for name in row.others_eV):
+        theirs = {row.host: row.others_eV[other] for row in rows if other in row.others_eV}
+        ours = {row.host: _compared_eV(row) for row in rows if row.host in theirs}
+        spread = max(abs(theirs[host] - ours[host]) for host in theirs)
+        tau = rank_correlation(ours, theirs)
+        order = "" if tau is None else f", Kendall's tau of the order {tau:.2f}"
+        found.append(f"{other} at the same geometries: largest difference {spread:.2f} eV{order}")
+    weak = "agreement of potentials trained on alike data proves little: all may miss the same"
+    return [*found, *([weak] if found else [])]
+
+
+def _compared_eV(row: Row) -> float:
+    scalars = row.best.scalars
+    value: float = scalars["vs_bulk_eV" if scalars.get("vs_pristine_eV") is None else "vs_pristine_eV"]
+    return value
+
+
+def _dft(plan: AdsorptionPlan, results: Mapping[str, Result], rows: Sequence[Row], metal: str) -> list[str]:
+    if all(row.dft_eV is None for row in rows):
+        return []
+    confirmed = {host: results.get(step.key) for (one, host), step in plan.evidence.confirmed.items() if one == metal}
+    here = {host: result for host, result in confirmed.items() if result and result.status.usable}
+    shipped = [row.host for row in rows if row.dft_eV is not None and row.host not in here]
+    found = []
+    if here:
+        first = next(iter(here.values()))
+        found.append(f"DFT: {first.scalars['potential']} at these geometries for {', '.join(here)}")
+    if shipped:
+        found.append(
+            f"DFT{' else' if here else ''}: PBE single points that come with philic, vs pristine, for {', '.join(shipped)}"
+        )
+    found += [f"{host}: {result.message}" for host, result in confirmed.items() if result and not result.status.usable]
+    return found
+
+
+def _calibration(plan: AdsorptionPlan, results: Mapping[str, Result], rows: Sequence[Row], metal: str) -> list[str]:
+    """Say which line calibrates, how well it predicts a host that was left out, and for which hosts it says nothing."""
+    step = plan.evidence.calibrations.get(metal)
+    if step is None or step.key not in results:
+        return []
+    s = results[step.key].scalars
+    if "slope" not in s:
+        return [f"calibrated: {results[step.key].message}"]
+    source = "PBE" if step.function == "reference_calibration" else s["source"]
+    line = f"{source} = {s['slope']:.2f} x + {s['offset_eV']:.2f} eV".replace("+ -", "- ")
+    found = [
+        f"calibrated: vs bulk on the line {line} through {', '.join(s['hosts'])}; a host left out is missed by "
+        f"{s['left_out_error_eV']:.2f} eV on average; ± holds {CONFIDENCE:.0%} of new hosts"
+    ]
+    without = [(row.calibrated.scalars.get("not_calibrated", ""), row.host) for row in rows if row.calibrated]
+    reasons = _grouped(pair for pair in without if pair[0])
+    return found + [f"not calibrated: {', '.join(hosts)} ({reason})" for reason, hosts in reasons.items()]
