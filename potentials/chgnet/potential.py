@@ -112,10 +112,13 @@ def _weights_file(name: str) -> Path:
     """Return a file of the user, or the weights inside the installed package, found without importing it."""
     if name not in _WEIGHTS:
         own = Path(name.removeprefix(PREFIX)).expanduser()
+        if not own.is_file() and len(own.parts) == 1 and not own.name.endswith((".tar", ".pth", ".pt")):
+            raise ValueError(
+                f"{name!r} is not a known potential; choose one of {', '.join(_WEIGHTS)}, or chgnet:PATH.pth.tar"
+            )
         if not own.is_file():
             raise FileNotFoundError(
-                f"{str(own.absolute())!r} does not exist but {name!r} must name one of {', '.join(_WEIGHTS)}, "
-                "or a file of weights (chgnet:PATH.pth.tar); check the path"
+                f"{str(own.absolute())!r} does not exist but {name!r} must name a file of weights; check the path"
             )
         return own
     spec = find_spec("chgnet")

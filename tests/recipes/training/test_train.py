@@ -68,7 +68,7 @@ def test_a_trained_potential_can_be_used(start: str, labels: Path, tmp_path: Pat
 
 
 def test_the_loss_falls_and_the_held_out_systems_are_predicted_as_said(labels: Path, tmp_path: Path) -> None:
-    (trained,) = train(Task([labels], "chgnet", tmp_path, ["N"]), settings(epochs=6))
+    (trained,) = train(Task([labels], "chgnet", tmp_path, ["N"]), settings(epochs=4))
     from philic.potentials.training.frames import errors, read
 
     frames = read([labels])[0]
@@ -89,7 +89,7 @@ def test_killed_and_resumed_it_comes_to_the_same_digits(start: str, labels: Path
         "--from": start,
         "--to": str(to),
         "--hold-out": "B",
-        "--epochs": "3",
+        "--epochs": "2",
         "--channels": "4",
         "--learning-rate": "0.001",
     }
@@ -104,10 +104,10 @@ def test_killed_and_resumed_it_comes_to_the_same_digits(start: str, labels: Path
     process.stdout.close()
     assert not list(to.glob("*.json"))
     said: list[str] = []
-    train(Task([labels], start, to, ["B"], channels=4), settings(epochs=3, batch_size=8), say=said.append)
+    train(Task([labels], start, to, ["B"], channels=4), settings(epochs=2, batch_size=8), say=said.append)
     assert not any(line.startswith("epoch 1:") for line in said)
-    assert said[-1].startswith("epoch 3:")
-    train(Task([labels], start, tmp_path / "whole", ["B"], channels=4), settings(epochs=3, batch_size=8))
+    assert said[-1].startswith("epoch 2:")
+    train(Task([labels], start, tmp_path / "whole", ["B"], channels=4), settings(epochs=2, batch_size=8))
     assert weights(tmp_path / "whole") == weights(to)
 
 
@@ -141,7 +141,10 @@ def test_the_folder_of_another_run_is_refused(labels: Path, tmp_path: Path) -> N
     ("change", "sentence"),
     [
         ({"--from": "emt"}, "'emt' cannot be trained; start from chgnet, chgnet:PATH, mace:MODEL, mace:PATH or mace:new"),
-        ({"--from": "chgnet:nowhere.pth.tar"}, "does not exist but 'chgnet:nowhere.pth.tar' must name one of"),
+        (
+            {"--from": "chgnet:nowhere.pth.tar"},
+            "does not exist but 'chgnet:nowhere.pth.tar' must name a file of weights; check the path",
+        ),
         ({"--device": "tpu"}, "`device` is 'tpu' but this machine has: cpu"),
         ({"--seeds": "0"}, "`seeds` is 0 but must be at least 1"),
         ({"--hold-out": "X"}, "'X' is not a system of the file; its systems are: B, K metal, N, N-B, pristine"),
