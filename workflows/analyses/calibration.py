@@ -51,7 +51,7 @@ class Line:
         """Return half the width of the prediction interval at a new point.
 
         ``t(n - 2) * spread * sqrt(1 + 1/n + (raw - mean)^2 / square)``: Draper and Smith, Applied Regression Analysis
-        (3rd ed., 1998), section 3.1.
+        (3rd ed., 1998).
         """
         reach = 1 + 1 / self.n + (raw_eV - self.mean_eV) ** 2 / self.square_eV2
         return float(t.ppf((1 + CONFIDENCE) / 2, self.n - 2) * self.spread_eV * np.sqrt(reach))

@@ -1,0 +1,156 @@
+"""A real run with a calibration, a cross-check and a confirmation by another potential."""
+
+import pytest
+
+from philic.recipes.adsorption.adsorption import Adsorption, analyse, plan
+from philic.recipes.adsorption.evidence import spanning
+from philic.recipes.adsorption.ranking import tables
+from philic.recipes.command_line.console import terminal
+from philic.recipes.parts.calibrations import MISSING_BOND, chemistry, reference_calibration
+from philic.structures.carbons.carbon import carbon_host
+from philic.workflows.engine.fireworks import run_here
+from philic.workflows.stores.result import Result, Status
+from philic.workflows.stores.store import Store
+
+R2SCAN = "chgnet:r2scan"
+SMALL = {"metal": "K", "dopants": ["N", "B"], "size": [4, 4], "sites": "hollow", "near_A": 1.5, "potential": "chgnet"}
+SMALL |= {"fmax_eV_per_A": 0.1}
+
+
+def run(store, **more):
+    parameters = Adsorption(**SMALL, **more)
+    made = plan(parameters, store.get)
+    run_here(made.flow, store, "x")
+    while not made.complete:
+        made = plan(parameters, store.get)
+        run_here(made.flow, store, "x")
+    return made, store.get(made.flow.steps)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return Store(tmp_path_factory.mktemp("evidence") / "philic.db")
+
+
+@pytest.fixture(scope="module")
+def checked(store):
+    return run(store, cross_check=[R2SCAN])
+
+
+def printed(capsys, made, results):
+    for table in tables(made, results):
+        terminal().print(table)
+    return " ".join(capsys.readouterr().out.split())
+
+
+def test_the_plan_is_complete_at_once_where_nothing_is_to_be_confirmed(checked):
+    made, results = checked
+    assert made.complete
+    assert all(result.status is Status.CONVERGED for result in results.values())
+
+
+def test_each_host_has_the_other_potentials_energy_its_pbe_energy_and_a_flag(checked):
+    made, results = checked
+    rows = {row.host: row for row in analyse(made, results)}
+    assert rows["B"].dft_eV == pytest.approx(-1.24, abs=0.06)
+    assert rows["N"].dft_eV == pytest.approx(0.35, abs=0.06)
+    assert rows["pristine"].dft_eV == 0.0
+    assert rows["B"].judged.flag == "do not trust"
+    assert abs(rows["B"].others_eV[R2SCAN] - rows["B"].best.scalars["vs_pristine_eV"]) < 0.1  # both miss it
+    assert {row.rank for row in rows.values()} == {1}  # B may be anywhere
+
+
+def test_the_calibrated_value_is_on_the_line_of_the_pbe_hosts(checked):
+    made, results = checked
+    s = results[made.evidence.calibrations["K"].key].scalars
+    assert s["n_points"] >= 6
+    for row in analyse(made, results):
+        value = row.calibrated.scalars["calibrated_vs_bulk_eV"]
+        assert value == pytest.approx(s["slope"] * row.best.scalars["vs_bulk_eV"] + s["offset_eV"])
+
+
+def test_chgnet_halves_the_differences_between_carbons(checked):
+    """Slope of PBE against CHGNet about 2, and a raw energy an eV too low."""
+    made, results = checked
+    s = results[made.evidence.references["K"].key].scalars
+    assert 1.3 < s["slope"] < 2.6
+    of = s["hosts"].index("pristine")
+    assert s["reference_vs_bulk_eV"][of] - s["raw_vs_bulk_eV"][of] == pytest.approx(1.07, abs=0.1)
+
+
+def test_the_sentences_say_what_the_columns_rest_on(checked, capsys):
+    text = printed(capsys, *checked)
+    assert (
+        "trust: agreed up to a doubt of 0.15 eV, uncertain up to 0.5 eV; hosts with the same # cannot be told apart." in text
+    )
+    assert "do not trust B (DFT gives -1.24 eV)" in text
+    assert "chgnet:r2scan at the same geometries: largest difference 0." in text
+    assert "agreement of potentials trained on alike data proves little" in text
+    assert "DFT: PBE single points that come with philic, vs pristine, for" in text
+    assert "calibrated: vs bulk on the line PBE = " in text
+    assert "± holds 90% of new hosts" in text
+    assert "on doped against pristine carbon off by" in text
+
+
+def test_the_best_hosts_are_confirmed_once_they_are_known(store, checked, capsys):
+    parameters = Adsorption(**SMALL, confirm=R2SCAN, top=1)
+    assert not plan(parameters).complete
+    made, results = run(store, confirm=R2SCAN, top=1)
+    assert made.complete
+    first = analyse(*checked)[0].host
+    assert set(made.evidence.confirmed) == {("K", first), ("K", "pristine")}
+    answer = results[made.evidence.confirmed["K", first].key]
+    rows = {row.host: row for row in analyse(made, results)}
+    assert rows[first].dft_eV == answer.scalars["vs_pristine_eV"]
+    by_check = [r for r in checked[1].values() if r.about.get("geometry") and r.about["host"] == first]
+    assert answer.scalars["vs_bulk_eV"] in [
+        r.scalars["vs_bulk_eV"] for r in by_check
+    ]  # the same steps: nothing computed twice
+    assert f"DFT: chgnet:r2scan at these geometries for {first}, pristine" in printed(capsys, made, results)
+
+
+def test_a_calibration_of_ones_own_takes_the_place_of_the_shipped_one(store):
+    parameters = {**SMALL, "dopants": ["N", "B", "P"], "calibrate": R2SCAN, "points": 4}
+    made = plan(Adsorption(**parameters), store.get)
+    run_here(made.flow, store, "x")
+    made = plan(Adsorption(**parameters), store.get)
+    assert made.complete
+    run_here(made.flow, store, "x")
+    results = store.get(made.flow.steps)
+    s = results[made.evidence.calibrations["K"].key].scalars
+    assert sorted(s["hosts"]) == ["B", "N", "P", "pristine"]
+    assert s["source"] == R2SCAN
+    assert all(row.calibrated.scalars.get("calibrated_vs_bulk_eV") for row in analyse(made, results))
+
+
+def test_points_span_chemistry_first_and_energies_second():
+    hosts = {name: carbon_host(name, (4, 4)) for name in ("pristine", "N", "B", "O-B", "pyridinic-3N", "vacancy")}
+    raw = {"pristine": -1.0, "N": -1.05, "B": -1.1, "O-B": -1.02, "pyridinic-3N": -2.1, "vacancy": -1.8}
+    best = {("K", host): Result(Status.CONVERGED, "", {"vs_bulk_eV": energy}) for host, energy in raw.items()}
+    chosen = [host for _, host in spanning(best, hosts, "K", 5)]
+    assert chosen[0] == "pristine"
+    assert set(chosen[:4]) == {"pristine", "vacancy", "pyridinic-3N", "B"}  # every kind of chemistry, far ones first
+    assert len(spanning(best, hosts, "K", 50)) == 6
+
+
+def test_chemistry_names_dopants_and_missing_bonds():
+    expected = {"pristine": [], "N": ["N"], "O-B": ["B", "O"], "vacancy": [MISSING_BOND], "pyridinic-3N": ["N"]}
+    expected |= {"pyridinic-1N": ["N", MISSING_BOND], "Co-N4": ["Co", "N"]}
+    assert {name: chemistry(carbon_host(name, (4, 4))) for name in expected} == expected
+
+
+def test_potentials_that_do_not_know_carbon_have_no_calibration():
+    assert reference_calibration("K", "emt") is None
+
+
+def test_what_makes_no_sense_is_refused():
+    with pytest.raises(ValueError, match="`confirm` is 'chgnet' but must be another than `potential`"):
+        Adsorption(**SMALL, confirm="chgnet")
+    with pytest.raises(
+        ValueError, match="`calibrate` needs hosts of carbon: name some in `hosts` or `dopants`, or leave it out"
+    ):
+        Adsorption(metal="K", hosts=["Cu(111)"], calibrate=R2SCAN)
+    with pytest.raises(ValueError, match="greater than or equal to 4"):
+        Adsorption(**SMALL, calibrate=R2SCAN, points=3)
+    assert Adsorption(**SMALL, cross_check="none").others == []
+    assert Adsorption(**SMALL, cross_check=["chgnet", R2SCAN]).others == [R2SCAN]
