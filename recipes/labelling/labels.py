@@ -191,7 +191,7 @@ def _asked(parameters: Labels) -> list[str]:
 
 
 def _difference(results: Sequence[Result]) -> float:
-    """Return the largest difference of a force between two potentials or in a committee; infinite where one failed."""
+    """Return the largest difference of a force between two potentials, or in a committee; zero where one fails."""
     if not all(result.status.usable for result in results):
         return 0.0  # not worth a label: what no model can evaluate is an overlap or a lost atom
     if len(results) == 1:
