@@ -78,7 +78,7 @@ def fit(
     identity: Mapping[str, Any],
     say: Say = lambda _: None,
 ) -> Training:
-    """Train a model and leave it with the weights of the epoch that was best on the held-out structures.
+    """Train a model and leave it with the weights of the epoch that was best on the held-out structures; 0 is the start.
 
     A checkpoint is written after each epoch, whole or not at all. Called again it goes on from there; on a CPU to the
     same digits, because the order of an epoch's batches follows from seed and epoch.
@@ -93,6 +93,13 @@ def fit(
     state = _resume(model, optimiser, checkpoint, identity)
     graphs = {id(frame): model.graph(frame) for frame in (*training, *held_out)}
     units, held_units = _units(training, settings.batch_size), _units(held_out, settings.batch_size)
+
+    def judged() -> float:
+        batches = _batches(held_units, settings.batch_size)
+        return float(np.mean([float(_loss(model, batch, graphs, settings.adsorption_weight).detach()) for batch in batches]))
+
+    if not state.epoch:
+        state.best_loss, state.best = judged(), _weights(model)
     while state.epoch < settings.epochs and state.epoch - state.best_epoch < settings.patience:
         state.epoch += 1
         start = time.perf_counter()
@@ -100,11 +107,7 @@ def fit(
             group["lr"] = settings.learning_rate * (1 + math.cos(math.pi * (state.epoch - 1) / settings.epochs)) / 2
         batches = _batches(units, settings.batch_size, np.random.default_rng([settings.seed, state.epoch]))
         trained = [_step(model, optimiser, batch, graphs, settings.adsorption_weight) for batch in batches]
-        judged = [
-            float(_loss(model, batch, graphs, settings.adsorption_weight).detach())
-            for batch in _batches(held_units, settings.batch_size)
-        ]
-        _note(state, model, float(np.mean(trained)), float(np.mean(judged)))
+        _note(state, model, float(np.mean(trained)), judged())
         _write(state, model, optimiser, checkpoint, identity)
         rate = sum(len(batch) for batch in batches) / (time.perf_counter() - start)
         last = state.history[-1]
@@ -178,7 +181,11 @@ def _note(state: Training, model: Model, training: float, held_out: float) -> No
     state.history.append({"training": training, "held_out": held_out})
     if held_out < state.best_loss:
         state.best_loss, state.best_epoch = held_out, state.epoch
-        state.best = {name: tensor.detach().cpu().clone() for name, tensor in model.network.state_dict().items()}
+        state.best = _weights(model)
+
+
+def _weights(model: Model) -> dict[str, Tensor]:
+    return {name: tensor.detach().cpu().clone() for name, tensor in model.network.state_dict().items()}
 
 
 def _write(state: Training, model: Model, optimiser: Any, checkpoint: Path, identity: Mapping[str, Any]) -> None:

@@ -92,9 +92,17 @@ def test_a_loss_that_explodes_is_said(tmp_path: Path) -> None:
         fit(model, FRAMES[:2], FRAMES[2:], Settings(epochs=2), tmp_path / "a.checkpoint", {})
 
 
+def test_training_that_only_harms_leaves_the_start(tmp_path: Path) -> None:
+    model = Line()
+    model.network.weight.data[:] = -1.0  # right for the held-out metal, wrong for the sheets
+    state = fit(model, FRAMES[:2], FRAMES[2:], Settings(epochs=2, learning_rate=0.5), tmp_path / "a.checkpoint", {})
+    assert state.best_epoch == 0
+    assert float(model.network.weight.detach()) == -1.0
+
+
 def test_it_stops_early_and_keeps_the_best(tmp_path: Path) -> None:
     model = Line()
-    model.network.weight.data[:] = -5.0
+    model.network.weight.data[:] = 3.0  # on its way to the sheets' -9 it passes the held-out metal's -1
     state = fit(
         model, FRAMES[:2], FRAMES[2:], Settings(epochs=60, learning_rate=0.5, patience=3), tmp_path / "a.checkpoint", {}
     )
