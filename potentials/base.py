@@ -35,12 +35,17 @@ class Prediction:
     reason
         A sentence when the numbers are NaN because the potential can say nothing about this structure, else
         empty.
+    energy_spread_eV, forces_spread_eV_per_A
+        Standard deviation between the members of a committee: of the energy, and of each atom's force vector, shape
+        ``(n_atoms,)``. None for a single model.
     """
 
     energy_eV: float
     forces_eV_per_A: NDArray[np.float64]
     stress_eV_per_A3: NDArray[np.float64] | None = None
     reason: str = ""
+    energy_spread_eV: float | None = None
+    forces_spread_eV_per_A: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import entry_points
 
-from . import analytic, dispersion
+from . import analytic, committee, dispersion
 from .base import Card, Fingerprint, Kind, Potential
 from .chgnet import potential as chgnet
 from .external import potential as external
@@ -26,7 +26,7 @@ def kinds() -> tuple[Kind, ...]:
     ValueError
         If an entry point is no `Kind`, or takes a prefix that is taken.
     """
-    found = list(KINDS)
+    found = [*KINDS, COMMITTEE]
     for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name):
         kind = point.load()
         if not isinstance(kind, Kind):
@@ -40,8 +40,8 @@ def kinds() -> tuple[Kind, ...]:
 def known() -> list[tuple[str, str]]:
     """Return the names of all known potentials, each with one line about it.
 
-    Files are more: ``mace:PATH.model`` and ``ase:SETTINGS.yaml``. With ``+d3`` at its end a name means the same potential
-    with dispersion.
+    Files are more: ``chgnet:PATH.pth.tar``, ``mace:PATH.model`` and ``ase:SETTINGS.yaml``. With ``+d3`` at its end a name
+    means the same potential with dispersion, and ``committee:A,B`` the mean of several.
     """
     return [entry for kind in kinds() for entry in kind.variants().items()]
 
@@ -117,8 +117,8 @@ def load(name: str) -> Potential:
     Parameters
     ----------
     name
-        A name from `known`, or ``mace:PATH.model`` for a MACE file of your own. A ``.model`` file is a
-        Python pickle, which runs code when it is loaded: load only files you trust.
+        A name from `known`, ``chgnet:PATH.pth.tar`` or ``mace:PATH.model`` for a file of your own, or ``committee:A,B``. A
+        ``.model`` file is a Python pickle, which runs code when it is loaded: load only files you trust.
 
     Raises
     ------
@@ -142,4 +142,10 @@ def _kind(name: str) -> Kind:
         if name in kind.variants() or (kind.resolve and name.startswith(f"{kind.prefix}:")):
             return kind
     names = ", ".join(known_name for known_name, _ in known())
-    raise ValueError(f"{name!r} is not a known potential; choose one of {names}, mace:PATH.model, or ase:SETTINGS.yaml")
+    raise ValueError(
+        f"{name!r} is not a known potential; choose one of {names}, chgnet:PATH.pth.tar, mace:PATH.model, "
+        "ase:SETTINGS.yaml, or several as committee:A,B"
+    )
+
+
+COMMITTEE = committee.kind(committee.Members(resolve, card, fingerprint, load))

@@ -38,6 +38,22 @@ def tiny_mace(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     return write
 
 
+@pytest.fixture(scope="session")
+def mace_pair(tiny_mace: Callable[..., Path]) -> tuple[Path, Path]:
+    """Two files of models that differ: the second gives 1.3 times the interaction energy of the first."""
+    one = tiny_mace("float64")
+    philic_mace.import_mace()
+    import torch
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = torch.load(one, weights_only=False)
+        model.scale_shift.scale *= 1.3
+        other = one.with_name("other.model")
+        torch.save(model, other)
+    return one, other
+
+
 def write_tiny_mace(path: Path, dtype: str, heads: tuple[str, ...]) -> None:
     """Build a small ScaleShiftMACE with random weights and save it as mace does."""
     philic_mace.import_mace()

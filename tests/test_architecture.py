@@ -22,9 +22,12 @@ FLOORS = {
 }
 ROOMS = {  # rooms and single files of a floor, in the order in which they may import each other
     "structures": "symmetry crystals carbons surfaces sites defects jumps contacts measures catalogue",
-    "potentials": "calculator base torch_threads references analytic dispersion chgnet mace external registry __init__",
+    "potentials": (
+        "calculator base torch_threads references analytic dispersion training chgnet mace external committee registry"
+        " __init__"
+    ),
     "workflows": "stores steps neb dynamics transport analyses engine fireworks",
-    "recipes": "parts adsorption dynamics barriers glasses wetting verification command_line",
+    "recipes": "parts adsorption dynamics barriers glasses wetting verification labelling training command_line",
 }
 FILES = sorted(path for floor in FLOORS for path in (HOUSE / floor).rglob("*.py"))
 MODULES = {path: ("philic", *path.relative_to(HOUSE).with_suffix("").parts) for path in FILES}

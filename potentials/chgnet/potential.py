@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import io
 import warnings
+import zipfile
 from collections.abc import Sequence
 from functools import cache, partial
 from importlib.metadata import version
@@ -21,6 +22,7 @@ import numpy as np
 
 from ..base import Card, Fingerprint, Kind, Predict, Prediction, nothing_known, sha256_of_file
 from ..torch_threads import import_torch, map_in_threads
+from ..training import record
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -44,28 +46,34 @@ _FACTS = {  # functional, cohesive energies to use with it, training set: README
     ),
 }
 
+_UNKNOWN_FACTS = ("unknown: a file of your own", None, "unknown: a file of your own")
+PREFIX = "chgnet:"
+
 
 def _card(name: str) -> Card:
     from ase.data import chemical_symbols
 
-    functional, cohesive_reference, training_set = _FACTS[name]
+    functional, cohesive_reference, training_set = _FACTS.get(name, _UNKNOWN_FACTS)
+    trained = {} if name in _WEIGHTS else record.read(_weights_file(name))
     return Card(
         name=name,
-        description=_DESCRIPTIONS[name],
-        functional=functional,
+        description=_DESCRIPTIONS.get(name, f"CHGNet from the file {name.removeprefix(PREFIX)}"),
+        functional=trained.get("functional", functional),
         cohesive_reference=cohesive_reference,
-        training_set=training_set,
-        elements=frozenset(chemical_symbols[1 : N_ELEMENTS + 1]),
+        training_set=trained.get("training_set", training_set),
+        elements=frozenset(trained.get("elements", chemical_symbols[1 : N_ELEMENTS + 1])),
         cutoff_A=CUTOFF_A,
         seconds_per_atom_call=1.7e-3,  # K on graphene, 33 atoms, lists of 8: 43 to 65 ms on two cores
     )
 
 
-@cache
 def _fingerprint(name: str) -> Fingerprint:
+    """Return the fingerprint; a user's file counts by its name and content, wherever it lies."""
+    path = _weights_file(name)
+    stat = path.stat()
     return Fingerprint(
-        name,
-        sha256_of_file(_weights_file(name)),
+        name if name in _WEIGHTS else f"{PREFIX}{path.name}",
+        _checksum(path, stat.st_mtime_ns, stat.st_size),
         "float32",
         "none",
         "chgnet",
@@ -75,8 +83,44 @@ def _fingerprint(name: str) -> Fingerprint:
     )
 
 
+@cache
+def _checksum(path: Path, mtime_ns: int, size: int) -> str:
+    """Return the checksum of a file; read again when its time or size changes."""
+    del mtime_ns, size
+    return sha256_of_file(path)
+
+
+def _resolve(name: str) -> str:
+    """Return the name with the path of a weights file made absolute.
+
+    Raises
+    ------
+    ValueError
+        The file is not one of a CHGNet.
+    FileNotFoundError
+        The file does not exist.
+    """
+    if name in _WEIGHTS:
+        return name
+    path = _weights_file(name)
+    if not zipfile.is_zipfile(path):
+        raise ValueError(f"{str(path)!r} is not a PyTorch file but must hold a CHGNet's weights; fetch it again")
+    return f"{PREFIX}{path.absolute()}"
+
+
 def _weights_file(name: str) -> Path:
-    """Return the weights inside the installed package, found without importing it."""
+    """Return a file of the user, or the weights inside the installed package, found without importing it."""
+    if name not in _WEIGHTS:
+        own = Path(name.removeprefix(PREFIX)).expanduser()
+        if not own.is_file() and len(own.parts) == 1 and not own.name.endswith((".tar", ".pth", ".pt")):
+            raise ValueError(
+                f"{name!r} is not a known potential; choose one of {', '.join(_WEIGHTS)}, or chgnet:PATH.pth.tar"
+            )
+        if not own.is_file():
+            raise FileNotFoundError(
+                f"{str(own.absolute())!r} does not exist but {name!r} must name a file of weights; check the path"
+            )
+        return own
     spec = find_spec("chgnet")
     assert spec is not None, "chgnet is a dependency of philic"
     assert spec.origin is not None
@@ -84,16 +128,34 @@ def _weights_file(name: str) -> Path:
     return path
 
 
-def _load(name: str) -> Any:
-    """Load the model on the CPU, silently."""
-    import_torch()
+def original(name: str) -> Any:
+    """Load the model on the CPU, silently, with the layers of its package.
+
+    Raises
+    ------
+    ValueError
+        The file is not one of a CHGNet.
+    """
+    torch = import_torch()
     from chgnet.model.model import CHGNet
 
+    with contextlib.redirect_stdout(io.StringIO()):
+        if name in _WEIGHTS:
+            return CHGNet.load(model_name=_WEIGHTS[name], use_device="cpu", verbose=False)
+        path = _weights_file(name)
+        try:  # numbers only: a pickle that names anything to run is refused
+            return CHGNet.from_dict(torch.load(path, map_location="cpu", weights_only=True)["model"])
+        except Exception as error:
+            raise ValueError(
+                f"{str(path)!r} does not hold the weights of a CHGNet ({type(error).__name__}: {error})"
+            ) from error
+
+
+def _load(name: str) -> Any:
+    """Load the model with philic's layers."""
     from .layers import rearrange
 
-    with contextlib.redirect_stdout(io.StringIO()):
-        model = CHGNet.load(model_name=_WEIGHTS[name], use_device="cpu", verbose=False)
-    return rearrange(model)
+    return rearrange(original(name))
 
 
 def _predict(model: Any, structures: Sequence[Atoms], stress: bool) -> list[Prediction]:
@@ -156,4 +218,5 @@ KIND = Kind(
     fingerprint=_fingerprint,
     card=_card,
     predict=_loaded_predict,
+    resolve=_resolve,
 )

@@ -21,7 +21,7 @@ def import_mace() -> None:
     """
     import_torch()
     before = os.environ.get(_LOAD_SWITCH)
-    with _old_torchscript(), contextlib.redirect_stdout(io.StringIO()):  # it prints which extras are missing
+    with old_torchscript(), contextlib.redirect_stdout(io.StringIO()):  # it prints which extras are missing
         import mace.calculators  # noqa: F401
     if before is None:
         os.environ.pop(_LOAD_SWITCH, None)
@@ -30,9 +30,10 @@ def import_mace() -> None:
 
 
 @contextlib.contextmanager
-def _old_torchscript() -> Iterator[None]:
+def old_torchscript() -> Iterator[None]:
     """Silence what e3nn 0.4.4 and mace make torch say of TorchScript, which they are built on."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"`torch\.jit\.\w+` is deprecated", DeprecationWarning)
+        warnings.filterwarnings("ignore", "The TorchScript type system doesn't support instance-level", UserWarning)
         warnings.filterwarnings("ignore", f"Environment variable {_LOAD_SWITCH} detected", UserWarning)
         yield

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..base import Card, Fingerprint, Kind, Predict, Prediction, sha256_of_file
 from ..torch_threads import import_torch, map_in_threads
+from ..training import record
 from .files import PREFIX, file_dtype, foundation_urls, parse, resolve, weights_file
-from .importing import _old_torchscript, import_mace
+from .importing import import_mace, old_torchscript
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -60,14 +61,16 @@ def _card(name: str) -> Card:
 
     model = parse(name).model
     _, functional, cohesive_reference, training_set = _facts(model, parse(name).head)
+    trained = {} if parse(name).is_foundation else record.read(weights_file(name))
     calculator = _calculator(name)
+    elements = {chemical_symbols[number] for number in calculator.z_table.zs}
     return Card(
         name=name,
         description=_descriptions().get(f"{PREFIX}{model}", f"MACE model from the file {model}"),
-        functional=functional,
+        functional=trained.get("functional", functional),
         cohesive_reference=cohesive_reference,
-        training_set=training_set,
-        elements=frozenset(chemical_symbols[number] for number in calculator.z_table.zs),
+        training_set=trained.get("training_set", training_set),
+        elements=frozenset(elements.intersection(trained.get("elements", elements))),
         cutoff_A=float(calculator.r_max),
         seconds_per_atom_call=_SECONDS_PER_ATOM_CALL[_size(model)],
     )
@@ -105,7 +108,7 @@ def _calculator(name: str) -> Any:
     torch = import_torch()
     from mace.calculators.mace import MACECalculator, get_model_dtype
 
-    with _old_torchscript():
+    with old_torchscript():
         model = torch.load(path, map_location="cpu", weights_only=False)
     head = _chosen_head(name, getattr(model, "heads", ["Default"]), parts.head or _DEFAULT_HEADS.get(parts.model))
     # mace would convert a model silently to another dtype: give it the one the model has.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -90,40 +92,85 @@ def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan; compute and write nothing.")] = False,
 ) -> None:
     """Run a recipe. What the store has already is not computed again."""
-    from ...workflows.stores.store import StoreError
-    from . import report
-
-    console = terminal()
     given = {"cross_check": cross_check, "confirm": confirm, "top": top, "calibrate": calibrate, "points": points}
+    from .cross_check import compared
+
     overrides = _overrides(set_, potential=potential, metal=metals, **given)
+    others = _beside(recipe, overrides)
+    finished = _run_to_the_end(partial(_prepare, recipe, overrides, store), store, dry_run)
+    for other in others if finished else []:
+        again = overrides | {"potential": other}
+        checked = _run_to_the_end(partial(_prepare, recipe, again, store), store, dry_run=False)
+        assert finished
+        assert checked  # neither was a dry run
+        terminal().print(compared(finished[1], checked[1], (finished[0].potential.name, checked[0].potential.name)))
+
+
+@app.command()
+def labels(
+    recipe: RecipeArgument = "labels",
+    set_: SetOption = None,
+    potential: PotentialOption = None,
+    metals: MetalsOption = None,
+    store: StoreOption = DEFAULT_STORE,
+    to: Annotated[
+        Path, typer.Option("--to", help="The file (extended XYZ); labels of one level of theory are added.")
+    ] = Path("labels.xyz"),
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan; compute and write nothing.")] = False,
+) -> None:
+    """Make structures to train on, label them with any potential, and write them."""
+    from ..labelling.writing import check_file, write_labels
+
+    overrides = _overrides(set_, potential=potential, metal=metals)
     prepared = _prepare(recipe, overrides, store)
-    console.print("\n".join(report.plan_lines(prepared)), highlight=False)
-    if dry_run:
+    with refusals():
+        labeller = getattr(prepared.recipe.parameters, "labeller", None)
+        if labeller is None:
+            raise ValueError(f"`{recipe}` labels nothing: give a recipe file with `recipe: labels`, or use `philic run`")
+        check_file(to, labeller)
+    finished = _run_to_the_end(partial(_prepare, recipe, overrides, store), store, dry_run)
+    if finished is None:
         return
-    start, computed = time.perf_counter(), [step.key for step in prepared.missing]
-    opened = _open(store)
-    try:
-        results = _run(prepared, opened)
-        while not prepared.plan.complete:
-            before = {step.key for step in prepared.missing}
-            prepared = _prepare(recipe, overrides, store)
-            if {step.key for step in prepared.missing} == before:
-                break  # what is missing crashes: it would each time
-            console.print("\n".join(report.plan_lines(prepared)[1:]), highlight=False)
-            computed += [step.key for step in prepared.missing]
-            results |= _run(prepared, opened)
-    except typer.Exit:  # a RuntimeError too, and its sentence is said
-        raise
-    except (RuntimeError, StoreError) as error:
-        print(f"error: the run stopped: {error}; what is finished is stored: run it again to resume", file=sys.stderr)
-        raise typer.Exit(1) from error
-    for table in prepared.recipe.kind.tables(prepared.plan, results):
-        console.print(table)
-    if line := report.card_line(opened, prepared.recipe.parameters.potential):
-        console.print(line, highlight=False)
-    if not prepared.plan.complete:
-        console.print("Some sites could not be tried, so the jumps of their hosts are missing: run it again.")
-    console.print(report.cost_line(results, computed, time.perf_counter() - start), highlight=False)
+    prepared, results = finished
+    with refusals():
+        n = write_labels(prepared.plan, results, labeller, to)
+    print(f"{n} labelled structures in {to}")
+
+
+@app.command()
+def train(
+    files: Annotated[list[Path], typer.Argument(help="Labelled structures, extended XYZ.")],
+    start: Annotated[str, typer.Option("--from", help="chgnet, chgnet:PATH, mace:MODEL, mace:PATH, or mace:new.")],
+    to: Annotated[Path, typer.Option("--to", help="Folder for weights, records and checkpoints.")],
+    hold_out: Annotated[str, typer.Option("--hold-out", help="Systems to judge by, e.g. B,vacancy; else drawn.")] = "",
+    device: Annotated[str, typer.Option("--device", help="cpu or cuda.")] = "cpu",
+    seeds: Annotated[int, typer.Option("--seeds", help="How many potentials: several are a committee.")] = 1,
+    epochs: Annotated[int, typer.Option("--epochs", help="At most.")] = 100,
+    learning_rate: Annotated[
+        float | None, typer.Option("--learning-rate", help="At the start; 0.01 for mace:new, else 0.001.")
+    ] = None,
+    batch_size: Annotated[int, typer.Option("--batch-size", help="Structures a step, about.")] = 8,
+    adsorption_weight: Annotated[
+        float, typer.Option("--adsorption-weight", help="Of adsorption energies in the loss.")
+    ] = 1.0,
+    channels: Annotated[int, typer.Option("--channels", help="Width of mace:new.")] = 32,
+) -> None:
+    """Train or fine-tune a potential; whole systems are held out to judge it by. Killed, the same command goes on."""
+    from ..training.report import outcome
+    from ..training.train import NEW, Task, checked_start
+    from ..training.train import train as train_potentials
+
+    with refusals():
+        checked_start(start)
+        from ...potentials.training.loop import Settings
+
+        rate = learning_rate if learning_rate is not None else 1e-2 if start == NEW else 1e-3
+        settings = Settings(epochs=epochs, learning_rate=rate, batch_size=batch_size, adsorption_weight=adsorption_weight)
+        systems = [name.strip() for name in hold_out.split(",") if name.strip()]
+        task = Task(files, start, to, systems, device, channels)
+        trained = train_potentials(task, settings, seeds, lambda line: print(line, flush=True))
+    for table in outcome(trained, start):
+        terminal().print(table)
 
 
 @app.command()
@@ -133,22 +180,18 @@ def verify(
     store: StoreOption = DEFAULT_STORE,
 ) -> None:
     """Compare potentials with reference numbers: a report card of each, side by side."""
-    from . import report
     from .recipe_files import verifying
     from .run import prepare
 
-    console, start = terminal(), time.perf_counter()
-    with refusals():
-        names = list(dict.fromkeys([*(potentials or []), *(HERE if all_ else [])]))
-        if not names:
-            raise ValueError(f"name a potential, such as {HERE[0]}, or give --all")
-        prepared = prepare(verifying(names), store)
-    console.print("\n".join(report.plan_lines(prepared)), highlight=False)
-    computed = [step.key for step in prepared.missing]
-    results = _run(prepared, _open(store))
-    for table in prepared.recipe.kind.tables(prepared.plan, results):
-        console.print(table)
-    console.print(report.cost_line(results, computed, time.perf_counter() - start), highlight=False)
+    names = list(dict.fromkeys([*(potentials or []), *(HERE if all_ else [])]))
+
+    def prepared() -> Any:
+        with refusals():
+            if not names:
+                raise ValueError(f"name a potential, such as {HERE[0]}, or give --all")
+            return prepare(verifying(names), store)
+
+    _run_to_the_end(prepared, store, dry_run=False)
 
 
 @app.command()
@@ -181,6 +224,56 @@ def results(
         print(f"{len(found)} results written to {to}")
     else:
         terminal(RESULTS_WIDTH).print(results_table(found))
+
+
+def _run_to_the_end(plan: Callable[[], Any], store: Path, dry_run: bool) -> tuple[Any, dict[str, Any]] | None:
+    """Plan, run and print; return the last plan and all results, or nothing where only the plan was asked for."""
+    from ...workflows.stores.store import StoreError
+    from . import report
+
+    console = terminal()
+    prepared = plan()
+    console.print("\n".join(report.plan_lines(prepared)), highlight=False)
+    if dry_run:
+        return None
+    start, computed = time.perf_counter(), [step.key for step in prepared.missing]
+    opened = _open(store)
+    try:
+        results = _run(prepared, opened)
+        while not prepared.plan.complete:
+            before = {step.key for step in prepared.missing}
+            prepared = plan()
+            if {step.key for step in prepared.missing} == before:
+                break  # what is missing crashes: it would each time
+            console.print("\n".join(report.plan_lines(prepared)[1:]), highlight=False)
+            computed += [step.key for step in prepared.missing]
+            results |= _run(prepared, opened)
+    except typer.Exit:  # a RuntimeError too, and its sentence is said
+        raise
+    except (RuntimeError, StoreError) as error:
+        print(f"error: the run stopped: {error}; what is finished is stored: run it again to resume", file=sys.stderr)
+        raise typer.Exit(1) from error
+    for table in prepared.recipe.kind.tables(prepared.plan, results):
+        console.print(table)
+    if line := report.card_line(opened, prepared.recipe.parameters.potential):
+        console.print(line, highlight=False)
+    if not prepared.plan.complete:
+        console.print("Some sites could not be tried, so the jumps of their hosts are missing: run it again.")
+    console.print(report.cost_line(results, computed, time.perf_counter() - start), highlight=False)
+    return prepared, results
+
+
+def _beside(recipe: str, overrides: dict[str, str]) -> list[str]:
+    """Take the potentials of a cross-check out of the parameters of a recipe that has no way of its own to use them.
+
+    Such a recipe is run with each of them too, at the full cost, and its numbers are set beside the first ones.
+    """
+    from .recipe_files import checks_itself
+
+    with refusals():
+        if "cross_check" not in overrides or checks_itself(recipe):
+            return []
+    return [name.strip() for name in overrides.pop("cross_check").split(",") if name.strip() not in ("", "none")]
 
 
 def _overrides(set_: list[str] | None, **short: object) -> dict[str, str]:

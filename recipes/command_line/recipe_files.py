@@ -15,6 +15,7 @@ from ..adsorption import adsorption, ranking
 from ..barriers import barriers, migration, surface_diffusion
 from ..dynamics import conductivity, molecular_dynamics
 from ..glasses import glasses, melt_quench
+from ..labelling import labels
 from ..parts.kinds import Kind, Parameters
 from ..verification import verification
 from ..wetting import islands, metal_on_host
@@ -43,6 +44,7 @@ RECIPES = {
     "verification": Kind(
         verification.Verification, verification.plan, verification.headline, verification.overview, verification.tables
     ),
+    "labels": Kind(labels.Labels, labels.plan, labels.headline, labels.overview, labels.tables),
     "metal-on-host": Kind(metal_on_host.MetalOnHost, metal_on_host.plan, islands.headline, islands.overview, islands.tables),
 }
 
@@ -110,6 +112,12 @@ def read(name: str, overrides: Mapping[str, str] | None = None) -> RecipeFile:
     return RecipeFile(path.stem, kind, str(content.get("question", "")), parameters)
 
 
+def checks_itself(name: str) -> bool:
+    """Tell whether a recipe takes other potentials to check itself with."""
+    recipe = _parse(_find(name)).get("recipe")
+    return recipe not in RECIPES or "cross_check" in RECIPES[recipe].parameters.model_fields
+
+
 def verifying(names: Sequence[str]) -> RecipeFile:
     """Make the recipe that compares potentials with reference numbers.
 
@@ -149,7 +157,7 @@ def _parse(path: Path) -> Any:
 
 def _override(key: str, text: str) -> Any:
     try:
-        value = YAML(typ="safe").load(f"[{text}]" if "," in text and not text.startswith(("[", "{")) else text)
+        value = YAML(typ="safe").load(f"[{text}]" if "," in text and not text.startswith(("[", "{", "committee:")) else text)
     except YAMLError as error:
         raise ValueError(f"--set {key}: {text!r} is not a value in YAML, such as 4, N, or [4, 4]") from error
     return text if isinstance(value, Mapping) else value  # mace:medium reads as a mapping, and none is asked for

@@ -105,7 +105,7 @@ def with_vacancy(crystal: Atoms, *, repeats: int) -> Atoms:
     >>> len(with_vacancy(bulk("Cu", cubic=True), repeats=2))
     31
     """
-    atoms = crystal * (repeats, repeats, repeats)
+    atoms: Atoms = crystal * (repeats, repeats, repeats)
     del atoms[0]
     atoms.info["philic"] = {"family": "defect", "defect": "vacancy", "element": str(crystal.symbols[0]), "repeats": repeats}
     return atoms

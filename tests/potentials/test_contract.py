@@ -51,6 +51,7 @@ ZOO = [
     Case("chgnet:r2scan", salt, 2e-5, 0.02, 5e-3),
     Case("mace:float64", salt, 1e-9, 1e-3, 1e-6),
     Case("mace:float32", salt, 2e-5, 0.02, 5e-3),
+    Case("committee", salt, 1e-9, 1e-3, 1e-6),
     Case("emt", metals, 1e-9, 1e-4, 1e-6),
     Case("lj", metals, 1e-9, 1e-4, 1e-5),
 ]
@@ -62,8 +63,10 @@ def case(request: pytest.FixtureRequest) -> Case:
 
 
 @pytest.fixture(scope="module")
-def potential(case: Case, tiny_mace: Callable[..., Path]) -> Potential:
+def potential(case: Case, tiny_mace: Callable[..., Path], request: pytest.FixtureRequest) -> Potential:
     prefix, _, dtype = case.name.partition(":")
+    if prefix == "committee":
+        return potentials.load("committee:" + ",".join(f"mace:{path}" for path in request.getfixturevalue("mace_pair")))
     return potentials.load(f"mace:{tiny_mace(dtype)}" if prefix == "mace" else case.name)
 
 

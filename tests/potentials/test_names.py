@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -59,11 +61,31 @@ def test_elements_are_checked_by_name() -> None:
         potentials.check_elements("emt", ["Li", "K", "Cu"])
 
 
-@pytest.mark.parametrize("name", ["chgnt", "chgnet:0.1", "lj:sigma=3", ""])
+@pytest.mark.parametrize("name", ["chgnt", "lj:sigma=3", ""])
 def test_an_unknown_name_lists_the_known_ones(name: str) -> None:
     sentence = (
-        f"^'{name}' is not a known potential; choose one of chgnet, chgnet:r2scan,.* lj, mace:PATH.model, or ase:SETTINGS"
+        f"^'{name}' is not a known potential; choose one of chgnet, chgnet:r2scan,.* lj, chgnet:PATH.pth.tar, "
+        "mace:PATH.model, ase:SETTINGS.yaml, or several as committee:A,B"
     )
     for ask in (potentials.load, potentials.fingerprint, potentials.card):
         with pytest.raises(ValueError, match=sentence):
             ask(name)
+
+
+def test_a_chgnet_is_a_version_or_a_file(tmp_path: Path) -> None:
+    with pytest.raises(
+        ValueError, match=r"^'chgnet:0.1' is not a known potential; choose one of chgnet, chgnet:r2scan, or chgnet:P"
+    ):
+        potentials.load("chgnet:0.1")
+    missing = tmp_path / "none.pth.tar"
+    with pytest.raises(
+        FileNotFoundError, match=rf"^'{missing}' does not exist but 'chgnet:{missing}' must name a file of weights"
+    ):
+        potentials.resolve(f"chgnet:{missing}")
+    missing.write_text("text")
+    with pytest.raises(ValueError, match="is not a PyTorch file but must hold a CHGNet's weights; fetch it again"):
+        potentials.resolve(f"chgnet:{missing}")
+    with zipfile.ZipFile(missing, "w") as archive:
+        archive.writestr("data", "text")
+    with pytest.raises(ValueError, match="does not hold the weights of a CHGNet"):
+        potentials.load(f"chgnet:{missing}")

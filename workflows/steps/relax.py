@@ -65,9 +65,10 @@ def relax(
     Yields
     ------
     index, outcome
-        As each structure ends. ``energy_eV`` and ``fmax_eV_per_A`` in the scalars, ``initial`` and ``final``
-        structures, ``forces_eV_per_A`` (n_atoms, 3). A NaN, an explosion, an overlap or an atom that left is a
-        failed outcome with a sentence.
+        As each structure ends. ``energy_eV`` and ``fmax_eV_per_A`` in the scalars, of a committee also
+        ``energy_spread_eV`` and ``forces_spread_max_eV_per_A``; ``initial`` and ``final`` structures,
+        ``forces_eV_per_A`` (n_atoms, 3). A NaN, an explosion, an overlap or an atom that left is a failed outcome with a
+        sentence.
     """
     cutoff_A = potential.card.cutoff_A
     relaxations = (relaxing(atoms, cutoff_A, fmax_eV_per_A, max_steps, relax_cell) for atoms in structures)
@@ -96,7 +97,7 @@ def relaxing(structure: Atoms, cutoff_A: float, fmax_eV_per_A: float, max_steps:
         (prediction,) = yield [atoms]
         ended = _judge(atoms, target, prediction, n, fmax_eV_per_A, max_steps, cutoff_A)
         if ended:
-            return _outcome(structure, atoms, *ended)
+            return _outcome(structure, atoms, prediction, *ended)
         step()
     raise AssertionError("a relaxation ends")
 
@@ -143,11 +144,21 @@ def _judge(
     return Status.CONVERGED, f"converged in {n} force calls", largest
 
 
-def _outcome(initial: Atoms, atoms: Atoms, status: Status, message: str, largest: float | None) -> Outcome:
+def _outcome(
+    initial: Atoms, atoms: Atoms, prediction: Prediction, status: Status, message: str, largest: float | None
+) -> Outcome:
     results = atoms.calc.results
-    scalars = {"energy_eV": float(results["energy"]), "fmax_eV_per_A": largest, "n_atoms": len(atoms)}
+    scalars = {"energy_eV": float(results["energy"]), "fmax_eV_per_A": largest, "n_atoms": len(atoms), **spread(prediction)}
     structures = {"initial": initial, "final": atoms.copy()}
     return Outcome(status, message, scalars, structures, {"forces_eV_per_A": results["forces"]})
+
+
+def spread(prediction: Prediction) -> dict[str, float]:
+    """Return what the members of a committee differ by, as scalars; nothing for a single model."""
+    if prediction.energy_spread_eV is None or prediction.forces_spread_eV_per_A is None:
+        return {}
+    largest = float(prediction.forces_spread_eV_per_A.max(initial=0.0))
+    return {"energy_spread_eV": prediction.energy_spread_eV, "forces_spread_max_eV_per_A": largest}
 
 
 def misplaced(atoms: Atoms, cutoff_A: float) -> str:

@@ -9,7 +9,7 @@ from ase import Atoms
 
 from ...potentials.base import Potential
 from ..stores.result import Outcome, Status
-from .relax import misplaced
+from .relax import misplaced, spread
 from .together import Asking, Watch, together
 
 
@@ -30,7 +30,8 @@ def single_point(
     Yields
     ------
     index, outcome
-        As each ends. ``energy_eV`` and ``fmax_eV_per_A`` in the scalars, the structure as ``initial`` and ``final``,
+        As each ends. ``energy_eV`` and ``fmax_eV_per_A`` in the scalars, of a committee also ``energy_spread_eV`` and
+        ``forces_spread_max_eV_per_A``; the structure as ``initial`` and ``final``,
         ``forces_eV_per_A`` (n_atoms, 3). An overlap, a lost atom or a number that is not finite is a failed outcome with a
         sentence.
     """
@@ -47,7 +48,7 @@ def _evaluating(atoms: Atoms, cutoff_A: float) -> Asking:
         why = f": {prediction.reason}" if prediction.reason else ""
         return Outcome(Status.FAILED, f"the potential gave a NaN or infinite energy or force{why}", {}, {"initial": atoms})
     fmax = float(np.linalg.norm(forces, axis=1).max(initial=0.0))
-    scalars = {"energy_eV": prediction.energy_eV, "fmax_eV_per_A": fmax, "n_atoms": len(atoms)}
+    scalars = {"energy_eV": prediction.energy_eV, "fmax_eV_per_A": fmax, "n_atoms": len(atoms), **spread(prediction)}
     return Outcome(
         Status.CONVERGED,
         f"largest force {fmax:.3f} eV/Å",

@@ -57,7 +57,8 @@ def together(
     Parameters
     ----------
     calculations
-        They are begun in this order, `WINDOW` at a time.
+        They are begun in this order, `WINDOW` at a time; one at a time where a call takes seconds, so that each is kept as it
+        ends.
     potential
         Energies and forces.
     watch
@@ -74,8 +75,9 @@ def together(
     """
     waiting = deque(enumerate(calculations))
     active: dict[int, _Going] = {}
+    window = 1 if potential.card.slow else WINDOW
     while waiting or active:
-        while waiting and len(active) < WINDOW:
+        while waiting and len(active) < window:
             index, calculation = waiting.popleft()
             active[index] = _Going(calculation, memories[index] if memories else {})
             if outcome := active[index].go_on(None):

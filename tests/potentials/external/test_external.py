@@ -332,3 +332,13 @@ def test_gpaw_gives_the_lattice_energy_of_potassium_fluoride(settings):
     volume_A3 = 5.42**3 / 4
     bulk_modulus_GPa = (energies[0] + energies[2] - 2 * energies[1]) / 0.03**2 / volume_A3 * 160.2
     assert bulk_modulus_GPa == pytest.approx(29.1, rel=0.1)
+
+
+def test_of_several_slow_calculations_each_is_kept_as_it_ends(settings):
+    """A list of single points that is killed loses the one that was running."""
+    from philic.workflows.steps.single_point import single_point
+
+    potential, asked = potentials.load(settings(SLOW)), []
+    crystals = [bulk("Cu", a=a) for a in (3.5, 3.6, 3.7)]
+    for index, _ in single_point(crystals, potential, watch=asked.append):
+        assert asked == list(range(index + 1))

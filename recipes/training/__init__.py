@@ -1,0 +1,1 @@
+"""Training a potential on labelled structures, and what it came to."""
