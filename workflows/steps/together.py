@@ -57,7 +57,7 @@ def together(
     Parameters
     ----------
     calculations
-        They are begun in this order, `WINDOW` at a time; one at a time where a call takes seconds, so that each is kept as it
+        They are begun in this order, `WINDOW` at a time; one where a call takes seconds, so that each is kept as it
         ends.
     potential
         Energies and forces.
