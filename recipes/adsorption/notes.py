@@ -25,7 +25,7 @@ def _trust(rows: Sequence[Row]) -> list[str]:
     reasons = _grouped((row.judged.reason, row.host) for row in rows if row.judged.flag == "do not trust")
     distrusted = [f"{', '.join(hosts)} ({reason})" for reason, hosts in reasons.items()]
     shared = "hosts with the same # cannot be told apart"
-    return [f"{rule}; {shared}", *([f"do not trust {'; '.join(distrusted)}"] if distrusted else [])]
+    return [f"{rule}; {shared}", *([f"Do not trust {'; '.join(distrusted)}"] if distrusted else [])]
 
 
 def _grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
@@ -46,7 +46,7 @@ def _checks(rows: Sequence[Row]) -> list[str]:
         tau = rank_correlation(ours, theirs)
         order = "" if tau is None else f", Kendall's tau of the order {tau:.2f}"
         found.append(f"{other} at the same geometries: largest difference {spread:.2f} eV{order}")
-    weak = "agreement of potentials trained on alike data proves little: all may miss the same"
+    weak = "Agreement of potentials trained on alike data proves little: all may miss the same"
     return [*found, *([weak] if found else [])]
 
 
@@ -70,6 +70,9 @@ def _dft(plan: AdsorptionPlan, results: Mapping[str, Result], rows: Sequence[Row
         found.append(
             f"DFT{' else' if here else ''}: PBE single points that come with philic, vs pristine, for {', '.join(shipped)}"
         )
+    known = sorted((row.dft_eV, row.host) for row in rows if row.dft_eV is not None)
+    if len(known) > 1:
+        found.append(f"DFT's order: {', '.join(host for _, host in known)}")
     found += [f"{host}: {result.message}" for host, result in confirmed.items() if result and not result.status.usable]
     return found
 

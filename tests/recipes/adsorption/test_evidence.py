@@ -83,12 +83,13 @@ def test_the_sentences_say_what_the_columns_rest_on(checked, capsys):
     assert (
         "trust: agreed up to a doubt of 0.15 eV, uncertain up to 0.5 eV; hosts with the same # cannot be told apart." in text
     )
-    assert "do not trust B (DFT gives -1.24 eV)" in text
+    assert "Do not trust B (DFT gives -1.24 eV)" in text
     assert "chgnet:r2scan at the same geometries: largest difference 0." in text
-    assert "agreement of potentials trained on alike data proves little" in text
+    assert "Agreement of potentials trained on alike data proves little" in text
     assert "DFT: PBE single points that come with philic, vs pristine, for" in text
     assert "calibrated: vs bulk on the line PBE = " in text
     assert "± holds 90% of new hosts" in text
+    assert "DFT's order: B, pristine, N." in text
     assert "on doped against pristine carbon off by" in text
 
 
