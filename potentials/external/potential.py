@@ -54,7 +54,7 @@ def _card(name: str) -> Card:
 
     path, settings = _settings(name)
     return Card(
-        name=_short(path),
+        name=name,
         description=_description(path),
         functional=settings.functional,
         cohesive_reference=settings.cohesive_reference,

@@ -154,6 +154,8 @@ def train(
         float, typer.Option("--adsorption-weight", help="Of adsorption energies in the loss.")
     ] = 1.0,
     channels: Annotated[int, typer.Option("--channels", help="Width of mace:new.")] = 32,
+    verify_: Annotated[bool, typer.Option("--verify/--no-verify", help="End in report cards of old and new (minutes).")] = True,
+    store: StoreOption = DEFAULT_STORE,
 ) -> None:
     """Train or fine-tune a potential; whole systems are held out to judge it by. Killed, the same command goes on."""
     from ..training.report import outcome
@@ -171,6 +173,9 @@ def train(
         trained = train_potentials(task, settings, seeds, lambda line: print(line, flush=True))
     for table in outcome(trained, start):
         terminal().print(table)
+    if verify_:
+        old = [start] if start != NEW else []
+        _run_to_the_end(partial(_verifying, [*old, *(one.potential for one in trained)], store), store, dry_run=False)
 
 
 @app.command()
@@ -180,18 +185,8 @@ def verify(
     store: StoreOption = DEFAULT_STORE,
 ) -> None:
     """Compare potentials with reference numbers: a report card of each, side by side."""
-    from .recipe_files import verifying
-    from .run import prepare
-
     names = list(dict.fromkeys([*(potentials or []), *(HERE if all_ else [])]))
-
-    def prepared() -> Any:
-        with refusals():
-            if not names:
-                raise ValueError(f"name a potential, such as {HERE[0]}, or give --all")
-            return prepare(verifying(names), store)
-
-    _run_to_the_end(prepared, store, dry_run=False)
+    _run_to_the_end(partial(_verifying, names, store), store, dry_run=False)
 
 
 @app.command()
@@ -281,6 +276,16 @@ def _overrides(set_: list[str] | None, **short: object) -> dict[str, str]:
     with refusals():
         given = {key: str(value) for key, value in short.items() if value is not None}
         return dict(_pair(text) for text in set_ or []) | given
+
+
+def _verifying(names: list[str], store: Path) -> Any:
+    from .recipe_files import verifying
+    from .run import prepare
+
+    with refusals():
+        if not names:
+            raise ValueError(f"name a potential, such as {HERE[0]}, or give --all")
+        return prepare(verifying(names), store)
 
 
 def _prepare(recipe: str, overrides: dict[str, str], store: Path) -> Any:

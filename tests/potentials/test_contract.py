@@ -53,6 +53,7 @@ ZOO = [
     Case("mace:float32", salt, 2e-5, 0.02, 5e-3),
     Case("committee", salt, 1e-9, 1e-3, 1e-6),
     Case("emt", metals, 1e-9, 1e-4, 1e-6),
+    Case("ase:emt", metals, 1e-9, 1e-4, 1e-6),
     Case("lj", metals, 1e-9, 1e-4, 1e-5),
 ]
 
@@ -67,6 +68,10 @@ def potential(case: Case, tiny_mace: Callable[..., Path], request: pytest.Fixtur
     prefix, _, dtype = case.name.partition(":")
     if prefix == "committee":
         return potentials.load("committee:" + ",".join(f"mace:{path}" for path in request.getfixturevalue("mace_pair")))
+    if prefix == "ase":
+        path = request.getfixturevalue("tmp_path_factory").mktemp("settings") / "emt.yaml"
+        path.write_text("factory: ase.calculators.emt:EMT\nelements: [Al, Cu]\nfunctional: none\ncutoff_A: 5.7\n")
+        return potentials.load(f"ase:{path}")
     return potentials.load(f"mace:{tiny_mace(dtype)}" if prefix == "mace" else case.name)
 
 

@@ -136,3 +136,14 @@ def test_the_graph_is_that_of_its_own_converter_to_the_last_number(atoms: Atoms)
         torch.testing.assert_close(getattr(ours, name), getattr(own, name), rtol=0, atol=0)
     torch.testing.assert_close(ours.atom_graph, own.atom_graph, rtol=0, atol=0)
     torch.testing.assert_close(ours.bond_graph.reshape(-1), own.bond_graph.reshape(-1), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(("name", "energy_eV"), [("chgnet", -8.798958), ("chgnet:r2scan", -14.893083)])
+def test_the_code_version_stands_for_these_numbers(name, energy_eV):
+    """Where philic's own code changes them, raise CODE and put the new ones here."""
+    from philic.potentials.chgnet.potential import CODE
+
+    atoms = bulk("KF", "rocksalt", a=5.4)
+    atoms.positions[1] += (0.1, -0.05, 0.2)
+    assert CODE == "1"
+    assert potentials.load(name).evaluate([atoms])[0].energy_eV == pytest.approx(energy_eV, abs=2e-5)
