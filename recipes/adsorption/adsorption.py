@@ -286,10 +286,11 @@ def _row(plan: AdsorptionPlan, results: Mapping[str, Result], metal: str, host: 
     evidence = plan.evidence
     column = "vs_bulk_eV" if best.scalars.get("vs_pristine_eV") is None else "vs_pristine_eV"
     others = {}
-    for (other, *of), steps in evidence.checks.items():
+    for (_, *of), steps in evidence.checks.items():
         theirs = [results[step.key] for step in steps if of == [metal, host] and step.key in results]
         if sound := [result for result in theirs if _sound(result)]:
-            others[other] = min(sound, key=_order).scalars[column]
+            lowest = min(sound, key=_order)
+            others[lowest.scalars["potential"]] = lowest.scalars[column]
     calibration = evidence.calibrations.get(metal)
     known = results[calibration.key].scalars if calibration and calibration.key in results else {}
     dft_eV = _dft_eV(plan, results, metal, host, column)

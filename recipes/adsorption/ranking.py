@@ -110,7 +110,8 @@ def worth(metal: str, gate: Result, relative: bool = True) -> str:
     """
     if "verdict" not in gate.scalars:
         return f"The gate of {metal} could not be computed: {gate.message}. Trust nothing in this table."
-    potential, verdict = gate.about["potential"], gate.scalars["verdict"]
+    named = gate.provenance.get("fingerprint") or {}
+    potential, verdict = named.get("name", gate.about["potential"]), gate.scalars["verdict"]
     head = f"{potential} is {verdict} for {metal}: {gate.scalars['sentence']}."
     advice = {
         "fit": f" {SCREEN}" if relative else "",

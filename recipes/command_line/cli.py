@@ -154,7 +154,9 @@ def train(
         float, typer.Option("--adsorption-weight", help="Of adsorption energies in the loss.")
     ] = 1.0,
     channels: Annotated[int, typer.Option("--channels", help="Width of mace:new.")] = 32,
-    verify_: Annotated[bool, typer.Option("--verify/--no-verify", help="End in report cards of old and new (minutes).")] = True,
+    verify_: Annotated[
+        bool, typer.Option("--verify/--no-verify", help="End in report cards of old and new (minutes).")
+    ] = True,
     store: StoreOption = DEFAULT_STORE,
 ) -> None:
     """Train or fine-tune a potential; whole systems are held out to judge it by. Killed, the same command goes on."""

@@ -54,14 +54,17 @@ def compared(first: Mapping[str, Result], second: Mapping[str, Result], names: t
     values: dict[str, dict[str, list[float]]] = {}
     for about, result in ((_about(r), r) for r in first.values() if r.function in COMPARED):
         other = theirs.get(about)
-        if other is None or not (_sound(result) and _sound(other)):
-            table.add_row(" ".join(about[1:]), "", "", "", "not compared: one of them has no sound result")
+        if other is None or not (result.status.usable and other.status.usable):
+            table.add_row(" ".join(about[1:]), "", "", "", "not compared: one of them has no result")
             continue
+        both = Status.UNCONVERGED not in (result.status, other.status)
         for name in COMPARED[result.function]:
-            pair = [r.scalars.get(name) for r in (result, other)]
-            if all(isinstance(value, float) for value in pair):
-                table.add_row(" ".join(about[1:]), name, *(f"{value:.3g}" for value in pair), flag(pair))  # type: ignore[arg-type]
-                values.setdefault(name, {})[" ".join(about)] = pair  # type: ignore[assignment]
+            pair = [value for r in (result, other) if isinstance(value := r.scalars.get(name), float)]
+            if len(pair) == 2:
+                table.add_row(
+                    " ".join(about[1:]), name, *(f"{value:.3g}" for value in pair), flag(pair) if both else "not converged"
+                )
+                values.setdefault(name, {})[" ".join(about)] = pair
     lines = [sentence for name, pairs in values.items() if (sentence := _order(name, pairs))]
     rule = f"trust: agreed up to a difference of {AGREED:.0%}, uncertain up to {UNCERTAIN:.0%}."
     return Group(table, Text("\n".join([rule, *lines])))
@@ -70,10 +73,6 @@ def compared(first: Mapping[str, Result], second: Mapping[str, Result], names: t
 def _order(name: str, pairs: Mapping[str, Sequence[float]]) -> str:
     tau = rank_correlation({of: pair[0] for of, pair in pairs.items()}, {of: pair[1] for of, pair in pairs.items()})
     return "" if tau is None else f"Kendall's tau of the order by {name}: {tau:.2f}."
-
-
-def _sound(result: Result) -> bool:
-    return result.status is Status.CONVERGED
 
 
 def _about(result: Result) -> tuple[str, ...]:

@@ -89,7 +89,7 @@ def tables(plan: Plan, results: Mapping[str, Result]) -> Iterator[RenderableType
 
 
 def _card(result: Result) -> RenderableType:
-    name = result.about["potential"]
+    name = _name(result)
     if "sections" not in result.scalars:
         return Text(f"{name}: {result.message}")
     table = new_table(
@@ -110,12 +110,17 @@ def _card(result: Result) -> RenderableType:
     return Group(table, Text("\n".join(lines)))
 
 
+def _name(result: Result) -> str:
+    """Name of a potential without the folder of its file."""
+    return str((result.provenance.get("fingerprint") or {}).get("name") or result.about["potential"])
+
+
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.2f}"
 
 
 def _beside(results: Sequence[Result]) -> Table:
-    names = [result.about["potential"] for result in results]
+    names = [_name(result) for result in results]
     table = new_table("mean errors side by side", ("kind",), names)
     for kind, section in SECTIONS.items():
         cells = [_cell(result, kind) for result in results]
