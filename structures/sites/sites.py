@@ -27,6 +27,7 @@ SAME_SITE_A = 0.3
 
 _SYMMETRY_TOLERANCE_A = 0.05
 _LARGEST_RING = 8  # a ring of more atoms is a hole
+_LEAST_AREA_A2 = 0.1  # a ring of less stands on edge, as that of an epoxide does
 _VACUUM_A = 10.0
 
 
@@ -178,7 +179,7 @@ def lateral_distances_A(host: Atoms, vectors: Floats) -> Floats:
 
 def _sheet_anchors(host: Atoms) -> list[Place]:
     bonds = find_bonds(host)
-    rings = [ring for ring in find_rings(bonds) if _signed_area(host, ring) > 0]
+    rings = [ring for ring in find_rings(bonds) if _signed_area(host, ring) > _LEAST_AREA_A2]
     chords, parts = _divided(host, bonds, [ring for ring in rings if len(ring) > _LARGEST_RING])
     tops: list[Place] = [("top", ((i, 0, 0),)) for i in range(len(host))]
     bridges: list[Place] = [
@@ -202,7 +203,7 @@ def _divided(host: Atoms, bonds: dict[Edge, Floats], holes: list[Anchors]) -> tu
     near = face_edges(host, np.ones(len(host), dtype=bool))
     chords = {edge: near[edge] for edge in near if edge not in bonds and any(_spans(edge, hole) for hole in holes)}
     whole = set(find_rings(bonds))
-    parts = [ring for ring in find_rings(bonds | chords) if ring not in whole and _signed_area(host, ring) > 0]
+    parts = [ring for ring in find_rings(bonds | chords) if ring not in whole and _signed_area(host, ring) > _LEAST_AREA_A2]
     for hole in holes if parts else []:
         middles = np.array([lateral_position(host, part) for part in parts])
         parts.pop(int(lateral_distances_A(host, middles - lateral_position(host, hole)).round(3).argmin()))

@@ -104,7 +104,7 @@ def test_what_is_no_recipe_file_is_refused(recipe):
     assert (
         refusal(recipe("recipe: magic\n"))
         == "mine.yaml: `recipe` is 'magic' but must be one of: adsorption, migration, surface-diffusion, "
-        "molecular-dynamics, melt-quench, labels, metal-on-host"
+        "molecular-dynamics, melt-quench, verification, labels, metal-on-host"
     )
     assert (
         refusal(recipe("recipe: adsorption\n")) == "mine.yaml: `metal` is missing: the alkali metal, or several to compare"
@@ -121,7 +121,7 @@ def test_what_is_no_value_or_no_text_is_refused_too(recipe, tmp_path):
     assert (
         refusal(recipe("recipe: [a]\n"))
         == "mine.yaml: `recipe` is ['a'] but must be one of: adsorption, migration, surface-diffusion, "
-        "molecular-dynamics, melt-quench, labels, metal-on-host"
+        "molecular-dynamics, melt-quench, verification, labels, metal-on-host"
     )
     (tmp_path / "binary.yaml").write_bytes(bytes(range(256)))
     assert refusal(str(tmp_path / "binary.yaml")).startswith("binary.yaml: this is not YAML")
