@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -98,23 +99,35 @@ def fit(
         batches = _batches(held_units, settings.batch_size)
         return float(np.mean([float(_loss(model, batch, graphs, settings.adsorption_weight).detach()) for batch in batches]))
 
-    if not state.epoch:
-        state.best_loss, state.best = judged(), _weights(model)
-    while state.epoch < settings.epochs and state.epoch - state.best_epoch < settings.patience:
-        state.epoch += 1
-        start = time.perf_counter()
-        for group in optimiser.param_groups:
-            group["lr"] = settings.learning_rate * (1 + math.cos(math.pi * (state.epoch - 1) / settings.epochs)) / 2
-        batches = _batches(units, settings.batch_size, np.random.default_rng([settings.seed, state.epoch]))
-        trained = [_step(model, optimiser, batch, graphs, settings.adsorption_weight) for batch in batches]
-        _note(state, model, float(np.mean(trained)), judged())
-        _write(state, model, optimiser, checkpoint, identity)
-        rate = sum(len(batch) for batch in batches) / (time.perf_counter() - start)
-        last = state.history[-1]
-        losses = f"training {last['training']:.4f}, held out {last['held_out']:.4f}"
-        say(f"epoch {state.epoch}: loss {losses}; {rate:.0f} structures/s")
+    with _reproducible(model):
+        if not state.epoch:
+            state.best_loss, state.best = judged(), _weights(model)
+        while state.epoch < settings.epochs and state.epoch - state.best_epoch < settings.patience:
+            state.epoch += 1
+            start = time.perf_counter()
+            for group in optimiser.param_groups:
+                group["lr"] = settings.learning_rate * (1 + math.cos(math.pi * (state.epoch - 1) / settings.epochs)) / 2
+            batches = _batches(units, settings.batch_size, np.random.default_rng([settings.seed, state.epoch]))
+            trained = [_step(model, optimiser, batch, graphs, settings.adsorption_weight) for batch in batches]
+            _note(state, model, float(np.mean(trained)), judged())
+            _write(state, model, optimiser, checkpoint, identity)
+            rate = sum(len(batch) for batch in batches) / (time.perf_counter() - start)
+            last = state.history[-1]
+            losses = f"training {last['training']:.4f}, held out {last['held_out']:.4f}"
+            say(f"epoch {state.epoch}: loss {losses}; {rate:.0f} structures/s")
     model.network.load_state_dict(state.best)
     return state
+
+
+@contextmanager
+def _reproducible(model: Model) -> Iterator[None]:
+    """Have a CPU add up what its threads compute in one order, not as they come; not every operation of a GPU can."""
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(before or next(model.network.parameters()).device.type == "cpu")
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
 
 
 def predict(model: Model, frames: Sequence[Frame], batch_size: int = 8) -> list[tuple[float, NDArray[np.float64]]]:
