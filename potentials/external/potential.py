@@ -218,14 +218,34 @@ def _predict(settings: Settings, structures: Sequence[Atoms], stress: bool) -> l
     return [_one(settings, atoms, stress and atoms.cell.rank == 3) for atoms in structures]
 
 
+def closed(atoms: Atoms, cutoff_A: float) -> Atoms:
+    """
+    Make a structure periodic along all vectors, with nothing within the cutoff across what was open.
+
+    Its energy and forces are the same; some calculators ignore the cell unless all its vectors are periodic.
+    """
+    if atoms.pbc.all():
+        return atoms
+    whole = atoms.copy()
+    whole.cell = atoms.cell.complete()
+    for axis in np.flatnonzero(~atoms.pbc):
+        across = whole.cell.reciprocal()[axis]
+        width = np.ptp(atoms.positions @ across) + cutoff_A * np.linalg.norm(across)
+        whole.cell[axis] *= max(1.0, width + 1e-6)
+    whole.pbc = True
+    return whole
+
+
 def _one(settings: Settings, atoms: Atoms, stress: bool) -> Prediction:
     """Evaluate one structure; electrons that do not converge give NaN, what else goes wrong an error."""
-    answer = _ask(settings, atoms, stress=stress)
+    local = settings.calculation == "model" and settings.cutoff_A
+    whole = closed(atoms, settings.cutoff_A) if local else atoms
+    answer = _ask(settings, whole, stress=stress)
     if answer.get("unconverged"):
         return nothing_known(atoms, stress, answer["error"])
     if "error" in answer:
         raise RuntimeError(answer["error"])
-    voigt = np.array(answer["stress"]) if stress else None
+    voigt = np.array(answer["stress"]) * (whole.cell.volume / atoms.cell.volume) if stress else None
     return Prediction(answer["energy"], np.array(answer["forces"], dtype=float), voigt)
 
 

@@ -103,7 +103,7 @@ def _card(result: Result) -> RenderableType:
         numbers = (f"{s['mae']:.3g} {s['unit']}", f"{s['bias']:+.3g}", _number(s["slope"]), _number(s["tau"]))
         table.add_row(kind, str(s["n"]), *numbers, s["grade"], s["worst"])
     functional = result.about["functional"]
-    lines = ["References are PBE; docs/verification.md has their sources and the limits of the grades."]
+    lines = ["References are PBE; docs/trust.md has their sources and the limits of the grades."]
     if not functional.startswith("PBE"):
         lines.append(f"{name} was trained on {functional}: what functionals differ by counts as an error here.")
     lines += [f"not judged: {sentence}." for sentence in result.scalars["not_judged"]]

@@ -160,7 +160,7 @@ QUANTITIES: dict[str, Callable[[Sequence[Result], Mapping[str, Any]], Numbers]] 
     "surface energy": _one(_surface),
     "vacancy": _one(_vacancy_eV),
     "adsorption": _one(lambda results: adsorption_from(results[0], results[1], results[2], 1)),
-    "barrier": _one(lambda results: float(results[0].scalars["barrier_forward_eV"])),
+    "barrier": _one(lambda results: float(results[0].scalars["climb_forward_eV"])),
     "dopants": _dopants,
     "forces": _forces,
 }

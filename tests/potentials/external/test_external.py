@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ase.build import bulk, graphene
+from ase import Atoms
+from ase.build import bulk, fcc111, graphene
 
 from philic import potentials
 from philic.potentials.external import worker
@@ -51,6 +52,24 @@ def test_it_equals_the_built_in_potential_bit_for_bit(settings, text):
     assert ours.energy_eV == built_in.energy_eV
     np.testing.assert_array_equal(ours.forces_eV_per_A, built_in.forces_eV_per_A)
     np.testing.assert_array_equal(ours.stress_eV_per_A3, built_in.stress_eV_per_A3)
+
+
+def test_what_is_open_along_a_vector_is_closed_for_calculators_that_know_crystals_only(settings):
+    text = EMT.replace("ase.calculators.emt:EMT", "file_calculator:Crystals").replace("5.7", "12") + "packages: [ase]\n"
+    text += f"environment: {{PYTHONPATH: '{TESTS}'}}\n"
+    slab = fcc111("Cu", (2, 2, 2), a=3.7, vacuum=1.0)
+    slab.rattle(0.1, seed=3)
+    tilted = slab.copy()
+    tilted.cell[2] += (1.0, 0.7, 0.0)
+    wire, cluster = slab.copy(), Atoms("Cu3", [(0, 0, 0), (2.4, 0, 0), (0, 2.5, 0.1)])
+    wire.pbc = (False, True, False)
+    structures = [slab, tilted, wire, cluster]
+    ours, built_in = (potentials.load(name).evaluate(structures, stress=True) for name in (settings(text), "emt"))
+    for one, other in zip(ours, built_in, strict=True):
+        assert one.energy_eV == pytest.approx(other.energy_eV, abs=1e-9)
+        np.testing.assert_allclose(one.forces_eV_per_A, other.forces_eV_per_A, atol=1e-9)
+    for one, other in zip(ours[:3], built_in[:3], strict=True):
+        np.testing.assert_allclose(one.stress_eV_per_A3, other.stress_eV_per_A3, atol=1e-9)
 
 
 def test_a_calculator_that_works_in_files_runs_in_a_folder_that_is_gone_afterwards(settings, tmp_path):
