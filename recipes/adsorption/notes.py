@@ -65,7 +65,8 @@ def _dft(plan: AdsorptionPlan, results: Mapping[str, Result], rows: Sequence[Row
     found = []
     if here:
         first = next(iter(here.values()))
-        found.append(f"DFT: {first.scalars['potential']} at these geometries for {', '.join(here)}")
+        vs_bulk = ", ".join(f"{host} {result.scalars['vs_bulk_eV']:+.2f}" for host, result in here.items())
+        found.append(f"DFT: {first.scalars['potential']} at these geometries; vs bulk {vs_bulk} eV")
     if shipped:
         found.append(
             f"DFT{' else' if here else ''}: PBE single points that come with philic, vs pristine, for {', '.join(shipped)}"

@@ -107,7 +107,7 @@ def test_the_best_hosts_are_confirmed_once_they_are_known(store, checked, capsys
     assert answer.scalars["vs_bulk_eV"] in [
         r.scalars["vs_bulk_eV"] for r in by_check
     ]  # the same steps: nothing computed twice
-    assert f"DFT: chgnet:r2scan at these geometries for {first}, pristine" in printed(capsys, made, results)
+    assert f"DFT: chgnet:r2scan at these geometries; vs bulk {first} " in printed(capsys, made, results)
 
 
 def test_a_calibration_of_ones_own_takes_the_place_of_the_shipped_one(store):
