@@ -1,4 +1,7 @@
-"""Rewrite the numbers of trust.md: ``python docs/trust.py --store FILE POTENTIAL ...``; stored results are reused."""
+"""Rewrite the numbers of trust.md; what the store holds is reused.
+
+python docs/trust.py --store FILE --confirm ase:gpaw.yaml --calibrated chgnet --calibrated ase:nequix.yaml POTENTIAL ...
+"""
 
 import argparse
 import io
@@ -6,9 +9,12 @@ import re
 from pathlib import Path
 
 from rich.console import Console
+from typer.testing import CliRunner
 
+from philic.recipes.adsorption.adsorption import Row, analyse, plan
+from philic.recipes.command_line.cli import app
 from philic.recipes.command_line.console import TABLE_WIDTH
-from philic.recipes.command_line.recipe_files import verifying
+from philic.recipes.command_line.recipe_files import read, verifying
 from philic.recipes.parts.calibrations import reference_calibration
 from philic.recipes.verification import verification
 from philic.workflows.engine.fireworks import run_here
@@ -18,6 +24,7 @@ from philic.workflows.stores.store import Store
 PAGE = Path(__file__).parent / "trust.md"
 METALS = ("K", "Na", "Li")
 HOSTS = ("pyridinic-3N", "B", "P", "S", "pristine", "N")
+RECIPE = "k-philic-dopants"
 
 
 def cards(potentials: list[str], store: Store) -> str:
@@ -54,15 +61,66 @@ def calibrations(potentials: list[str], store: Store) -> str:
     return "\n".join(rows)
 
 
+def confirmation(theory: str, store: Path) -> str:
+    """Run the default recipe with its top hosts confirmed, and return the table that it prints."""
+    done = CliRunner().invoke(app, ["run", RECIPE, "--confirm", theory, "--top", "3", "--store", str(store)])
+    if done.exit_code:
+        raise SystemExit(done.output)
+    lines = [line.rstrip() for line in done.stdout.splitlines() if line.strip()]
+    first = next(i for i, line in enumerate(lines) if "adsorption energy (eV" in line)
+    return "```text\n" + "\n".join(lines[first:-1]) + "\n```"
+
+
+def calibrated(potentials: list[str], store: Store) -> str:
+    """Write the calibrated rankings of the default recipe: all hosts for K, those that PBE knows for Na and Li."""
+    found = {(metal, name): _ranked(metal, name, store) for metal in METALS for name in potentials}
+    short = {name: next(iter(found[METALS[0], name].values())).best.provenance["fingerprint"]["name"] for name in potentials}
+    rows = [
+        "| metal | host | PBE | " + " | ".join(f"{short[name]} | calibrated" for name in potentials) + " |",
+        "|---|---|--:|" + "--:|--:|" * len(potentials),
+    ]
+    for metal in METALS:
+        step = reference_calibration(metal, potentials[0])
+        s = store.get([step.key])[step.key].scalars
+        pbe = dict(zip(s["hosts"], s["reference_vs_bulk_eV"], strict=True))
+        for host in found[metal, potentials[0]]:
+            known = f"{pbe[host]:+.2f}" if host in pbe else ""
+            cells = " | ".join(_cells(found[metal, name][host]) for name in potentials)
+            rows.append(f"| {metal} | {host} | {known} | {cells} |")
+    return "\n".join(rows)
+
+
+def _ranked(metal: str, potential: str, store: Store) -> dict[str, Row]:
+    given = {"metal": metal, "potential": potential}
+    recipe = read(RECIPE, given if metal == "K" else {**given, "dopants": "[N, B, P, S]", "hosts": "[pyridinic-3N]"})
+    made = plan(recipe.parameters)
+    run_here(made.flow, store, "calibrated")
+    return {row.host: row for row in analyse(made, store.get(made.flow.steps))}
+
+
+def _cells(row: Row) -> str:
+    s = row.calibrated.scalars if row.calibrated else {}
+    line = f"{s['calibrated_vs_bulk_eV']:+.1f} ± {s['calibrated_interval_eV']:.1f}" if "calibrated_vs_bulk_eV" in s else ""
+    return f"{row.best.scalars['vs_bulk_eV']:+.2f} | {line}"
+
+
 def main() -> None:
-    """Rewrite both regions."""
+    """Rewrite the regions."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("potentials", nargs="+")
     parser.add_argument("--store", type=Path, required=True)
+    parser.add_argument("--confirm", required=True)
+    parser.add_argument("--calibrated", action="append", required=True)
     given = parser.parse_args()
     store, text = Store(given.store), PAGE.read_text(encoding="utf-8")
-    for name, make in (("cards", cards), ("calibrations", calibrations)):
-        content = f"<!-- {name} -->\n{make(given.potentials, store)}\n<!-- {name} end -->"
+    made = {
+        "cards": cards(given.potentials, store),
+        "calibrations": calibrations(given.potentials, store),
+        "calibrated": calibrated(given.calibrated, store),
+        "confirmation": confirmation(given.confirm, given.store),
+    }
+    for name, found in made.items():
+        content = f"<!-- {name} -->\n{found}\n<!-- {name} end -->"
         text = re.sub(rf"<!-- {name} -->.*?<!-- {name} end -->", lambda _, content=content: content, text, flags=re.DOTALL)
     PAGE.write_text(text, encoding="utf-8")
 

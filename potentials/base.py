@@ -144,8 +144,9 @@ class Card:
         strange = sorted(set(symbols) - self.elements)
         if not strange:
             return ""
+        verb = "is" if len(strange) == 1 else "are"
         return (
-            f"{', '.join(strange)} is unknown to the potential {self.name!r}; choose another or one "
+            f"{', '.join(strange)} {verb} unknown to the potential {self.name!r}; choose another or one "
             f"of its elements: {', '.join(sorted(self.elements))}"
         )
 

@@ -20,12 +20,15 @@ from .settings_files import FOLDER, KPTS, Settings, merged, path_of, read, repla
 
 if TYPE_CHECKING:
     from ase import Atoms
+    from numpy.typing import NDArray
 
 PREFIX = "ase:"
 CACHE = "CACHE"
 """Stands in variables for the folder of prepared files."""
 VACUUM_A = 6.0
 """Empty space along a vector that makes a slab of a crystal: no k-points along it."""
+BINDING = ("H", "B", "C", "N", "O", "F", "Si", "P", "S", "Cl", "Se")
+"""Elements that carbon has bonds to."""
 CANARY_ELEMENTS = ("K", "Na", "Li", "Cu")
 
 
@@ -174,12 +177,24 @@ def k_points(atoms: Atoms, spacing_per_A: float, empty: Sequence[bool]) -> list[
 
 
 def _moments(settings: Settings, atoms: Atoms) -> list[float] | None:
-    """Return the structure's initial magnetic moments, or else those of its elements; None where there are none."""
+    """Return the structure's initial magnetic moments, or else those of its elements and of carbon that lacks a bond."""
     own = atoms.get_initial_magnetic_moments()
     if own.any():
         return [float(moment) for moment in own]
-    by_element = [settings.magnetic_moments.get(symbol, 0.0) for symbol in atoms.symbols]
-    return by_element if any(by_element) else None
+    moments = np.array([settings.magnetic_moments.get(symbol, 0.0) for symbol in atoms.symbols])
+    if settings.open_carbon_moment:
+        moments[_open_carbons(atoms)] = settings.open_carbon_moment
+    return [float(moment) for moment in moments] if moments.any() else None
+
+
+def _open_carbons(atoms: Atoms) -> NDArray[np.bool_]:
+    """Say which atoms are carbon with fewer than three neighbours, metals not counted."""
+    from ase.neighborlist import natural_cutoffs, neighbor_list
+
+    binding = np.isin(atoms.symbols, BINDING)
+    i, j = neighbor_list("ij", atoms, natural_cutoffs(atoms, mult=1.2))
+    neighbours = np.bincount(i[binding[j]], minlength=len(atoms))
+    return np.asarray((np.array(atoms.symbols) == "C") & (neighbours < 3))
 
 
 def _cache(settings: Settings) -> Path:

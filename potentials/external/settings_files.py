@@ -65,6 +65,7 @@ class Settings(_Strict):
     crystal: Shape = Shape()
     spin_arguments: dict[str, Any] = Field({}, description="laid over the arguments where there are magnetic moments")
     magnetic_moments: dict[str, float] = Field({}, description="initial moment by element, in Bohr magnetons")
+    open_carbon_moment: float = Field(0.0, description="initial moment of carbon that has fewer than three neighbours")
     python: str = Field(sys.executable, description="interpreter of the environment it is installed in")
     environment: dict[str, str] = Field({}, description="environment variables")
     packages: tuple[str, ...] = Field((), description="distributions whose versions count; else the factory's own")
@@ -112,6 +113,7 @@ class Settings(_Strict):
             "sheet",
             "crystal",
             "magnetic_moments",
+            "open_carbon_moment",
             "spin_arguments",
             "prepare",
             "environment",

@@ -69,6 +69,9 @@ class Adsorption(Substrates):
         for name in ("confirm", "calibrate"):
             if getattr(self, name) == self.potential:
                 raise ValueError(f"`{name}` is {self.potential!r} but must be another than `potential`")
+        for name, of in (("top", "confirm"), ("points", "calibrate")):
+            if name in self.model_fields_set and not getattr(self, of):
+                raise ValueError(f"`{name}` is {getattr(self, name)} but means nothing without `{of}`")
         if self.calibrate and PRISTINE not in self.names:
             raise ValueError("`calibrate` needs hosts of carbon: name some in `hosts` or `dopants`, or leave it out")
         return self
@@ -109,7 +112,8 @@ def plan(parameters: Adsorption, known: Known = no_results) -> AdsorptionPlan:
         here = {name: parameters.substrate(name, metal) for name in parameters.names}
         substrates |= {(metal, name): substrate for name, substrate in here.items()}
         hosts = {name: substrate.given for name, substrate in here.items()}
-        potential.check_elements({symbol for host in hosts.values() for symbol in host.symbols} | {metal})
+        for name in (parameters.potential, *parameters.others):
+            card(name).check_elements({symbol for host in hosts.values() for symbol in host.symbols} | {metal})
         nearest += [(_spacing_A(parameters, metal, host), name) for name, host in hosts.items()]
         clean = {name: substrate.clean(parameters.potential, parameters.relaxation) for name, substrate in here.items()}
         references = metal_steps(metal, parameters.potential)
@@ -217,7 +221,9 @@ def _spacing_A(parameters: Adsorption, metal: str, host: Atoms) -> float:
 
 def _warnings(parameters: Adsorption, spacing_A: float, host: str, cutoff_A: float) -> list[str]:
     """Say when an adatom feels another or its own periodic image, beside it or through the vacuum."""
-    sentences: list[str] = []
+    sentences = [
+        f"{name} is the potential itself: it checks nothing" for name in parameters.cross_check[:1] if not parameters.others
+    ]
     if not np.isfinite(cutoff_A):
         return sentences
     if spacing_A <= cutoff_A:

@@ -18,7 +18,7 @@ def refusals() -> Iterator[None]:
     """Bad input is a sentence on stderr and exit code 2; nothing has been computed by then."""
     try:
         yield
-    except ValueError as error:
+    except (ValueError, ModuleNotFoundError) as error:
         print(f"error: {error}", file=sys.stderr)
         raise typer.Exit(2) from error
 

@@ -56,7 +56,7 @@ def test_chgnet_knows_94_elements() -> None:
 
 def test_elements_are_checked_by_name() -> None:
     potentials.check_elements("emt", ["Cu", "Al"])
-    sentence = r"^K, Li is unknown to the potential 'emt'; choose another or one of its elements: Ag, Al, Au, C, Cu"
+    sentence = r"^K, Li are unknown to the potential 'emt'; choose another or one of its elements: Ag, Al, Au, C, Cu"
     with pytest.raises(ValueError, match=sentence):
         potentials.check_elements("emt", ["Li", "K", "Cu"])
 

@@ -309,6 +309,20 @@ def test_espresso_input_has_the_dipole_correction_smearing_and_mesh(tmp_path):
         assert words in text
 
 
+def test_carbon_that_lacks_a_bond_is_polarised():
+    settings = read(FOLDER / "gpaw.yaml")
+    sheet = graphene(size=(4, 4, 1), vacuum=6.0)
+    sheet.pbc = True
+    assert _task(settings, sheet, stress=False)["atoms"]["magnetic_moments"] is None
+    del sheet[0]
+    sheet += Atoms("K", positions=[sheet.positions[0] + (0.3, 0.2, 2.4)])
+    moments = _task(settings, sheet, stress=False)["atoms"]["magnetic_moments"]
+    assert sorted(moments) == [0.0] * (len(sheet) - 3) + [0.8] * 3
+    assert moments[-1] == 0.0
+    sheet.symbols[np.array(moments) > 0] = "N"
+    assert _task(settings, sheet, stress=False)["atoms"]["magnetic_moments"] is None
+
+
 def test_elements_with_moments_are_polarised_and_a_structures_own_moments_win():
     settings = read(FOLDER / "vasp.yaml")
     iron = bulk("Fe", cubic=True)

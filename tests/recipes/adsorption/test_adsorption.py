@@ -80,6 +80,7 @@ def test_too_little_vacuum_is_warned_of():
     ("changes", "sentence"),
     [
         ({"potential": "emt"}, "K is unknown to the potential 'emt'"),
+        ({"cross_check": "emt"}, "K is unknown to the potential 'emt'"),
         ({"hosts": ["vacancy"], "size": (1, 1)}, "`size` is (1, 1) but 'vacancy' needs at least (2, 2): enlarge it"),
         ({"adatoms": 17, "sites": "hollow"}, "`n` is 17 but the host has only 16 hollow sites: enlarge it"),
         ({"near_A": 0.1, "sites": "hollow"}, "`near_A` is 0.1 but N has no hollow site that near: raise it, or give `all`"),

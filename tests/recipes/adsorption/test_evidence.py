@@ -153,5 +153,10 @@ def test_what_makes_no_sense_is_refused():
         Adsorption(metal="K", hosts=["Cu(111)"], calibrate=R2SCAN)
     with pytest.raises(ValueError, match="greater than or equal to 4"):
         Adsorption(**SMALL, calibrate=R2SCAN, points=3)
+    for name, of in (("top", "confirm"), ("points", "calibrate")):
+        with pytest.raises(ValueError, match=f"`{name}` is 5 but means nothing without `{of}`"):
+            Adsorption(**SMALL, **{name: 5})
+    itself = plan(Adsorption(**SMALL, cross_check="chgnet"))
+    assert "chgnet is the potential itself: it checks nothing" in itself.warnings
     assert Adsorption(**SMALL, cross_check="none").others == []
     assert Adsorption(**SMALL, cross_check=["chgnet", R2SCAN]).others == [R2SCAN]

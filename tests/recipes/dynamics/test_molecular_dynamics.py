@@ -114,7 +114,7 @@ def test_what_one_host_lacks_does_not_stop_the_others():
         ({"x": 0.25, "halogen": "O"}, "`halogen` is 'O' but must be one of F, Cl, Br, I"),
         ({"x": 0.25, "hosts": "MF"}, "holds no sulfur"),
         ({"vacancies": 12, "x": 0}, "`n` is 12 but must be below 12, the K atoms of the cell: enlarge it"),
-        ({"potential": "emt"}, "is unknown to the potential 'emt'"),
+        ({"potential": "emt"}, "are unknown to the potential 'emt'"),
         ({"equilibration_ps": 20}, "`equilibration_ps` is 20 but must be at most half of `length_ps`, 5: run longer"),
         ({"seeds": -1}, "greater than or equal to 0"),
     ],

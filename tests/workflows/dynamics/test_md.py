@@ -377,7 +377,7 @@ def bonded():
             {},
             r"the structure has 1 atom\(s\) but must have at least 2: repeat the cell",
         ),
-        (salt(), {}, "is unknown to the potential 'emt'"),
+        (salt(), {}, "are unknown to the potential 'emt'"),
     ],
 )
 def test_bad_input_is_refused_before_a_step(atoms, parameters, sentence, emt, tmp_path):
