@@ -72,7 +72,7 @@ class Settings(_Strict):
     program: str = Field("", description="version of the program it calls, in words")
     files: tuple[Path, ...] = Field((), description="weights, POTCAR, UPF …: their content counts")
     prepare: tuple[Preparation, ...] = ()
-    seconds_per_atom_call: PositiveFloat = Field(0.05, description="wall time of one call per atom, for estimates")
+    seconds_per_atom_call: PositiveFloat = Field(0.02, description="wall time of one call per atom, for estimates")
 
     @model_validator(mode="after")
     def _no_fixed_grid(self) -> Self:

@@ -43,7 +43,7 @@ class _Bar(logging.Handler):
         super().__init__()
         self.bar = bar
         self.work = {step.key: prepared.seconds(step) for step in prepared.missing}
-        self.call = {step.key: step.n_atoms * prepared.potential.seconds_per_atom_call for step in prepared.missing}
+        self.call = {step.key: prepared.seconds_per_call(step) for step in prepared.missing}
         self.spent = dict.fromkeys(self.work, 0.0)
         self.done = 0
         self.task = bar.add_task("starting", total=sum(self.work.values()), done=0, steps=len(self.work))

@@ -62,7 +62,11 @@ class Prepared:
     def seconds(self, step: Step) -> float:
         """Estimate how long a step takes on two cores."""
         calls = STEPS[step.function].expected_force_calls or step.parameters.get("steps", 0)
-        return float(step.n_atoms * calls * self.potential.seconds_per_atom_call)
+        return float(calls * self.seconds_per_call(step))
+
+    def seconds_per_call(self, step: Step) -> float:
+        """Estimate how long one force call of a step takes on two cores; no time at all for an analysis."""
+        return step.n_atoms * card(step.potential).seconds_per_atom_call if step.potential else 0.0
 
 
 def prepare(recipe: RecipeFile, store_path: Path) -> Prepared:
