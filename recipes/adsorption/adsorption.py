@@ -32,6 +32,8 @@ from .judgement import NOTHING_KNOWN, Judged, classes, judge
 
 SAME_MINIMUM_eV = 0.002
 """Relaxations that end on the same place and no farther apart than this ended in the same minimum."""
+REFERENCE_FUNCTIONAL = "PBE"
+"""Of the energies that come with philic; those of another level of theory are not put beside them."""
 ADATOM_HEIGHT_A = 4.0
 """No bound Li, Na or K stands higher over a sheet."""
 
@@ -69,6 +71,8 @@ class Adsorption(Substrates):
         for name in ("confirm", "calibrate"):
             if getattr(self, name) == self.potential:
                 raise ValueError(f"`{name}` is {self.potential!r} but must be another than `potential`")
+        if self.confirm and self.calibrate and self.confirm != self.calibrate:
+            raise ValueError(f"`confirm` is {self.confirm!r} but `calibrate` is {self.calibrate!r}: name the same")
         for name, of in (("top", "confirm"), ("points", "calibrate")):
             if name in self.model_fields_set and not getattr(self, of):
                 raise ValueError(f"`{name}` is {getattr(self, name)} but means nothing without `{of}`")
@@ -80,6 +84,11 @@ class Adsorption(Substrates):
     def others(self) -> list[str]:
         """The potentials that check the ranking, apart from its own."""
         return [name for name in self.cross_check if name != self.potential]
+
+    @property
+    def theory(self) -> str | None:
+        """The potential that confirms or calibrates."""
+        return self.confirm or self.calibrate
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -128,7 +137,7 @@ def plan(parameters: Adsorption, known: Known = no_results) -> AdsorptionPlan:
     warnings = _warnings(parameters, *min(nearest), potential.cutoff_A)
     first = adatom_plan(answers, gates, substrates, parameters.potential, warnings)
     evidence = first_evidence(first, parameters.potential, parameters.others)
-    if not (parameters.confirm or parameters.calibrate):
+    if parameters.theory is None:
         return with_evidence(first, evidence, complete=True)
     return _second(parameters, first, evidence, known)
 
@@ -152,7 +161,15 @@ def _second(parameters: Adsorption, first: AdatomPlan, evidence: Evidence, known
         wanted = [of for metal in parameters.metal for of in [one for one in ranked if one[0] == metal][: parameters.top]]
         wanted += [of for metal in parameters.metal if (of := (metal, PRISTINE)) in best and of not in wanted]
         confirmed = {**confirmed, **confirming(first, best, wanted, parameters.confirm)}
-    more = replace(evidence, calibrations=calibrations, calibrated=applied(first, calibrations), confirmed=confirmed)
+    theory = card(parameters.theory or "")
+    references = evidence.references if theory.slow and theory.functional == REFERENCE_FUNCTIONAL else {}
+    more = replace(
+        evidence,
+        references=references,
+        calibrations=calibrations,
+        calibrated=applied(first, calibrations),
+        confirmed=confirmed,
+    )
     return with_evidence(first, more, complete=True)
 
 
@@ -220,10 +237,12 @@ def _spacing_A(parameters: Adsorption, metal: str, host: Atoms) -> float:
 
 
 def _warnings(parameters: Adsorption, spacing_A: float, host: str, cutoff_A: float) -> list[str]:
-    """Say when an adatom feels another or its own periodic image, beside it or through the vacuum."""
+    """Say when a check checks nothing, and when an adatom feels another or its image, beside it or through the vacuum."""
     sentences = [
         f"{name} is the potential itself: it checks nothing" for name in parameters.cross_check[:1] if not parameters.others
     ]
+    if parameters.theory and not card(parameters.theory).slow:
+        sentences.append(f"{parameters.theory} is no density functional theory: the column DFT holds its energies")
     if not np.isfinite(cutoff_A):
         return sentences
     if spacing_A <= cutoff_A:

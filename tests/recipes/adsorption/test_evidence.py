@@ -103,6 +103,8 @@ def test_the_best_hosts_are_confirmed_once_they_are_known(store, checked, capsys
     answer = results[made.evidence.confirmed["K", first].key]
     rows = {row.host: row for row in analyse(made, results)}
     assert rows[first].dft_eV == answer.scalars["vs_pristine_eV"]
+    assert {host for host, row in rows.items() if row.dft_eV is not None} == {first, "pristine"}  # no PBE beside r2SCAN
+    assert any("is no density functional theory" in sentence for sentence in made.warnings)
     by_check = [r for r in checked[1].values() if r.about.get("geometry") and r.about["host"] == first]
     assert answer.scalars["vs_bulk_eV"] in [
         r.scalars["vs_bulk_eV"] for r in by_check
@@ -153,6 +155,8 @@ def test_what_makes_no_sense_is_refused():
         Adsorption(metal="K", hosts=["Cu(111)"], calibrate=R2SCAN)
     with pytest.raises(ValueError, match="greater than or equal to 4"):
         Adsorption(**SMALL, calibrate=R2SCAN, points=3)
+    with pytest.raises(ValueError, match="`confirm` is 'chgnet:r2scan' but `calibrate` is 'lj': name the same"):
+        Adsorption(**SMALL, confirm=R2SCAN, calibrate="lj")
     for name, of in (("top", "confirm"), ("points", "calibrate")):
         with pytest.raises(ValueError, match=f"`{name}` is 5 but means nothing without `{of}`"):
             Adsorption(**SMALL, **{name: 5})
