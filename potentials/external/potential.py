@@ -241,7 +241,7 @@ def closed(atoms: Atoms, cutoff_A: float) -> Atoms:
     """
     if atoms.pbc.all():
         return atoms
-    whole = atoms.copy()
+    whole: Atoms = atoms.copy()
     whole.cell = atoms.cell.complete()
     for axis in np.flatnonzero(~atoms.pbc):
         across = whole.cell.reciprocal()[axis]
@@ -253,8 +253,7 @@ def closed(atoms: Atoms, cutoff_A: float) -> Atoms:
 
 def _one(settings: Settings, atoms: Atoms, stress: bool) -> Prediction:
     """Evaluate one structure; electrons that do not converge give NaN, what else goes wrong an error."""
-    local = settings.calculation == "model" and settings.cutoff_A
-    whole = closed(atoms, settings.cutoff_A) if local else atoms
+    whole = closed(atoms, settings.cutoff_A) if settings.calculation == "model" and settings.cutoff_A else atoms
     answer = _ask(settings, whole, stress=stress)
     if answer.get("unconverged"):
         return nothing_known(atoms, stress, answer["error"])

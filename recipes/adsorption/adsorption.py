@@ -74,7 +74,7 @@ class Adsorption(Substrates):
         if self.confirm and self.calibrate and self.confirm != self.calibrate:
             raise ValueError(f"`confirm` is {self.confirm!r} but `calibrate` is {self.calibrate!r}: name the same")
         for name, of in (("top", "confirm"), ("points", "calibrate")):
-            if name in self.model_fields_set and not getattr(self, of):
+            if getattr(self, name) != type(self).model_fields[name].default and not getattr(self, of):
                 raise ValueError(f"`{name}` is {getattr(self, name)} but means nothing without `{of}`")
         if self.calibrate and PRISTINE not in self.names:
             raise ValueError("`calibrate` needs hosts of carbon: name some in `hosts` or `dopants`, or leave it out")

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import hypot
 
-from scipy.stats import kendalltau  # type: ignore[import-untyped]
-
 AGREED_eV = 0.15
 """Doubts up to this: hosts a few tenths of an eV apart can be told apart."""
 UNCERTAIN_eV = 0.5
@@ -101,11 +99,3 @@ def classes(energies_eV: Sequence[float], doubts_eV: Sequence[float | None]) -> 
         places.append(first + 1)
     assert all(a <= b for a, b in pairwise(places))
     return places
-
-
-def rank_correlation(ours_eV: Mapping[str, float], theirs_eV: Mapping[str, float]) -> float | None:
-    """Kendall's tau between two rankings of the hosts that both have; None for fewer than three."""
-    both = [host for host in ours_eV if host in theirs_eV]
-    if len(both) < 3:
-        return None
-    return float(kendalltau([ours_eV[host] for host in both], [theirs_eV[host] for host in both]).statistic)

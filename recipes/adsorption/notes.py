@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ...workflows.analyses.calibration import CONFIDENCE
 from ...workflows.stores.result import Result
+from ..parts.agreement import agreement
 from .adsorption import Row
 from .evidence import AdsorptionPlan
-from .judgement import AGREED_eV, UNCERTAIN_eV, rank_correlation
+from .judgement import AGREED_eV, UNCERTAIN_eV
 
 
 def evidence_notes(plan: AdsorptionPlan, results: Mapping[str, Result], rows: Sequence[Row], metal: str) -> list[str]:
@@ -42,10 +43,7 @@ def _checks(rows: Sequence[Row]) -> list[str]:
     for other in dict.fromkeys(name for row in rows for name in row.others_eV):
         theirs = {row.host: row.others_eV[other] for row in rows if other in row.others_eV}
         ours = {row.host: _compared_eV(row) for row in rows if row.host in theirs}
-        spread = max(abs(theirs[host] - ours[host]) for host in theirs)
-        tau = rank_correlation(ours, theirs)
-        order = "" if tau is None else f", Kendall's tau of the order {tau:.2f}"
-        found.append(f"{other} at the same geometries: largest difference {spread:.2f} eV{order}")
+        found.append(f"{other} at the same geometries: {agreement(ours, theirs)}")
     weak = "Agreement of potentials trained on alike data proves little: all may miss the same"
     return [*found, *([weak] if found else [])]
 

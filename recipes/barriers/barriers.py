@@ -10,6 +10,7 @@ from rich.text import Text
 
 from ...workflows.engine.flow import Step
 from ...workflows.stores.result import Result, Status
+from ..parts.agreement import agreement
 from ..parts.lattices import host_notes
 from ..parts.styles import new_table
 from .jumps import Jumping, Plan
@@ -72,13 +73,18 @@ def tables(plan: Plan, results: Mapping[str, Result]) -> Iterator[RenderableType
 
 def jumps(plan: Plan, results: Mapping[str, Result]) -> RenderableType:
     """Table of the jumps of every host: forward and reverse barrier, and what they can be trusted for."""
-    words, numbers = ("metal", "host", "jump"), ("length Å", "forward", "reverse", "± size", "end - start")
+    found = {step.key: results[step.key] for steps in plan.jumps.values() for step in steps if step.key in results}
+    check = next(
+        (result.scalars["check_potential"] for result in found.values() if "check_forward_eV" in result.scalars), ""
+    )
+    words = ("metal", "host", "jump")
+    numbers = ("length Å", "forward", *([check] if check else []), "reverse", "± size", "end - start")
     table = new_table("barriers of every distinct jump (eV)", words, numbers, ("trust",), folds=words)
     notes: list[str] = []
     for (metal, host, _), steps in plan.jumps.items():
         for step in steps:
-            if result := results.get(step.key):
-                table.add_row(metal, host, str(step.about["site"]), *_numbers(result))
+            if result := found.get(step.key):
+                table.add_row(metal, host, str(step.about["site"]), *_numbers(result, bool(check)))
                 sentences = [*_other(step.about), *_notes(result)]
                 notes += [f"{metal} in {host}, {step.about['site']}: {sentence}." for sentence in sentences]
     for key, substrate in plan.substrates.items():
@@ -86,7 +92,15 @@ def jumps(plan: Plan, results: Mapping[str, Result]) -> RenderableType:
         potentials = dict.fromkeys(band.potential for band in bands if band and band.potential)
         notes += [note for potential in potentials for note in host_notes([substrate], potential, results)]
     sized = [SIZE] if any("size_error_eV" in result.scalars for result in results.values()) else []
-    return Group(table, Text("\n".join([*dict.fromkeys(notes), *sized, SOFTENING])))
+    checked = [f"{check}, with bands of its own: {_agreement(found)}."] if check else []
+    return Group(table, Text("\n".join([*dict.fromkeys(notes), *sized, *checked, SOFTENING])))
+
+
+def _agreement(jumps: Mapping[str, Result]) -> str:
+    """Say how far two potentials agree on forward barriers."""
+    both = {key: result.scalars for key, result in jumps.items() if "check_forward_eV" in result.scalars}
+    ours, theirs = ({key: s[name] for key, s in both.items()} for name in ("barrier_forward_eV", "check_forward_eV"))
+    return agreement(ours, theirs)
 
 
 def percolation_table(plan: Plan, results: Mapping[str, Result]) -> RenderableType:
@@ -151,16 +165,17 @@ def _temperatures(result: Result) -> list[str]:
     ]
 
 
-def _numbers(result: Result) -> list[str]:
+def _numbers(result: Result, checked: bool) -> list[str]:
     scalars = result.scalars
     if "barrier_forward_eV" not in scalars:
-        return ["", "", "", "", "", result.status.value]
+        return [*[""] * (5 + checked), result.status.value]
     forward, reverse, reaction = (
         scalars[name] for name in ("barrier_forward_eV", "barrier_reverse_eV", "reaction_energy_eV")
     )
     size = f"{scalars['size_error_eV']:.3f}" if "size_error_eV" in scalars else ""
     difference = f"{round(reaction, 3) + 0.0:+.3f}"  # a zero without its sign
-    return [f"{scalars['length_A']:.2f}", f"{forward:.3f}", f"{reverse:.3f}", size, difference, scalars["trust"]]
+    other = [f"{scalars['check_forward_eV']:.3f}" if "check_forward_eV" in scalars else ""] * checked
+    return [f"{scalars['length_A']:.2f}", f"{forward:.3f}", *other, f"{reverse:.3f}", size, difference, scalars["trust"]]
 
 
 def _other(about: Mapping[str, Any]) -> list[str]:

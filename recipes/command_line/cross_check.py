@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from ...workflows.stores.result import Result, Status
-from ..adsorption.judgement import rank_correlation
+from ..parts.agreement import rank_correlation
 from ..parts.styles import new_table
 
 COMPARED = {

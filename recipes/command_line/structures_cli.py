@@ -158,7 +158,7 @@ def build(
 @_of_a_structure
 def draw(chosen: Chosen, to: Annotated[Path, typer.Option("--to", help="The picture to write, a .png.")]) -> None:
     """Draw a host, or a slab cut from it, from above and from the side."""
-    from ..parts.draw import draw as paint
+    from .draw import draw as paint
 
     paint(chosen.atoms, to, _title(chosen))
     print(f"{_title(chosen)} drawn to {to}")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from philic.recipes.adsorption.judgement import NOTHING_KNOWN, classes, judge, rank_correlation
+from philic.recipes.adsorption.judgement import NOTHING_KNOWN, classes, judge
 
 
 def test_a_reference_for_this_very_host_decides():
@@ -38,12 +38,3 @@ def test_hosts_that_cannot_be_told_apart_share_a_class():
     assert classes([-1.0, -0.9, -0.2], [None, None, None]) == [1, 2, 3]
     assert classes([-0.5, -0.4, -0.3, -0.2], [0.11, 0.0, 0.0, 0.0]) == [1, 1, 3, 4]
     assert classes([], []) == []
-
-
-def test_the_rank_correlation_is_kendalls():
-    ours = {"a": 1.0, "b": 2.0, "c": 3.0, "d": 4.0}
-    assert rank_correlation(ours, ours) == pytest.approx(1.0)
-    assert rank_correlation(ours, {"a": 2.0, "b": 1.0, "c": 3.0, "e": 0.0}) == pytest.approx(
-        1 / 3
-    )  # one of three pairs turned
-    assert rank_correlation(ours, {"a": 1.0, "b": 2.0}) is None

@@ -10,7 +10,7 @@ from ase.io import read, write
 from typer.testing import CliRunner
 
 from philic.recipes.command_line.cli import app
-from philic.recipes.parts.draw import draw
+from philic.recipes.command_line.draw import draw
 from philic.recipes.parts.hosts import host_atoms
 from philic.recipes.parts.structure_files import read_host
 from philic.structures.catalogue import entries
