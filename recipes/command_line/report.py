@@ -69,11 +69,13 @@ def recipe_tables(prepared: Prepared) -> RenderableType:
 def results_table(results: Sequence[Result]) -> Table:
     """Table of stored results, the columns that matter to a person; the key is cut to eight digits."""
     smooth = {"message"} if all(result.status is Status.CONVERGED for result in results) else set()
-    columns = [name for name in columns_of(results) if name not in HIDDEN | smooth and not _DETAIL.search(name)]
+    rows = [flat(result) for result in results]
+    long = {name for row in rows for name, value in row.items() if isinstance(value, dict | list)}
+    columns = [name for name in columns_of(results) if name not in HIDDEN | smooth | long and not _DETAIL.search(name)]
     table = new_table("", columns, folds=columns)
     for column in table.columns:
         column.overflow = "fold"
-    for values in map(flat, results):
+    for values in rows:
         table.add_row(*(_plain(values.get(name))[: 8 if name == "key" else None] for name in columns))
     return table
 
