@@ -110,6 +110,10 @@ def _crystals(potential: str) -> Iterator[Entry]:
             yield Entry("lattice constants", row["name"], "lattice constant", [relaxed], row["a_A"])
         stiff = Step("bulk_modulus", {}, Derived(relaxed, len(atoms)), potential=potential, about={"host": row["name"]})
         yield Entry("bulk moduli", row["name"], "bulk modulus", [stiff], row["B_GPa"])
+        if "G_GPa" in row:
+            about = {"host": row["name"]}
+            elastic = Step("elastic_constants", {}, Derived(relaxed, len(atoms)), potential=potential, about=about)
+            yield Entry("shear moduli", row["name"], "shear modulus", [elastic], row["G_GPa"])
 
 
 def _relaxed(atoms: Atoms, name: str, potential: str) -> Step:

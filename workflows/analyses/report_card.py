@@ -37,6 +37,7 @@ class Section:
 SECTIONS = {
     "lattice constants": Section("%", 1, 3, "PBE itself is within 1 % of experiment"),
     "bulk moduli": Section("%", 15, 40, "functionals differ by about 15 %"),
+    "shear moduli": Section("%", 15, 40, "functionals differ by about 15 %"),
     "surface energies": Section("%", 15, 40, "functionals differ by about 15 %"),
     "vacancies": Section("eV", 0.1, 0.3, "0.1 eV is a factor of 50 in concentration at 300 K"),
     "metal on graphene": Section("eV", 0.1, 0.3, "against the bulk metal; the sign is what matters"),
@@ -157,6 +158,7 @@ def _forces(results: Sequence[Result], entry: Mapping[str, Any]) -> Numbers:
 QUANTITIES: dict[str, Callable[[Sequence[Result], Mapping[str, Any]], Numbers]] = {
     "lattice constant": _one(_lattice_constant_A),
     "bulk modulus": _one(lambda results: float(results[0].scalars["bulk_modulus_GPa"])),
+    "shear modulus": _one(lambda results: float(results[0].scalars["shear_modulus_GPa"])),
     "surface energy": _one(_surface),
     "vacancy": _one(_vacancy_eV),
     "adsorption": _one(lambda results: adsorption_from(results[0], results[1], results[2], 1)),

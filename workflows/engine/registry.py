@@ -29,6 +29,7 @@ from ..analyses.wetting import wetting
 from ..dynamics.md import md
 from ..neb.neb import neb
 from ..steps.bulk import bulk_modulus
+from ..steps.elastic import elastic_constants
 from ..steps.relax import relax
 from ..steps.single_point import single_point
 from ..steps.vibrations import vibrations
@@ -82,6 +83,7 @@ STEPS = {
     ),
     "single_point": Registered(single_point, 1, expected_force_calls=1),
     "bulk_modulus": Registered(bulk_modulus, 1, expected_force_calls=7),
+    "elastic_constants": Registered(elastic_constants, 1, expected_force_calls=40, needs=frozenset({"slow_memories"})),
     "adsorption": Registered(adsorption, 1),
     "reference_calibration": Registered(reference_calibration, 1),
     "calibration": Registered(calibration, 1),

@@ -24,7 +24,7 @@ def judged(section, quantity, given):
 
 
 def barrier(value):
-    return Result(Status.CONVERGED, "", {"barrier_forward_eV": value})
+    return Result(Status.CONVERGED, "", {"climb_forward_eV": value})
 
 
 def test_errors_bias_slope_and_order():
@@ -90,7 +90,7 @@ def test_forces_count_by_component():
 
 
 def test_what_did_not_converge_is_not_judged_and_said():
-    late = Result(Status.UNCONVERGED, "not converged: 0.3 eV/Å", {"barrier_forward_eV": 0.1})
+    late = Result(Status.UNCONVERGED, "not converged: 0.3 eV/Å", {"climb_forward_eV": 0.1})
     outcome = judged("migration barriers", "barrier", [(late, 0.1), (barrier(0.2), 0.2)])
     assert outcome.scalars["not_judged"] == ["n0: not converged: 0.3 eV/Å"]
     assert outcome.scalars["sections"]["migration barriers"]["n"] == 1

@@ -11,6 +11,7 @@ from ase.build import bulk
 from philic.potentials import load
 from philic.workflows.engine.registry import STEPS
 from philic.workflows.steps.bulk import bulk_modulus
+from philic.workflows.steps.elastic import elastic_constants
 from philic.workflows.steps.relax import LARGE, relax
 from philic.workflows.steps.vibrations import vibrations
 
@@ -47,6 +48,12 @@ def test_bulk_modulus_version_1():
     ((_, outcome),) = bulk_modulus([bulk("Cu", a=3.59)], load("emt"))
     assert STEPS["bulk_modulus"].version == 1
     assert outcome.scalars["bulk_modulus_GPa"] == pytest.approx(134.2077649, rel=1e-6)
+
+
+def test_elastic_constants_version_1():
+    ((_, outcome),) = elastic_constants([bulk("Cu", a=3.59)], load("emt"))
+    assert STEPS["elastic_constants"].version == 1
+    assert outcome.scalars["shear_modulus_GPa"] == pytest.approx(56.8254624, rel=1e-6)
 
 
 def test_vibrations_version_2():
