@@ -34,6 +34,8 @@ SAME_MINIMUM_eV = 0.002
 """Relaxations that end on the same place and no farther apart than this ended in the same minimum."""
 REFERENCE_FUNCTIONAL = "PBE"
 """Of the energies that come with philic; those of another level of theory are not put beside them."""
+REFERENCE_SHEET = ("4x4", 1)
+"""Size, and number of metal atoms, of the sheets that those energies are of."""
 ADATOM_HEIGHT_A = 4.0
 """No bound Li, Na or K stands higher over a sheet."""
 
@@ -76,8 +78,11 @@ class Adsorption(Substrates):
         for name, of in (("top", "confirm"), ("points", "calibrate")):
             if getattr(self, name) != type(self).model_fields[name].default and not getattr(self, of):
                 raise ValueError(f"`{name}` is {getattr(self, name)} but means nothing without `{of}`")
-        if self.calibrate and PRISTINE not in self.names:
-            raise ValueError("`calibrate` needs hosts of carbon: name some in `hosts` or `dopants`, or leave it out")
+        n_carbons = sum(map(is_carbon, self.names))
+        if self.calibrate and n_carbons < LEAST_POINTS:
+            raise ValueError(
+                f"`calibrate` needs {LEAST_POINTS} hosts of carbon but has {n_carbons}: name more in `hosts` or `dopants`"
+            )
         return self
 
     @property
@@ -121,7 +126,7 @@ def plan(parameters: Adsorption, known: Known = no_results) -> AdsorptionPlan:
         here = {name: parameters.substrate(name, metal) for name in parameters.names}
         substrates |= {(metal, name): substrate for name, substrate in here.items()}
         hosts = {name: substrate.given for name, substrate in here.items()}
-        for name in (parameters.potential, *parameters.others):
+        for name in filter(None, (parameters.potential, *parameters.others, parameters.theory)):
             card(name).check_elements({symbol for host in hosts.values() for symbol in host.symbols} | {metal})
         nearest += [(_spacing_A(parameters, metal, host), name) for name, host in hosts.items()]
         clean = {name: substrate.clean(parameters.potential, parameters.relaxation) for name, substrate in here.items()}
@@ -162,14 +167,12 @@ def _second(parameters: Adsorption, first: AdatomPlan, evidence: Evidence, known
         wanted += [of for metal in parameters.metal if (of := (metal, PRISTINE)) in best and of not in wanted]
         confirmed = {**confirmed, **confirming(first, best, wanted, parameters.confirm)}
     theory = card(parameters.theory or "")
-    references = evidence.references if theory.slow and theory.functional == REFERENCE_FUNCTIONAL else {}
-    more = replace(
-        evidence,
-        references=references,
-        calibrations=calibrations,
-        calibrated=applied(first, calibrations),
-        confirmed=confirmed,
-    )
+    more = replace(evidence, calibrations=calibrations, calibrated=applied(first, calibrations))
+    if not theory.slow:  # it is another potential, not a reference
+        checks = {(theory.name, *of): [step] for of, step in confirmed.items()}
+        return with_evidence(first, replace(more, checks=checks | dict(evidence.checks)), complete=True)
+    references = evidence.references if theory.functional == REFERENCE_FUNCTIONAL else {}
+    more = replace(more, references=references, confirmed=confirmed)
     return with_evidence(first, more, complete=True)
 
 
@@ -242,7 +245,7 @@ def _warnings(parameters: Adsorption, spacing_A: float, host: str, cutoff_A: flo
         f"{name} is the potential itself: it checks nothing" for name in parameters.cross_check[:1] if not parameters.others
     ]
     if parameters.theory and not card(parameters.theory).slow:
-        sentences.append(f"{parameters.theory} is no density functional theory: the column DFT holds its energies")
+        sentences.append(f"{parameters.theory} is no density functional theory: it counts as a cross-check")
     if not np.isfinite(cutoff_A):
         return sentences
     if spacing_A <= cutoff_A:
@@ -263,14 +266,15 @@ def _warnings(parameters: Adsorption, spacing_A: float, host: str, cutoff_A: flo
 class Row:
     """One host in the ranked table: its best site and how that ended; no rank if unconverged or no longer the same host.
 
-    Hosts that cannot be told apart share a rank. ``dft_eV`` is relative to pristine carbon, or against the bulk metal where
-    the host has no pristine form, like the energy that is judged.
+    Hosts that cannot be told apart share a rank. ``column`` names the energy that is judged and compared, of others and of
+    density functional theory too: relative to pristine carbon, or against the bulk metal where a host has no pristine form.
     """
 
     rank: int | None
     metal: str
     host: str
     best: Result
+    column: str = "vs_pristine_eV"
     others_eV: Mapping[str, float] = field(default_factory=dict)
     dft_eV: float | None = None
     judged: Judged = NOTHING_KNOWN
@@ -298,7 +302,9 @@ def analyse(plan: AdsorptionPlan, results: Mapping[str, Result]) -> list[Row]:
             if of_metal == metal and any(step.key in results for step in steps)
         ]
         found.sort(key=lambda pair: _order(pair[1]))
-        judged = [_row(plan, results, metal, host, best) for host, best in found]
+        relative = all(best.scalars.get("vs_pristine_eV") is not None for _, best in found if _sound(best))
+        column = "vs_pristine_eV" if relative else "vs_bulk_eV"
+        judged = [_row(plan, results, metal, host, best, column) for host, best in found]
         ranked = [row for row in judged if _sound(row.best)]
         places = classes([row.best.scalars["vs_bulk_eV"] for row in ranked], [row.judged.doubt_eV for row in ranked])
         rows += [replace(row, rank=place) for row, place in zip(ranked, places, strict=True)]
@@ -306,24 +312,30 @@ def analyse(plan: AdsorptionPlan, results: Mapping[str, Result]) -> list[Row]:
     return rows
 
 
-def _row(plan: AdsorptionPlan, results: Mapping[str, Result], metal: str, host: str, best: Result) -> Row:
+def _row(plan: AdsorptionPlan, results: Mapping[str, Result], metal: str, host: str, best: Result, column: str) -> Row:
     """Collect what is known of a host, and judge its energy by it."""
     evidence = plan.evidence
-    column = "vs_bulk_eV" if best.scalars.get("vs_pristine_eV") is None else "vs_pristine_eV"
     others = {}
     for (_, *of), steps in evidence.checks.items():
         theirs = [results[step.key] for step in steps if of == [metal, host] and step.key in results]
-        if sound := [result for result in theirs if _sound(result)]:
+        if sound := [result for result in theirs if _sound(result) and result.scalars.get(column) is not None]:
             lowest = min(sound, key=_order)
             others[lowest.scalars["potential"]] = lowest.scalars[column]
-    calibration = evidence.calibrations.get(metal)
-    known = results[calibration.key].scalars if calibration and calibration.key in results else {}
-    dft_eV = _dft_eV(plan, results, metal, host, column)
-    raw_eV = best.scalars.get(column)
-    typical_eV = known.get("mean_error_eV") if is_carbon(host) else None
-    judged = NOTHING_KNOWN if raw_eV is None or host == PRISTINE else judge(raw_eV, others, dft_eV, typical_eV)
+    raw_eV, dft_eV = best.scalars.get(column), _dft_eV(plan, results, metal, host, column)
+    typical_eV = _typical_eV(plan, results, metal, column) if is_carbon(host) else None
+    nothing = raw_eV is None or (host == PRISTINE and column == "vs_pristine_eV")
+    judged = NOTHING_KNOWN if nothing else judge(float(raw_eV or 0.0), others, dft_eV, typical_eV)
     step = evidence.calibrated.get(best.key)
-    return Row(None, metal, host, best, others, dft_eV, judged, results.get(step.key) if step else None)
+    return Row(None, metal, host, best, column, others, dft_eV, judged, results.get(step.key) if step else None)
+
+
+def _typical_eV(plan: AdsorptionPlan, results: Mapping[str, Result], metal: str, column: str) -> float | None:
+    """Mean error of the potential on the hosts that calibrate it."""
+    calibration = plan.evidence.calibrations.get(metal)
+    known = results[calibration.key].scalars if calibration and calibration.key in results else {}
+    if column == "vs_pristine_eV" or "raw_vs_bulk_eV" not in known:
+        return known.get("mean_error_eV")
+    return float(np.abs(np.subtract(known["raw_vs_bulk_eV"], known["reference_vs_bulk_eV"])).mean())
 
 
 def _dft_eV(plan: AdsorptionPlan, results: Mapping[str, Result], metal: str, host: str, column: str) -> float | None:
@@ -334,9 +346,12 @@ def _dft_eV(plan: AdsorptionPlan, results: Mapping[str, Result], metal: str, hos
         return value
     reference = plan.evidence.references.get(metal)
     known = results[reference.key].scalars if reference and reference.key in results else {}
-    of = dict(zip(known.get("hosts", ()), known.get("reference_vs_bulk_eV", ()), strict=True))
-    same = plan.answers[metal, host][0].about["size"] == "4x4" and plan.answers[metal, host][0].about["adatoms"] == 1
-    return of[host] - of[PRISTINE] if same and host in of and PRISTINE in of and column == "vs_pristine_eV" else None
+    vs_bulk_eV = dict(zip(known.get("hosts", ()), known.get("reference_vs_bulk_eV", ()), strict=True))
+    about = plan.answers[metal, host][0].about
+    if host not in vs_bulk_eV or (about["size"], about["adatoms"]) != REFERENCE_SHEET:
+        return None
+    found: float = vs_bulk_eV[host]
+    return found - vs_bulk_eV[PRISTINE] if column == "vs_pristine_eV" else found
 
 
 def _host(plan: AdatomPlan, of: tuple[str, str], results: Mapping[str, Result]) -> Atoms:

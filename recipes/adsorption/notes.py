@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from ...workflows.analyses.calibration import CONFIDENCE
 from ...workflows.stores.result import Result
 from ..parts.agreement import agreement
-from .adsorption import Row
+from .adsorption import REFERENCE_SHEET, Row
 from .evidence import AdsorptionPlan
 from .judgement import AGREED_eV, UNCERTAIN_eV
 
@@ -42,21 +42,13 @@ def _checks(rows: Sequence[Row]) -> list[str]:
     found = []
     for other in dict.fromkeys(name for row in rows for name in row.others_eV):
         theirs = {row.host: row.others_eV[other] for row in rows if other in row.others_eV}
-        ours = {row.host: _compared_eV(row) for row in rows if row.host in theirs}
+        ours = {row.host: row.best.scalars[row.column] for row in rows if row.host in theirs}
         found.append(f"{other} at the same geometries: {agreement(ours, theirs)}")
     weak = "Agreement of potentials trained on alike data proves little: all may miss the same"
     return [*found, *([weak] if found else [])]
 
 
-def _compared_eV(row: Row) -> float:
-    scalars = row.best.scalars
-    value: float = scalars["vs_bulk_eV" if scalars.get("vs_pristine_eV") is None else "vs_pristine_eV"]
-    return value
-
-
 def _dft(plan: AdsorptionPlan, results: Mapping[str, Result], rows: Sequence[Row], metal: str) -> list[str]:
-    if all(row.dft_eV is None for row in rows):
-        return []
     confirmed = {host: results.get(step.key) for (one, host), step in plan.evidence.confirmed.items() if one == metal}
     here = {host: result for host, result in confirmed.items() if result and result.status.usable}
     shipped = [row.host for row in rows if row.dft_eV is not None and row.host not in here]
@@ -67,13 +59,20 @@ def _dft(plan: AdsorptionPlan, results: Mapping[str, Result], rows: Sequence[Row
         found.append(f"DFT: {first.scalars['potential']} at these geometries; vs bulk {vs_bulk} eV")
     if shipped:
         found.append(
-            f"DFT{' else' if here else ''}: PBE single points that come with philic, vs pristine, for {', '.join(shipped)}"
+            f"DFT{' else' if here else ''}: PBE single points that come with philic, {_against(rows)}, "
+            f"for {', '.join(shipped)}"
         )
     known = sorted((row.dft_eV, row.host) for row in rows if row.dft_eV is not None)
     if len(known) > 1:
         found.append(f"DFT's order: {', '.join(host for _, host in known)}")
-    found += [f"{host}: {result.message}" for host, result in confirmed.items() if result and not result.status.usable]
+    found += [
+        f"DFT of {host}: {result.message}" for host, result in confirmed.items() if result and not result.status.usable
+    ]
     return found
+
+
+def _against(rows: Sequence[Row]) -> str:
+    return "vs pristine" if rows[0].column == "vs_pristine_eV" else "vs bulk"
 
 
 def _calibration(plan: AdsorptionPlan, results: Mapping[str, Result], rows: Sequence[Row], metal: str) -> list[str]:
@@ -90,6 +89,10 @@ def _calibration(plan: AdsorptionPlan, results: Mapping[str, Result], rows: Sequ
         f"calibrated: vs bulk on the line {line} through {', '.join(s['hosts'])}; a host left out is missed by "
         f"{s['left_out_error_eV']:.2f} eV on average; ± holds {CONFIDENCE:.0%} of new hosts"
     ]
+    size, adatoms = REFERENCE_SHEET
+    other = any((row.best.about["size"], row.best.about["adatoms"]) != REFERENCE_SHEET for row in rows if row.calibrated)
+    if step.function == "reference_calibration" and other:
+        found.append(f"The line is of {adatoms} atom on {size} sheets: at another coverage it may be another")
     without = [(row.calibrated.scalars.get("not_calibrated", ""), row.host) for row in rows if row.calibrated]
     reasons = _grouped(pair for pair in without if pair[0])
     return found + [f"not calibrated: {', '.join(hosts)} ({reason})" for reason, hosts in reasons.items()]

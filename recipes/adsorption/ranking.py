@@ -79,7 +79,11 @@ def _columns(rows: Sequence[Row], fit: bool) -> list[_Column]:
         _Column("host", "host", lambda row: row.host),
         _Column("best site", "host", lambda row: str(row.best.scalars.get("ended_at", ""))),
         _Column("vs pristine", "number", partial(_scalar, "vs_pristine_eV")),
-        _Column("DFT", "number", lambda row: "" if row.dft_eV is None else f"{row.dft_eV:+.3f}"),
+        _Column(
+            "DFT" if _relative(rows) else "DFT vs bulk",
+            "number",
+            lambda row: "" if row.dft_eV is None else f"{row.dft_eV:+.3f}",
+        ),
         _Column("vs bulk", "number", partial(_scalar, "vs_bulk_eV")),
         _Column("calibrated", "number", _calibrated),
         _Column("vs atom", "number", partial(_scalar, "vs_atom_eV")),
@@ -90,7 +94,7 @@ def _columns(rows: Sequence[Row], fit: bool) -> list[_Column]:
         _Column("verdict", "word", _verdict),
         _Column("trust", "word", lambda row: row.judged.flag),
     ]
-    hidden = {"vs atom", "stayed", "nearest Å"} if judged else {"trust", "DFT", "calibrated"}
+    hidden = {"vs atom", "stayed", "nearest Å"} if judged else {"trust", "DFT", "DFT vs bulk", "calibrated"}
     hidden |= set() if fit else {"verdict"}
     hidden |= {"converged"} if judged and not late else set()
     return [column for column in found if column.title not in hidden]
@@ -124,7 +128,7 @@ def worth(metal: str, gate: Result, relative: bool = True) -> str:
 
 def _relative(rows: Sequence[Row]) -> bool:
     """Whether every ranked host is compared with its pristine form."""
-    return all(row.best.scalars.get("vs_pristine_eV") is not None for row in rows if row.rank)
+    return all(row.column == "vs_pristine_eV" for row in rows)
 
 
 def side_by_side(rows: Sequence[Row], metals: Sequence[str]) -> Table:

@@ -24,7 +24,8 @@ def site(host, energy_eV, metal="K", status=Status.CONVERGED, message="converged
         **changes,
     }
     result = Result(status, message, scalars, about={"metal": metal, "host": host, "site": "hollow C6"})
-    return Row(1 if status is Status.CONVERGED else None, metal, host, result)
+    column = "vs_bulk_eV" if scalars["vs_pristine_eV"] is None else "vs_pristine_eV"
+    return Row(1 if status is Status.CONVERGED else None, metal, host, result, column)
 
 
 def gate(verdict, sentence="why"):
