@@ -97,10 +97,16 @@ def _canary(settings: Settings, version: str) -> tuple[str, str]:
     """Return the dtype of one small structure's forces, and its energy and forces, rounded."""
     key = (settings.sha256, settings.files_sha256, version, settings.python)
     if key not in _canaries:
-        answer = _ask(settings, _canary_atoms(settings), stress=False)
+        atoms = _canary_atoms(settings)
+        try:
+            answer = _ask(settings, atoms, stress=False)
+        except RuntimeError as error:
+            answer = {"error": str(error)}
         if "error" in answer:
             raise ValueError(f"{settings.factory} fails on a small crystal: {answer['error']}")
         numbers = [answer["energy"], *np.ravel(answer["forces"])]
+        if len(numbers) != 1 + 3 * len(atoms) or not np.isfinite(numbers).all():
+            raise ValueError(f"{settings.factory} gives no finite energy and forces of a small crystal")
         _canaries[key] = answer["dtype"], " ".join(f"{number + 0.0:.3f}" for number in numbers)
     return _canaries[key]
 
@@ -259,6 +265,8 @@ def _one(settings: Settings, atoms: Atoms, stress: bool) -> Prediction:
         return nothing_known(atoms, stress, answer["error"])
     if "error" in answer:
         raise RuntimeError(answer["error"])
+    if np.shape(answer["forces"]) != (len(atoms), 3):
+        raise RuntimeError(f"{settings.factory} gives forces of shape {np.shape(answer['forces'])} for {len(atoms)} atoms")
     voigt = np.array(answer["stress"]) * (whole.cell.volume / atoms.cell.volume) if stress else None
     return Prediction(answer["energy"], np.array(answer["forces"], dtype=float), voigt)
 

@@ -108,6 +108,8 @@ def versions(python: str, packages: tuple[str, ...]) -> str:
         done = subprocess.run([python, "-c", code, *packages], capture_output=True, text=True, check=False)
     except OSError as error:
         raise ModuleNotFoundError(f"`python` is {python!r} but cannot be run: {error.strerror}") from error
+    if done.returncode and "missing: " not in done.stderr:
+        raise ModuleNotFoundError(f"`python` is {python!r} but is no working interpreter: {done.stderr.strip()[-300:]}")
     if done.returncode:
         raise ModuleNotFoundError(
             f"{done.stderr.strip().removeprefix('missing: ')} is not installed in the environment of {python}: install it "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -77,16 +77,17 @@ class Settings(_Strict):
     @model_validator(mode="after")
     def _no_fixed_grid(self) -> Self:
         """Refuse numbers of k-points that are the same for every cell."""
-        spaced = bool(self.sheet.k_spacing_per_A and self.crystal.k_spacing_per_A)
-        asked = KPTS in json.dumps([self.arguments, self.sheet.arguments, self.crystal.arguments])
-        if asked != spaced:
+        spaced = {bool(shape.k_spacing_per_A) for shape in (self.sheet, self.crystal)}
+        laid = [self.arguments, self.sheet.arguments, self.crystal.arguments, self.spin_arguments]
+        asked = KPTS in json.dumps(laid)
+        if spaced != {asked}:
             raise ValueError(
                 f"give `k_spacing_per_A` for `sheet` and `crystal`, and write {KPTS} in `arguments` where the numbers of "
                 "k-points belong: both, or neither"
             )
-        if "kpts" in self.arguments and not asked:
+        for fixed in (value for value in _under("kpts", laid) if KPTS not in json.dumps(value)):
             raise ValueError(
-                f"`kpts` is {self.arguments['kpts']!r} but a fixed grid has another accuracy in each cell: write {KPTS} and "
+                f"`kpts` is {fixed!r} but a fixed grid has another accuracy in each cell: write {KPTS} and "
                 "give `k_spacing_per_A`"
             )
         return self
@@ -119,14 +120,37 @@ class Settings(_Strict):
             "environment",
         }
         plain = json.dumps(self.model_dump(mode="json", include=counting), sort_keys=True)
-        for path in self.files:  # their content counts, not where they lie
+        for path in self.counted:  # their content counts, not where they lie
             plain = plain.replace(str(path.parent), "")
         return hashlib.sha256(plain.encode()).hexdigest()
+
+    @property
+    def counted(self) -> tuple[Path, ...]:
+        """Files whose content decides the numbers: those named as such, and those whose path is an argument."""
+        laid = [self.arguments, self.sheet.arguments, self.crystal.arguments, self.spin_arguments]
+        paths = [Path(text) for text in _texts(laid) if Path(text).is_absolute() and Path(text).is_file()]
+        return tuple(dict.fromkeys([*self.files, *sorted(paths)]))
 
     @cached_property
     def files_sha256(self) -> str:
         """Checksum of the files' checksums."""
-        return hashlib.sha256(" ".join(sha256_of_file(path) for path in self.files).encode()).hexdigest()
+        return hashlib.sha256(" ".join(sha256_of_file(path) for path in self.counted).encode()).hexdigest()
+
+
+def _under(name: str, value: Any) -> Iterator[Any]:
+    """Find what stands under a key, at any depth."""
+    for one in value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ():
+        yield from _under(name, one)
+    if isinstance(value, Mapping) and name in value:
+        yield value[name]
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Find every text in a value, at any depth."""
+    if isinstance(value, str):
+        yield value
+    for one in value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ():
+        yield from _texts(one)
 
 
 def shipped() -> dict[str, str]:
@@ -169,22 +193,32 @@ def read(path: Path) -> Settings:
         raise ValueError(f"{path}: {'; '.join(problems)}") from error
 
 
-def _content(path: Path) -> dict[str, Any]:
+def _content(path: Path, extending: tuple[Path, ...] = ()) -> dict[str, Any]:
+    if path in extending:
+        raise ValueError(f"{path}: `extends` leads back to this file")
     try:
         found = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
     except (YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is no YAML file: {' '.join(str(error).split())}") from error
     if not isinstance(found, dict):
         raise ValueError(f"{path}: it must hold keys and values, such as `factory: gpaw:GPAW`")
-    own = _in_folder(found, path.parent)
-    base = own.pop("extends", None)
-    return merged(_content(path_of(str(base))), own) if base else own
+    try:
+        own = _in_folder(found, path.parent)
+        base = str(own.pop("extends", "") or "")
+        if not base:
+            return own
+        other = path_of(base if base in shipped() else str(path.parent / base))
+    except (FileNotFoundError, TypeError) as error:
+        raise ValueError(f"{path}: {error}") from error
+    return merged(_content(other, (*extending, path)), own)
 
 
 def _in_folder(content: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Write the settings file's folder where it is meant."""
     own: dict[str, Any] = replaced(content, FOLDER_WORD, str(folder))
     if "files" in own:
+        if not isinstance(own["files"] or [], list):
+            raise TypeError(f"`files` is {own['files']!r} but must be a list of paths")
         own["files"] = [folder / str(name) for name in own["files"] or []]
     if "python" in own:
         own["python"] = str(folder / Path(str(own["python"])).expanduser())

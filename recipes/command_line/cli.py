@@ -74,6 +74,7 @@ def show(
     from .report import recipe_tables
 
     overrides = _overrides(set_, potential=potential, metal=metals, cross_check=cross_check)
+    _beside(recipe, overrides)
     terminal().print(recipe_tables(_prepare(recipe, overrides, store)))
 
 
@@ -98,12 +99,11 @@ def run(
     overrides = _overrides(set_, potential=potential, metal=metals, **given)
     others = _beside(recipe, overrides)
     finished = _run_to_the_end(partial(_prepare, recipe, overrides, store), store, dry_run)
-    for other in others if finished else []:
-        again = overrides | {"potential": other}
-        checked = _run_to_the_end(partial(_prepare, recipe, again, store), store, dry_run=False)
-        assert finished
-        assert checked  # neither was a dry run
-        terminal().print(compared(finished[1], checked[1], (finished[0].potential.name, checked[0].potential.name)))
+    for other in others:
+        checked = _run_to_the_end(partial(_prepare, recipe, overrides | {"potential": other}, store), store, dry_run)
+        if finished and checked:
+            names = (finished[0].potential.name, checked[0].potential.name)
+            terminal().print(compared(finished[1], checked[1], names))
 
 
 @app.command()
@@ -245,6 +245,9 @@ def _run_to_the_end(plan: Callable[[], Any], store: Path, dry_run: bool) -> tupl
             console.print("\n".join(report.plan_lines(prepared)[1:]), highlight=False)
             computed += [step.key for step in prepared.missing]
             results |= _run(prepared, opened)
+    except KeyboardInterrupt as error:
+        print("stopped; what is finished is stored: run it again to resume", file=sys.stderr)
+        raise typer.Exit(130) from error
     except typer.Exit:  # a RuntimeError too, and its sentence is said
         raise
     except (RuntimeError, StoreError) as error:
@@ -265,12 +268,19 @@ def _beside(recipe: str, overrides: dict[str, str]) -> list[str]:
 
     Such a recipe is run with each of them too, at the full cost, and its numbers are set beside the first ones.
     """
-    from .recipe_files import checks_itself
+    from ..parts.kinds import known_potential
+    from .recipe_files import as_value, checks_itself, read
 
     with refusals():
         if "cross_check" not in overrides or checks_itself(recipe):
             return []
-    return [name.strip() for name in overrides.pop("cross_check").split(",") if name.strip() not in ("", "none")]
+        asked = as_value("cross_check", overrides.pop("cross_check"))
+        names = asked if isinstance(asked, list) else str(asked).split(",")
+        others = [known_potential(str(name).strip()) for name in names if asked not in (None, "none")]
+        own = read(recipe, overrides).parameters.potential
+        if own in others:
+            raise ValueError(f"`cross_check` is {own!r} but must be another than `potential`")
+        return others
 
 
 def _overrides(set_: list[str] | None, **short: object) -> dict[str, str]:

@@ -65,6 +65,8 @@ def compared(first: Mapping[str, Result], second: Mapping[str, Result], names: t
                     " ".join(about[1:]), name, *(f"{value:.3g}" for value in pair), flag(pair) if both else "not converged"
                 )
                 values.setdefault(name, {})[" ".join(about)] = pair
+    if not table.rows:
+        return Text(f"{names[1]} beside {names[0]}: no number of the two runs can be compared.")
     lines = [sentence for name, pairs in values.items() if (sentence := _order(name, pairs))]
     rule = f"trust: agreed up to a difference of {AGREED:.0%}, uncertain up to {UNCERTAIN:.0%}."
     return Group(table, Text("\n".join([rule, *lines])))

@@ -96,7 +96,7 @@ def read(name: str, overrides: Mapping[str, str] | None = None) -> RecipeFile:
     path = _find(name)
     content = _parse(path)
     values = {key: value for key, value in content.items() if key not in ("recipe", "question")}
-    values |= {key: _override(key, value) for key, value in (overrides or {}).items()}
+    values |= {key: as_value(key, value) for key, value in (overrides or {}).items()}
     recipe = content.get("recipe")
     if not isinstance(recipe, str) or recipe not in RECIPES:
         raise ValueError(f"{path.name}: `recipe` is {recipe!r} but must be one of: {', '.join(RECIPES)}")
@@ -113,8 +113,16 @@ def read(name: str, overrides: Mapping[str, str] | None = None) -> RecipeFile:
 
 
 def checks_itself(name: str) -> bool:
-    """Tell whether a recipe takes other potentials to check itself with."""
+    """Tell whether a recipe takes other potentials to check itself with.
+
+    Raises
+    ------
+    ValueError
+        If it has no number that two potentials could agree on.
+    """
     recipe = _parse(_find(name)).get("recipe")
+    if recipe in ("labels", "verification"):
+        raise ValueError(f"`cross_check` has nothing to compare in {name}: leave it out")
     return recipe not in RECIPES or "cross_check" in RECIPES[recipe].parameters.model_fields
 
 
@@ -155,7 +163,14 @@ def _parse(path: Path) -> Any:
     return content
 
 
-def _override(key: str, text: str) -> Any:
+def as_value(key: str, text: str) -> Any:
+    """Read the value of ``--set KEY=TEXT``.
+
+    Raises
+    ------
+    ValueError
+        If it is no YAML.
+    """
     try:
         value = YAML(typ="safe").load(f"[{text}]" if "," in text and not text.startswith(("[", "{", "committee:")) else text)
     except YAMLError as error:

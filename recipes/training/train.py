@@ -70,6 +70,8 @@ def train(task: Task, settings: Settings, seeds: int = 1, say: Callable[[str], N
     """
     start = checked_start(task.start)
     _check_device(task.device)
+    if task.to.exists() and not task.to.is_dir():
+        raise ValueError(f"`{task.to}` is a file but weights and records go into a folder: name another")
     if seeds < 1:
         raise ValueError(f"`seeds` is {seeds} but must be at least 1")
     frames, level = read(task.files)

@@ -73,3 +73,18 @@ class Crystals(EMT):
         atoms = atoms.copy()
         atoms.pbc = atoms.pbc.all()
         super().calculate(atoms, *given, **named)
+
+
+class Nothing(EMT):
+    """Gives no number."""
+
+    def calculate(self, *given, **named):
+        super().calculate(*given, **named)
+        self.results["energy"] = np.nan
+
+
+class Leaving(EMT):
+    """Ends the process."""
+
+    def calculate(self, *_, **__):
+        os._exit(3)

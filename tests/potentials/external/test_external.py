@@ -216,6 +216,22 @@ def _canary_task(name):
     return _task(given, _canary_atoms(given), stress=False)
 
 
+def test_weights_named_in_the_arguments_count_too(settings, tmp_path):
+    weights = tmp_path / "weights.pt"
+    weights.write_text("one")
+    name = settings(EMT + "arguments: {asap_cutoff: false, label: FOLDER/weights.pt}\n")
+    before = potentials.fingerprint(name).weights_sha256
+    weights.write_text("two")
+    Path(name.removeprefix("ase:")).write_text(EMT + "arguments: {asap_cutoff: false, label: FOLDER/weights.pt}\n#\n")
+    assert potentials.fingerprint(name).weights_sha256 != before
+
+
+def test_settings_extend_those_beside_them(settings, monkeypatch):
+    settings(EMT, "first")
+    monkeypatch.chdir("/")
+    assert potentials.card(settings("extends: first.yaml\ncutoff_A: 5.0\n", "second")).cutoff_A == 5.0
+
+
 def test_float32_cannot_be_declared_float64(settings):
     text = EMT.replace("ase.calculators.emt:EMT", "file_calculator:Single") + "packages: [ase]\n"
     text += f"environment: {{PYTHONPATH: '{TESTS}'}}\n"
@@ -228,10 +244,15 @@ ERRORS = {
     EMT + "kpoints: 4": r"`kpoints` is no key of settings; the keys are: factory, arguments, .*",
     EMT + "files: [nowhere]": r"`files` names .*nowhere, which does not exist",
     EMT + "arguments: {kpts: [4, 4, 1]}": r"`kpts` is \[4, 4, 1\] but a fixed grid has another accuracy in each cell",
+    EMT + "sheet: {arguments: {kpts: [4, 4, 1]}}": r"`kpts` is \[4, 4, 1\] but a fixed grid has another accuracy",
+    EMT + "spin_arguments: {input: {kpts: {size: [2, 2, 2]}}}": r"`kpts` is \{'size': \[2, 2, 2\]\} but a fixed grid",
+    EMT + "sheet: {k_spacing_per_A: 0.2}": r"give `k_spacing_per_A` for `sheet` and `crystal`",
+    EMT + "files: 5": r"`files` is 5 but must be a list of paths",
+    "extends: wrong.yaml": r"`extends` leads back to this file",
     EMT + "arguments: {kpts: KPTS}": r"give `k_spacing_per_A` for `sheet` and `crystal`, and write KPTS.*both, or neither",
     EMT + "cutoff_A: -1": r"is no YAML file: .*duplicate key",
     "[1, 2]": r"it must hold keys and values, such as `factory: gpaw:GPAW`",
-    "extends: gpow": r"`gpow` is no settings file and none that comes with philic: cp2k, espresso, gpaw, vasp",
+    "extends: gpow": r"gpow` is no settings file and none that comes with philic: cp2k, espresso, gpaw, vasp",
 }
 
 
@@ -248,6 +269,15 @@ def test_a_missing_package_and_a_missing_interpreter_are_refused(settings):
         potentials.fingerprint(settings(EMT + "packages: [nonsense]\n", "a"))
     with pytest.raises(ModuleNotFoundError, match=r"^`python` is '/nowhere/python' but cannot be run: No such file"):
         potentials.fingerprint(settings(EMT + "python: /nowhere/python\n", "b"))
+    with pytest.raises(ModuleNotFoundError, match=r"^`python` is '/bin/false' but is no working interpreter"):
+        potentials.fingerprint(settings(EMT + "python: /bin/false\n", "d"))
+    for name, sentence in (
+        ("Nothing", "gives no finite energy and forces of a small crystal"),
+        ("Leaving", "fails on a small"),
+    ):
+        text = EMT.replace("ase.calculators.emt:EMT", f"file_calculator:{name}") + "packages: [ase]\n"
+        with pytest.raises(ValueError, match=f"^file_calculator:{name} {sentence}"):
+            potentials.fingerprint(settings(text + f"environment: {{PYTHONPATH: '{TESTS}'}}\n", name))
     with pytest.raises(ValueError, match=r"^ase.calculators.emt:TME fails on a small crystal: AttributeError: .*TME"):
         potentials.fingerprint(settings(EMT.replace("emt:EMT", "emt:TME"), "c"))
 

@@ -4,7 +4,9 @@ import subprocess
 import sys
 
 import pytest
+from typer.testing import CliRunner
 
+from philic.recipes.command_line.cli import app
 from philic.recipes.command_line.console import terminal
 from philic.recipes.command_line.cross_check import COMPARED, compared, flag
 from philic.recipes.command_line.recipe_files import checks_itself
@@ -70,6 +72,36 @@ def test_recipes_that_check_themselves_are_known():
     assert checks_itself("k-philic-dopants")
     assert checks_itself("sei-migration")
     assert not checks_itself("metal-on-host")
+
+
+@pytest.mark.parametrize(
+    ("check", "sentence"),
+    [
+        ("chgnet:r2scan,nonsense", "'nonsense' is not a known potential"),
+        ("[chgnet:r2scan, chgnet]", "`cross_check` is 'chgnet' but must be another than `potential`"),
+    ],
+)
+def test_a_check_that_cannot_be_is_refused_before_anything_runs(check, sentence, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "two.yaml").write_text(RECIPE)
+    done = CliRunner().invoke(app, ["run", "two.yaml", "--cross-check", check])
+    assert done.exit_code == 2
+    assert sentence in done.stderr
+    assert not (tmp_path / "philic.db").exists()
+
+
+def test_a_dry_run_shows_the_other_run_too_and_labels_compare_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "two.yaml").write_text(RECIPE)
+    done = CliRunner().invoke(app, ["run", "two.yaml", "--cross-check", "[chgnet:r2scan]", "--dry-run"])
+    assert "potential chgnet:r2scan (r2SCAN)" in " ".join(done.stdout.split())
+    done = CliRunner().invoke(app, ["run", "labels", "--cross-check", "chgnet:r2scan"])
+    assert "`cross_check` has nothing to compare in labels: leave it out" in done.stderr
+
+
+def test_runs_without_a_number_in_common_say_so(capsys):
+    terminal().print(compared({}, {}, ("chgnet", "chgnet:r2scan")))
+    assert "no number of the two runs can be compared" in capsys.readouterr().out
 
 
 @pytest.mark.slow

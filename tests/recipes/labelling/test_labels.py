@@ -91,6 +91,8 @@ def test_a_file_of_another_level_is_refused_before_anything_is_computed(made: tu
     [
         ("out.csv", [], "must end in .xyz: labels are written as extended XYZ"),
         ("none/out.xyz", [], "does not exist: make it, or name another"),
+        ("folder.xyz", [], "is there already but is no extended XYZ file: name another"),
+        ("text.xyz", [], "is there already but is no extended XYZ file: name another"),
         (
             "o.xyz",
             ["--set", "labeller=emt"],
@@ -101,6 +103,8 @@ def test_a_file_of_another_level_is_refused_before_anything_is_computed(made: tu
     ],
 )
 def test_what_cannot_be_is_refused(made: tuple[Path, str], to: str, more: list[str], sentence: str) -> None:
+    (made[0] / "folder.xyz").mkdir(exist_ok=True)
+    (made[0] / "text.xyz").write_text("my notes\n")
     done = labels(made[0], *more, to=to)
     assert done.exit_code == 2
     assert sentence in done.stderr

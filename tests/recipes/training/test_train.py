@@ -146,6 +146,7 @@ def test_the_folder_of_another_run_is_refused(labels: Path, tmp_path: Path) -> N
             "does not exist but 'chgnet:nowhere.pth.tar' must name a file of weights; check the path",
         ),
         ({"--device": "tpu"}, "`device` is 'tpu' but this machine has: cpu"),
+        ({"--to": __file__}, "test_train.py` is a file but weights and records go into a folder: name another"),
         ({"--seeds": "0"}, "`seeds` is 0 but must be at least 1"),
         ({"--hold-out": "X"}, "'X' is not a system of the file; its systems are: B, K metal, N, N-B, pristine"),
     ],
