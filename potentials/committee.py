@@ -69,6 +69,8 @@ def _fingerprint(name: str, members: Members) -> Fingerprint:
     parts = [members.fingerprint(part) for part in _names(name)]
     _refuse_mix(name, "dispersion", [part.dispersion for part in parts])
     content = [{key: value for key, value in part.asdict().items() if key != "name"} for part in parts]
+    if any(one in content[:i] for i, one in enumerate(content)):
+        raise ValueError(f"{name!r} names the same weights twice: members must differ")
     return Fingerprint(
         name=PREFIX + ",".join(part.name for part in parts),
         weights_sha256=hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest(),

@@ -56,7 +56,7 @@ def fingerprint(name: str) -> Fingerprint:
     FileNotFoundError
         The weights are not on this machine and could not be downloaded.
     """
-    base = name.removesuffix(dispersion.SUFFIX)
+    base = _without_dispersion(name)
     found = _kind(base).fingerprint(base)
     return found if base == name else dispersion.fingerprint(found, card(base))
 
@@ -73,7 +73,7 @@ def card(name: str) -> Card:
     FileNotFoundError
         The weights are not on this machine and could not be downloaded.
     """
-    base = name.removesuffix(dispersion.SUFFIX)
+    base = _without_dispersion(name)
     found = _kind(base).card(base)
     return found if base == name else dispersion.card(found)
 
@@ -90,7 +90,7 @@ def resolve(name: str) -> str:
     ModuleNotFoundError
         The package of the potential is not installed.
     """
-    base = name.removesuffix(dispersion.SUFFIX)
+    base = _without_dispersion(name)
     kind = _kind(base)
     found = kind.resolve(base) if kind.resolve else base
     if base != name:
@@ -129,11 +129,16 @@ def load(name: str) -> Potential:
     ModuleNotFoundError
         The package of the potential is not installed.
     """
-    base = name.removesuffix(dispersion.SUFFIX)
+    base = _without_dispersion(name)
     predict = _kind(base).predict(base)
     if base != name:
         predict = dispersion.predict(predict, card(base))
     return Potential(card(name), fingerprint(name), predict)
+
+
+def _without_dispersion(name: str) -> str:
+    """Leave out ``+d3``, which in the name of a committee belongs to a member."""
+    return name if name.startswith(committee.PREFIX) else name.removesuffix(dispersion.SUFFIX)
 
 
 def _kind(name: str) -> Kind:

@@ -153,7 +153,7 @@ def functional_of(level: str) -> str:
     except ValueError:
         return level
     named = content.get("functional") or content.get("xc")
-    return f"{named} (labels: {level})" if named else level
+    return str(named) if named else level
 
 
 def _frame(atoms: Atoms, place: str) -> Frame:

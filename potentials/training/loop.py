@@ -87,7 +87,7 @@ def fit(
     Raises
     ------
     ValueError
-        The checkpoint belongs to another training run.
+        The checkpoint belongs to another training run, or is damaged.
     """
     optimiser = torch.optim.Adam(model.network.parameters(), lr=settings.learning_rate, amsgrad=True)
     identity = {**identity, **asdict(settings)}
@@ -213,7 +213,13 @@ def _resume(model: Model, optimiser: Any, checkpoint: Path, identity: Mapping[st
     """Read the checkpoint into model and optimiser where there is one."""
     if not checkpoint.exists():
         return Training()
-    kept = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    try:
+        kept = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        kept = {part: kept[part] for part in ("identity", "model", "optimiser", "state")}
+    except Exception as error:
+        raise ValueError(
+            f"`{checkpoint}` is damaged ({type(error).__name__}): delete it, and training begins anew"
+        ) from error
     different = [name for name in identity if kept["identity"].get(name) != identity[name]]
     if different:
         told = ", ".join(f"`{name}` {kept['identity'].get(name)}, not {identity[name]}" for name in different)

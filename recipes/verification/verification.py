@@ -95,15 +95,20 @@ def _card(result: Result) -> RenderableType:
     table = new_table(
         f"report card of {name}",
         ("kind",),
-        ("n", "mean error", "bias", "slope", "Kendall"),
+        ("n", "mean error", "constant", "bias", "slope", "Kendall"),
         ("grade", "worst"),
         folds=("worst",),
     )
     for kind, s in result.scalars["sections"].items():
-        numbers = (f"{s['mae']:.3g} {s['unit']}", f"{s['bias']:+.3g}", _number(s["slope"]), _number(s["tau"]))
+        bias = "" if s["unit"] == "eV/Å" else f"{s['bias']:+.3g}"  # forces of a structure add up to nothing
+        constant = "" if s["constant_mae"] is None else f"{s['constant_mae']:.3g}"
+        numbers = (f"{s['mae']:.3g} {s['unit']}", constant, bias, _number(s["slope"]), _number(s["tau"]))
         table.add_row(kind, str(s["n"]), *numbers, s["grade"], s["worst"])
     functional = result.about["functional"]
-    lines = ["References are PBE; docs/trust.md has their sources and the limits of the grades."]
+    lines = [
+        "References are PBE; docs/trust.md has their sources and the limits of the grades. constant: the error of one number"
+        " for all, the references' median (no force at all for forces); what is hardly better is poor."
+    ]
     if not functional.startswith("PBE"):
         lines.append(f"{name} was trained on {functional}: what functionals differ by counts as an error here.")
     lines += [f"not judged: {sentence}." for sentence in result.scalars["not_judged"]]

@@ -74,3 +74,15 @@ def test_a_committee_has_two_members(members: str) -> None:
 def test_an_unknown_member_is_named() -> None:
     with pytest.raises(ValueError, match=r"^'nonsense' is not a known potential"):
         potentials.resolve("committee:emt,nonsense")
+
+
+def test_one_file_twice_is_no_committee(mace_pair: tuple[Path, Path], tmp_path: Path) -> None:
+    copy = tmp_path / "copy.model"
+    copy.write_bytes(mace_pair[0].read_bytes())
+    with pytest.raises(ValueError, match=r"names the same weights twice: members must differ$"):
+        potentials.resolve(f"committee:mace:{mace_pair[0]},mace:{copy}")
+
+
+def test_dispersion_belongs_to_each_member() -> None:
+    with pytest.raises(ValueError, match=r"the members of a committee must share their functional"):
+        potentials.resolve("committee:chgnet+d3,chgnet:r2scan+d3")

@@ -50,6 +50,9 @@ SECTIONS = {
 MOST_RANKED = 200
 """Numbers above which no rank correlation is formed: force components have no order worth keeping."""
 
+SKILL = 0.8
+"""An error above this share of that of one constant for all is poor, however small: it tells nothing apart."""
+
 Numbers = tuple[list[str], list[float], list[float]]
 """Names, values and references."""
 
@@ -69,8 +72,9 @@ def report_card(parents: Mapping[str, Result], *, entries: Sequence[Mapping[str,
     -------
     Outcome
         ``sections``: for each the number of values ``n``, mean absolute error ``mae``, ``bias`` (mean of value minus
-        reference), ``slope`` of the values against the references, ``tau`` (Kendall), the ``worst`` value with its name, and
-        a ``grade``; ``values``: every number but force components; ``not_judged``: what did not converge, with the reason.
+        reference), ``slope`` of the values against the references, ``tau`` (Kendall), ``constant_mae`` (the error of the
+        references' median, or of no force, in place of each value), the ``worst`` value with its name, and a ``grade``;
+        ``values``: every number but force components; ``not_judged``: what did not converge, with the reason.
     """
     found: dict[str, Numbers] = {name: ([], [], []) for name in SECTIONS}
     not_judged = []
@@ -102,7 +106,9 @@ def summary(sections: Mapping[str, Mapping[str, Any]]) -> str:
 
 def _judged(section: Section, names: Sequence[str], values: Sequence[float], references: Sequence[float]) -> dict[str, Any]:
     x, y = np.array(references, dtype=float), np.array(values, dtype=float)
-    errors = (y - x) / np.abs(x) * 100 if section.unit == "%" else y - x
+    constant = 0.0 if section.unit == "eV/Å" else np.median(x)
+    errors, wrong = ((z - x) / np.abs(x) * 100 if section.unit == "%" else z - x for z in (y, constant))
+    constant_mae = float(np.abs(wrong).mean()) if len(x) >= 3 else None
     worst = int(np.abs(errors).argmax())
     mae = float(np.abs(errors).mean())
     centred = x - x.mean()
@@ -116,8 +122,15 @@ def _judged(section: Section, names: Sequence[str], values: Sequence[float], ref
         "slope": float((centred * (y - y.mean())).sum() / spreads) if len(x) > 2 and spreads > 0 else None,
         "tau": float(kendalltau(x, y).statistic) if ranked else None,
         "worst": f"{names[worst]}: {y[worst]:.3g} for {x[worst]:.3g}",
-        "grade": "good" if mae <= section.good else "fair" if mae <= section.fair else "poor",
+        "constant_mae": constant_mae,
+        "grade": _grade(section, mae, constant_mae),
     }
+
+
+def _grade(section: Section, mae: float, constant_mae: float | None) -> str:
+    if mae > section.fair or (constant_mae is not None and mae > SKILL * constant_mae):
+        return "poor"
+    return "good" if mae <= section.good else "fair"
 
 
 def _one(value: Callable[[Sequence[Result]], float]) -> Callable[[Sequence[Result], Mapping[str, Any]], Numbers]:

@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -135,6 +136,15 @@ def test_the_folder_of_another_run_is_refused(labels: Path, tmp_path: Path) -> N
     sentence = r"holds another training run \(`learning_rate` 0.001, not 0.002\): choose another folder or finish that one"
     with pytest.raises(ValueError, match=sentence):
         train(Task([labels], "chgnet", tmp_path, ["N"]), settings(epochs=1, learning_rate=2e-3))
+
+
+@pytest.mark.parametrize("damage", [lambda _: b"", lambda b: b[: len(b) // 2], lambda _: b"no checkpoint"])
+def test_a_damaged_checkpoint_is_told(labels: Path, tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+    path = tmp_path / "chgnet-0.checkpoint"
+    train(Task([labels], "chgnet", tmp_path, ["N"]), settings(epochs=1))
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(ValueError, match=r"chgnet-0.checkpoint` is damaged \(.*\): delete it, and training begins anew"):
+        train(Task([labels], "chgnet", tmp_path, ["N"]), settings(epochs=1))
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,23 @@ def test_grades_follow_the_mean_absolute_error(error, grade):
     assert outcome.message == f"{grade}: migration barriers"
 
 
+def test_what_a_constant_does_as_well_is_poor():
+    references = (0.40, 0.50, 0.60)
+    for values, grade in (((0.42, 0.50, 0.58), "good"), ((0.50, 0.51, 0.50), "poor"), ((0.60, 0.50, 0.40), "poor")):
+        outcome = judged("migration barriers", "barrier", [(barrier(v), r) for v, r in zip(values, references, strict=True)])
+        s = outcome.scalars["sections"]["migration barriers"]
+        assert s["constant_mae"] == pytest.approx(0.2 / 3)
+        assert s["grade"] == grade
+
+
+def test_forces_are_held_against_none():
+    atoms = bulk("Cu", cubic=True)
+    at_rest = Result(Status.CONVERGED, "", {}, {"final": atoms}, {"forces_eV_per_A": np.zeros((4, 3))})
+    s = judged("forces on metals", "forces", [(at_rest, np.full((4, 3), 0.02).tolist())]).scalars["sections"]
+    assert s["forces on metals"]["mae"] == s["forces on metals"]["constant_mae"] == pytest.approx(0.02)
+    assert s["forces on metals"]["grade"] == "poor"
+
+
 def test_errors_of_lengths_are_relative():
     copper = energy(0.0, bulk("Cu", a=3.6, cubic=True))
     s = judged("lattice constants", "lattice constant", [(copper, 4.0)]).scalars["sections"]["lattice constants"]
