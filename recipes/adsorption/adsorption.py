@@ -36,6 +36,8 @@ REFERENCE_FUNCTIONAL = "PBE"
 """Of the energies that come with philic; those of another level of theory are not put beside them."""
 REFERENCE_SHEET = ("4x4", 1)
 """Size, and number of metal atoms, of the sheets that those energies are of."""
+SAME_PLACE_eV = 0.1
+"""A site whose energy is farther than this from the potential's own at the references' geometry is another place."""
 ADATOM_HEIGHT_A = 4.0
 """No bound Li, Na or K stands higher over a sheet."""
 
@@ -152,6 +154,7 @@ def _second(parameters: Adsorption, first: AdatomPlan, evidence: Evidence, known
     keys = {step.key for steps in first.answers.values() for step in steps} | {step.key for step in first.flow}
     results = known(keys)
     if not all(step.key in results and results[step.key].status.final for steps in first.answers.values() for step in steps):
+        first = replace(first, warnings=[*first.warnings, _to_come(parameters, first)])
         return with_evidence(first, evidence, complete=False)
     rows = analyse(with_evidence(first, evidence, complete=True), results)
     best = {(row.metal, row.host): row.best for row in rows if row.rank}
@@ -174,6 +177,17 @@ def _second(parameters: Adsorption, first: AdatomPlan, evidence: Evidence, known
     references = evidence.references if theory.functional == REFERENCE_FUNCTIONAL else {}
     more = replace(more, references=references, confirmed=confirmed)
     return with_evidence(first, more, complete=True)
+
+
+def _to_come(parameters: Adsorption, first: AdatomPlan) -> str:
+    """Say what a confirmation or a calibration will cost."""
+    theory = card(parameters.theory or "")
+    most = max(parameters.top + 1 if parameters.confirm else 0, parameters.points if parameters.calibrate else 0)
+    hosts = [substrate.given for (metal, _), substrate in first.substrates.items() if metal == parameters.metal[0]]
+    n_hosts = min(most, len(hosts))
+    n = len(parameters.metal) * n_hosts + n_hosts
+    minutes = n * np.mean([len(host) for host in hosts]) * theory.seconds_per_atom_call / 60
+    return f"once the best sites are known, {theory.name} evaluates about {n} structures, in about {minutes:.0f} min"
 
 
 def _adsorbed(parameters: Adsorption, metal: str, clean: Step, host: Atoms, kinds: Collection[str]) -> list[Step]:
@@ -316,12 +330,13 @@ def _row(plan: AdsorptionPlan, results: Mapping[str, Result], metal: str, host: 
     """Collect what is known of a host, and judge its energy by it."""
     evidence = plan.evidence
     others = {}
-    for (_, *of), steps in evidence.checks.items():
+    for (potential, *of), steps in evidence.checks.items():
         theirs = [results[step.key] for step in steps if of == [metal, host] and step.key in results]
         if sound := [result for result in theirs if _sound(result) and result.scalars.get(column) is not None]:
             lowest = min(sound, key=_order)
-            others[lowest.scalars["potential"]] = lowest.scalars[column]
-    raw_eV, dft_eV = best.scalars.get(column), _dft_eV(plan, results, metal, host, column)
+            short = lowest.scalars["potential"]  # without its folder
+            others[potential if short in others else short] = lowest.scalars[column]
+    raw_eV, dft_eV = best.scalars.get(column), _dft_eV(plan, results, metal, host, best, column)
     typical_eV = _typical_eV(plan, results, metal, column) if is_carbon(host) else None
     nothing = raw_eV is None or (host == PRISTINE and column == "vs_pristine_eV")
     judged = NOTHING_KNOWN if nothing else judge(float(raw_eV or 0.0), others, dft_eV, typical_eV)
@@ -338,7 +353,9 @@ def _typical_eV(plan: AdsorptionPlan, results: Mapping[str, Result], metal: str,
     return float(np.abs(np.subtract(known["raw_vs_bulk_eV"], known["reference_vs_bulk_eV"])).mean())
 
 
-def _dft_eV(plan: AdsorptionPlan, results: Mapping[str, Result], metal: str, host: str, column: str) -> float | None:
+def _dft_eV(
+    plan: AdsorptionPlan, results: Mapping[str, Result], metal: str, host: str, best: Result, column: str
+) -> float | None:
     """Find what density functional theory says of a host: computed in this run, or among the references."""
     confirmed = plan.evidence.confirmed.get((metal, host))
     if confirmed and confirmed.key in results and results[confirmed.key].status.usable:
@@ -349,6 +366,9 @@ def _dft_eV(plan: AdsorptionPlan, results: Mapping[str, Result], metal: str, hos
     vs_bulk_eV = dict(zip(known.get("hosts", ()), known.get("reference_vs_bulk_eV", ()), strict=True))
     about = plan.answers[metal, host][0].about
     if host not in vs_bulk_eV or (about["size"], about["adatoms"]) != REFERENCE_SHEET:
+        return None
+    there_eV = dict(zip(known["hosts"], known["raw_vs_bulk_eV"], strict=True))[host]
+    if abs(there_eV - best.scalars.get("vs_bulk_eV", np.inf)) > SAME_PLACE_eV:
         return None
     found: float = vs_bulk_eV[host]
     return found - vs_bulk_eV[PRISTINE] if column == "vs_pristine_eV" else found

@@ -82,14 +82,13 @@ def overview(_: Verification, plan: Plan) -> RenderableType:
 def tables(plan: Plan, results: Mapping[str, Result]) -> Iterator[RenderableType]:
     """A card for each potential, and where there are several their errors side by side."""
     found = [results[step.key] for step in plan.cards]
-    for result in found:
-        yield _card(result)
+    for result, name in zip(found, _names(found), strict=True):
+        yield _card(result, name)
     if len(found) > 1:
         yield _beside(found)
 
 
-def _card(result: Result) -> RenderableType:
-    name = _name(result)
+def _card(result: Result, name: str) -> RenderableType:
     if "sections" not in result.scalars:
         return Text(f"{name}: {result.message}")
     table = new_table(
@@ -115,9 +114,13 @@ def _card(result: Result) -> RenderableType:
     return Group(table, Text("\n".join(lines)))
 
 
-def _name(result: Result) -> str:
-    """Name of a potential without the folder of its file."""
-    return str((result.provenance.get("fingerprint") or {}).get("name") or result.about["potential"])
+def _names(results: Sequence[Result]) -> list[str]:
+    """Names of potentials, without the folders of their files unless they are needed to tell them apart."""
+    short = [str((r.provenance.get("fingerprint") or {}).get("name") or r.about["potential"]) for r in results]
+    return [
+        str(result.about["potential"]) if short.count(name) > 1 else name
+        for result, name in zip(results, short, strict=True)
+    ]
 
 
 def _number(value: float | None) -> str:
@@ -125,8 +128,7 @@ def _number(value: float | None) -> str:
 
 
 def _beside(results: Sequence[Result]) -> Table:
-    names = [_name(result) for result in results]
-    table = new_table("mean errors side by side", ("kind",), names)
+    table = new_table("mean errors side by side", ("kind",), _names(results))
     for kind, section in SECTIONS.items():
         cells = [_cell(result, kind) for result in results]
         if any(cells):
