@@ -68,6 +68,7 @@ class Worker:
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
                 env={**os.environ, **self.environment},
+                cwd=tempfile.gettempdir(),  # it outlives the folder of the step that starts it
                 text=True,
                 start_new_session=True,
             )

@@ -15,7 +15,12 @@ from .judgement import AGREED_eV, UNCERTAIN_eV
 def evidence_notes(plan: AdsorptionPlan, results: Mapping[str, Result], rows: Sequence[Row], metal: str) -> list[str]:
     """Say what the columns `#`, `DFT`, `calibrated` and `trust` of a metal's table rest on."""
     ours = [row for row in rows if row.metal == metal]
-    found = [*_trust(ours), *_checks(ours), *_dft(plan, results, ours, metal), *_calibration(plan, results, ours, metal)]
+    found = [
+        *_trust(ours),
+        *_checks(plan, results, ours, metal),
+        *_dft(plan, results, ours, metal),
+        *_calibration(plan, results, ours, metal),
+    ]
     return [f"{sentence}." for sentence in found]
 
 
@@ -25,7 +30,7 @@ def _trust(rows: Sequence[Row]) -> list[str]:
     rule = f"trust: agreed up to a doubt of {AGREED_eV:g} eV, uncertain up to {UNCERTAIN_eV:g} eV"
     reasons = _grouped((row.judged.reason, row.host) for row in rows if row.judged.flag == "do not trust")
     distrusted = [f"{', '.join(hosts)} ({reason})" for reason, hosts in reasons.items()]
-    shared = "hosts with the same # cannot be told apart"
+    shared = "this potential cannot tell hosts with the same # apart"
     return [f"{rule}; {shared}", *([f"Do not trust {'; '.join(distrusted)}"] if distrusted else [])]
 
 
@@ -37,15 +42,19 @@ def _grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     return found
 
 
-def _checks(rows: Sequence[Row]) -> list[str]:
-    """Compare each other potential's order with ours."""
+def _checks(plan: AdsorptionPlan, results: Mapping[str, Result], rows: Sequence[Row], metal: str) -> list[str]:
+    """Compare each other potential's order with ours, and say where one of them fails."""
     found = []
+    for (potential, one, host), steps in plan.evidence.checks.items():
+        theirs = [results[step.key] for step in steps if step.key in results]
+        if one == metal and theirs and not any(result.status.usable for result in theirs):
+            found.append(f"{potential} fails on {host}: {theirs[0].message}")
     for other in dict.fromkeys(name for row in rows for name in row.others_eV):
-        theirs = {row.host: row.others_eV[other] for row in rows if other in row.others_eV}
-        ours = {row.host: row.best.scalars[row.column] for row in rows if row.host in theirs}
-        found.append(f"{other} at the same geometries: {agreement(ours, theirs)}")
+        energies = {row.host: row.others_eV[other] for row in rows if other in row.others_eV}
+        ours = {row.host: row.best.scalars[row.column] for row in rows if row.host in energies}
+        found.append(f"{other} at the same geometries: {agreement(ours, energies)}")
     weak = "Agreement of potentials trained on alike data proves little: all may miss the same"
-    return [*found, *([weak] if found else [])]
+    return [*found, *([weak] if any(row.others_eV for row in rows) else [])]
 
 
 def _dft(plan: AdsorptionPlan, results: Mapping[str, Result], rows: Sequence[Row], metal: str) -> list[str]:

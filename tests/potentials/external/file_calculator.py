@@ -88,3 +88,12 @@ class Leaving(EMT):
 
     def calculate(self, *_, **__):
         os._exit(3)
+
+
+class Late(Calculator):
+    """Knows small cells only."""
+
+    implemented_properties = ("energy", "forces")
+
+    def calculate(self, atoms=None, *_, **__):
+        self.results = {"energy": 0.0 if len(atoms) < 3 else np.nan, "forces": np.zeros((len(atoms), 3))}

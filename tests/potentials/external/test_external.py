@@ -118,6 +118,17 @@ def test_a_worker_that_dies_is_an_error_with_its_last_lines_and_the_next_call_st
     process.close()
 
 
+def test_a_worker_outlives_the_folder_it_was_started_in(settings, tmp_path, monkeypatch):
+    folder = tmp_path / "launch"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    potential = potentials.load(settings(EMT + "environment: {OUTLIVES: folder}\n"))
+    before = potential.evaluate([metals()])[0].energy_eV
+    monkeypatch.chdir(tmp_path)
+    folder.rmdir()
+    assert potential.evaluate([metals()])[0].energy_eV == before
+
+
 def test_a_worker_ends_with_the_process_that_asked(settings):
     name = settings(SLOW)
     code = (

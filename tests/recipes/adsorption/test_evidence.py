@@ -82,9 +82,7 @@ def test_chgnet_halves_the_differences_between_carbons(checked):
 
 def test_the_sentences_say_what_the_columns_rest_on(checked, capsys):
     text = printed(capsys, *checked)
-    assert (
-        "trust: agreed up to a doubt of 0.15 eV, uncertain up to 0.5 eV; hosts with the same # cannot be told apart." in text
-    )
+    assert "trust: agreed up to a doubt of 0.15 eV, uncertain up to 0.5 eV; this potential cannot tell hosts with" in text
     assert "Do not trust B (DFT gives -1.24 eV)" in text
     assert "chgnet:r2scan at the same geometries: largest difference 0." in text
     assert "Agreement of potentials trained on alike data proves little" in text
@@ -134,6 +132,18 @@ def test_a_confirmation_that_fails_says_why(store, tmp_path, capsys):
     made, results = run(store, confirm=f"ase:{broken}", top=1)
     assert all(results[step.key].status is Status.CRASHED for step in made.evidence.confirmed.values())
     assert "the program ended with status 1" in printed(capsys, made, results)
+
+
+def test_a_cross_check_that_fails_says_why(store, tmp_path, capsys):
+    path = tmp_path / "nothing.yaml"
+    path.write_text(
+        "factory: file_calculator:Late\nfunctional: PBE\npackages: [ase]\nelements: [K, B, C, N]\ncutoff_A: 5\n"
+        f"environment: {{PYTHONPATH: '{Path(__file__).parents[2] / 'potentials' / 'external'}'}}\n"
+    )
+    made, results = run(store, cross_check=f"ase:{path}")
+    text = printed(capsys, made, results)
+    assert "nothing.yaml fails on B: " in text
+    assert "Agreement of potentials" not in text
 
 
 def test_a_confirmation_by_another_potential_is_a_cross_check(store, checked):
