@@ -78,16 +78,17 @@ class Settings(_Strict):
     def _no_fixed_grid(self) -> Self:
         """Refuse numbers of k-points that are the same for every cell."""
         spaced = {bool(shape.k_spacing_per_A) for shape in (self.sheet, self.crystal)}
-        laid = [self.arguments, self.sheet.arguments, self.crystal.arguments, self.spin_arguments]
-        asked = KPTS in json.dumps(laid)
+        asked = KPTS in json.dumps(self.all_arguments)
         if spaced != {asked}:
             raise ValueError(
                 f"give `k_spacing_per_A` for `sheet` and `crystal`, and write {KPTS} in `arguments` where the numbers of "
                 "k-points belong: both, or neither"
             )
-        for fixed in (value for value in _under("kpts", laid) if KPTS not in json.dumps(value)):
+        grids = [one["kpts"] for one in _nested(self.all_arguments) if isinstance(one, Mapping) and "kpts" in one]
+        fixed = [grid for grid in grids if KPTS not in json.dumps(grid)]
+        if fixed:
             raise ValueError(
-                f"`kpts` is {fixed!r} but a fixed grid has another accuracy in each cell: write {KPTS} and "
+                f"`kpts` is {fixed[0]!r} but a fixed grid has another accuracy in each cell: write {KPTS} and "
                 "give `k_spacing_per_A`"
             )
         return self
@@ -125,11 +126,16 @@ class Settings(_Strict):
         return hashlib.sha256(plain.encode()).hexdigest()
 
     @property
+    def all_arguments(self) -> list[dict[str, Any]]:
+        """The arguments for every structure, and what is laid over them."""
+        return [self.arguments, self.sheet.arguments, self.crystal.arguments, self.spin_arguments]
+
+    @property
     def counted(self) -> tuple[Path, ...]:
         """Files whose content decides the numbers: those named as such, and those whose path is an argument."""
-        laid = [self.arguments, self.sheet.arguments, self.crystal.arguments, self.spin_arguments]
-        paths = [Path(text) for text in _texts(laid) if Path(text).is_absolute() and Path(text).is_file()]
-        return tuple(dict.fromkeys([*self.files, *sorted(paths)]))
+        paths = [Path(text) for text in _nested(self.all_arguments) if isinstance(text, str)]
+        files = [path for path in paths if path.is_absolute() and path.is_file()]
+        return tuple(dict.fromkeys([*self.files, *sorted(files)]))
 
     @cached_property
     def files_sha256(self) -> str:
@@ -137,20 +143,11 @@ class Settings(_Strict):
         return hashlib.sha256(" ".join(sha256_of_file(path) for path in self.counted).encode()).hexdigest()
 
 
-def _under(name: str, value: Any) -> Iterator[Any]:
-    """Find what stands under a key, at any depth."""
+def _nested(value: Any) -> Iterator[Any]:
+    """Give a value and everything in it, at any depth."""
+    yield value
     for one in value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ():
-        yield from _under(name, one)
-    if isinstance(value, Mapping) and name in value:
-        yield value[name]
-
-
-def _texts(value: Any) -> Iterator[str]:
-    """Find every text in a value, at any depth."""
-    if isinstance(value, str):
-        yield value
-    for one in value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ():
-        yield from _texts(one)
+        yield from _nested(one)
 
 
 def shipped() -> dict[str, str]:

@@ -169,7 +169,8 @@ def _second(parameters: Adsorption, first: AdatomPlan, evidence: Evidence, known
         wanted = [of for metal in parameters.metal for of in [one for one in ranked if one[0] == metal][: parameters.top]]
         wanted += [of for metal in parameters.metal if (of := (metal, PRISTINE)) in best and of not in wanted]
         confirmed = {**confirmed, **confirming(first, best, wanted, parameters.confirm)}
-    theory = card(parameters.theory or "")
+    assert parameters.theory
+    theory = card(parameters.theory)
     more = replace(evidence, calibrations=calibrations, calibrated=applied(first, calibrations))
     if not theory.slow:  # it is another potential, not a reference
         checks = {(theory.name, *of): [step] for of, step in confirmed.items()}
@@ -181,7 +182,8 @@ def _second(parameters: Adsorption, first: AdatomPlan, evidence: Evidence, known
 
 def _to_come(parameters: Adsorption, first: AdatomPlan) -> str:
     """Say what a confirmation or a calibration will cost."""
-    theory = card(parameters.theory or "")
+    assert parameters.theory
+    theory = card(parameters.theory)
     most = max(parameters.top + 1 if parameters.confirm else 0, parameters.points if parameters.calibrate else 0)
     hosts = [substrate.given for (metal, _), substrate in first.substrates.items() if metal == parameters.metal[0]]
     n_hosts = min(most, len(hosts))
@@ -255,9 +257,9 @@ def _spacing_A(parameters: Adsorption, metal: str, host: Atoms) -> float:
 
 def _warnings(parameters: Adsorption, spacing_A: float, host: str, cutoff_A: float) -> list[str]:
     """Say when a check checks nothing, and when an adatom feels another or its image, beside it or through the vacuum."""
-    sentences = [
-        f"{name} is the potential itself: it checks nothing" for name in parameters.cross_check[:1] if not parameters.others
-    ]
+    sentences = []
+    if parameters.cross_check and not parameters.others:
+        sentences.append(f"{parameters.potential} is the potential itself: it checks nothing")
     if parameters.theory and not card(parameters.theory).slow:
         sentences.append(f"{parameters.theory} is no density functional theory: it counts as a cross-check")
     if not np.isfinite(cutoff_A):
@@ -337,17 +339,17 @@ def _row(plan: AdsorptionPlan, results: Mapping[str, Result], metal: str, host: 
             short = lowest.scalars["potential"]  # without its folder
             others[potential if short in others else short] = lowest.scalars[column]
     raw_eV, dft_eV = best.scalars.get(column), _dft_eV(plan, results, metal, host, best, column)
-    typical_eV = _typical_eV(plan, results, metal, column) if is_carbon(host) else None
-    nothing = raw_eV is None or (host == PRISTINE and column == "vs_pristine_eV")
-    judged = NOTHING_KNOWN if nothing else judge(float(raw_eV or 0.0), others, dft_eV, typical_eV)
+    judged = NOTHING_KNOWN
+    if raw_eV is not None and not (host == PRISTINE and column == "vs_pristine_eV"):
+        typical_eV = _typical_eV(plan, results, metal, column) if is_carbon(host) else None
+        judged = judge(raw_eV, others, dft_eV, typical_eV)
     step = evidence.calibrated.get(best.key)
     return Row(None, metal, host, best, column, others, dft_eV, judged, results.get(step.key) if step else None)
 
 
 def _typical_eV(plan: AdsorptionPlan, results: Mapping[str, Result], metal: str, column: str) -> float | None:
     """Mean error of the potential on the hosts that calibrate it."""
-    calibration = plan.evidence.calibrations.get(metal)
-    known = results[calibration.key].scalars if calibration and calibration.key in results else {}
+    known = _scalars(plan.evidence.calibrations.get(metal), results)
     if column == "vs_pristine_eV" or "raw_vs_bulk_eV" not in known:
         return known.get("mean_error_eV")
     return float(np.abs(np.subtract(known["raw_vs_bulk_eV"], known["reference_vs_bulk_eV"])).mean())
@@ -361,8 +363,7 @@ def _dft_eV(
     if confirmed and confirmed.key in results and results[confirmed.key].status.usable:
         value: float | None = results[confirmed.key].scalars.get(column)
         return value
-    reference = plan.evidence.references.get(metal)
-    known = results[reference.key].scalars if reference and reference.key in results else {}
+    known = _scalars(plan.evidence.references.get(metal), results)
     vs_bulk_eV = dict(zip(known.get("hosts", ()), known.get("reference_vs_bulk_eV", ()), strict=True))
     about = plan.answers[metal, host][0].about
     if host not in vs_bulk_eV or (about["size"], about["adatoms"]) != REFERENCE_SHEET:
@@ -372,6 +373,10 @@ def _dft_eV(
         return None
     found: float = vs_bulk_eV[host]
     return found - vs_bulk_eV[PRISTINE] if column == "vs_pristine_eV" else found
+
+
+def _scalars(step: Step | None, results: Mapping[str, Result]) -> Mapping[str, Any]:
+    return results[step.key].scalars if step and step.key in results else {}
 
 
 def _host(plan: AdatomPlan, of: tuple[str, str], results: Mapping[str, Result]) -> Atoms:

@@ -66,7 +66,7 @@ def _kept(path: Path, of_theory: str) -> dict[str, Atoms]:
         return {}
     try:
         frames: Any = read(path, ":", format="extxyz")
-    except (OSError, ValueError) as error:  # ASE's XYZError is a ValueError or an OSError
+    except (OSError, ValueError) as error:  # ASE's XYZError is an OSError
         raise ValueError(f"`{path}` is there already but is no extended XYZ file: name another ({error})") from error
     for atoms in frames:
         if level_of(atoms) != of_theory:
