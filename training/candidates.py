@@ -32,7 +32,7 @@ from philic.potentials.calculator import PotentialCalculator
 from philic.structures.carbons.carbon import carbon_host
 from philic.structures.sites.adatoms import place_adatoms
 from philic.structures.sites.sites import adsorption_sites
-from philic.structures.surfaces.metal_slabs import slab_from_bulk
+from philic.structures.surfaces.slabs import slab
 
 Floats = NDArray[np.float64]
 
@@ -163,10 +163,10 @@ def metal_cell(metal: str, kind: str, number: int) -> Atoms:
             face = (1, 1, 0) if kind == "110" else (1, 0, 0)
             size = (1, 1) if number < 18 or generator.random() < 0.5 else (2, 1)
             layers = int(generator.integers(5, 8)) if size == (1, 1) else 4
-            cut = slab_from_bulk(strained(bcc, 1.0, 0.0, generator), miller=face, layers=layers, size=size)
+            cut = slab(strained(bcc, 1.0, 0.0, generator), miller=face, layers=layers, size=size)
             atoms = layered(rattled(cut, 0.0 if number < 18 else 0.04 * BCC_A[metal], generator))
         case "adatom":
-            cut = slab_from_bulk(bcc, miller=(1, 1, 0), layers=3, size=(2, 2))
+            cut = slab(bcc, miller=(1, 1, 0), layers=3, size=(2, 2))
             top = cut.positions[:, 2].max()
             x, y, _ = generator.random(3) @ cut.cell.array
             cut += Atoms(metal, positions=[(x, y, top + generator.uniform(0.45, 0.9) * BCC_A[metal])])
