@@ -13,9 +13,9 @@ import numpy as np
 from ase import Atoms
 from scipy.stats import spearmanr
 
-from philic.workflows.engine.fireworks import run_here
 from philic.workflows.engine.flow import Derived, Flow, Step
-from philic.workflows.stores.store import Store
+from philic.workflows.fireworks.here import run_here
+from philic.workflows.stores.opening import open_store
 
 FMAX_eV_PER_A = 0.05
 
@@ -66,7 +66,7 @@ def main():
     parser.add_argument("--only", nargs="*", help="names of paths")
     asked = parser.parse_args()
     paths = json.loads((asked.folder / "paths.json").read_text(encoding="utf-8"))
-    store = Store(asked.store)
+    store = open_store(asked.store)
     pairs, calls = [], 0
     chosen = [path for path in paths if not asked.only or path["name"] in asked.only]
     for path in chosen:

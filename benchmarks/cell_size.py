@@ -11,7 +11,8 @@ import argparse
 from philic.recipes.barriers.migration import Migration, plan
 from philic.recipes.parts.hosts import host_atoms
 from philic.workflows.analyses.cell_size import at_infinity
-from philic.workflows.engine.fireworks import run_here
+from philic.workflows.fireworks.here import run_here
+from philic.workflows.stores.opening import open_store
 from philic.workflows.stores.store import Store
 
 HOSTS = tuple(f"{metal}:{host}" for host in ("MF", "MCl", "M2O") for metal in ("Li", "Na", "K"))
@@ -34,7 +35,7 @@ def main() -> None:
     parser.add_argument("--largest", type=int, default=3)
     parser.add_argument("--potential", default="chgnet")
     asked = parser.parse_args()
-    store = Store("cell_size.db")
+    store = open_store("cell_size.db")
     print(f"{'crystal':10} {'atoms':>6} {'barrier eV':>11} {'limit eV':>9}")
     for metal, host in (name.split(":") for name in asked.hosts):
         last = None

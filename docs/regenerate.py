@@ -26,9 +26,9 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 
 from philic.recipes.command_line.console import TABLE_WIDTH
-from philic.recipes.command_line.recipe_files import read
+from philic.recipes.running.recipe_files import read
 from philic.workflows.engine.registry import STEPS
-from philic.workflows.stores.store import Store
+from philic.workflows.stores.opening import open_store
 
 DOCS = Path(__file__).parent
 REGION = re.compile(r"<!-- (philic run [^|\n]+?)(?: \| ([^\n]+?))? -->\n(.*?)<!-- end -->", re.DOTALL)
@@ -88,7 +88,7 @@ def regenerated(region: Region, path: Path) -> Region:
     """Run a region's command, where the store has not what it needs, and return the region with what it prints."""
     command = [sys.executable, "-m", "philic.recipes.command_line.cli", *shlex.split(region.command)[1:]]
     subprocess.run([*command, "--store", str(path)], check=True)
-    store = Store(path)
+    store = open_store(path)
     made = store.runs()[-1]
     kind = read(made.recipe, {}).kind
     plan = kind.plan(kind.parameters.model_validate(made.parameters), store.get)

@@ -14,11 +14,12 @@ from typer.testing import CliRunner
 from philic.recipes.adsorption.adsorption import Row, analyse, plan
 from philic.recipes.command_line.cli import app
 from philic.recipes.command_line.console import TABLE_WIDTH
-from philic.recipes.command_line.recipe_files import read, verifying
 from philic.recipes.parts.calibrations import reference_calibration
+from philic.recipes.running.recipe_files import read, verifying
 from philic.recipes.verification import verification
-from philic.workflows.engine.fireworks import run_here
 from philic.workflows.engine.flow import Flow
+from philic.workflows.fireworks.here import run_here
+from philic.workflows.stores.opening import open_store
 from philic.workflows.stores.store import Store
 
 PAGE = Path(__file__).parent / "trust.md"
@@ -112,7 +113,7 @@ def main() -> None:
     parser.add_argument("--confirm", required=True)
     parser.add_argument("--calibrated", action="append", required=True)
     given = parser.parse_args()
-    store, text = Store(given.store), PAGE.read_text(encoding="utf-8")
+    store, text = open_store(given.store), PAGE.read_text(encoding="utf-8")
     made = {
         "cards": cards(given.potentials, store),
         "calibrations": calibrations(given.potentials, store),

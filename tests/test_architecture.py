@@ -27,7 +27,7 @@ ROOMS = {  # rooms and single files of a floor, in the order in which they may i
         " __init__"
     ),
     "workflows": "stores steps neb dynamics transport analyses engine fireworks",
-    "recipes": "parts adsorption dynamics barriers glasses wetting verification labelling training command_line",
+    "recipes": "parts adsorption dynamics barriers glasses wetting verification labelling training running command_line",
 }
 FILES = sorted(path for floor in FLOORS for path in (HOUSE / floor).rglob("*.py"))
 MODULES = {path: ("philic", *path.relative_to(HOUSE).with_suffix("").parts) for path in FILES}
@@ -87,7 +87,7 @@ def test_a_room_says_what_belongs_there_and_is_not_too_full(room):
         ("torch", "potentials"),
         ("mace", "potentials"),
         ("chgnet", "potentials"),
-        ("fireworks", "workflows/engine/fireworks.py"),
+        ("fireworks", "workflows/fireworks/"),
         ("sqlalchemy", "workflows/stores/"),
         ("typer", "recipes/command_line/"),
     ],
@@ -117,8 +117,8 @@ def test_planning_loads_no_model():
     code = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from philic.recipes.command_line.recipe_files import read\n"
-        "from philic.recipes.command_line.run import prepare\n"
+        "from philic.recipes.running.recipe_files import read\n"
+        "from philic.recipes.running.planning import prepare\n"
         "prepare(read('k-philic-dopants'), Path('nowhere.db'))\n"
         f"loaded = [name for name in {HEAVY!r} if name in sys.modules]\n"
         "assert not loaded, loaded\n"

@@ -36,9 +36,9 @@ def frames(store: Path, to: Path) -> None:
 
     Names have a space: extended XYZ reads a lone F as false.
     """
-    from philic.workflows.stores.store import Store
+    from philic.workflows.stores.opening import open_store
 
-    opened, best, found = Store(store, reading=True), {}, {}
+    opened, best, found = open_store(store, reading=True), {}, {}
     for result in opened.results("adsorption"):
         of = result.about["metal"], result.about["host"]
         sound = result.status == "converged" and result.scalars["host_kept_bonds"] and "geometry" not in result.about

@@ -22,7 +22,10 @@ app = typer.Typer(
 )
 app.add_typer(structures_app, name="structures")
 
-StoreOption = Annotated[Path, typer.Option("--store", envvar="PHILIC_STORE", help="The results store, one SQLite file.")]
+StoreOption = Annotated[
+    str,
+    typer.Option("--store", envvar="PHILIC_STORE", help="The results store: a file, or postgresql://USER@HOST/DATABASE."),
+]
 RecipeArgument = Annotated[str, typer.Argument(help="Name of a recipe file (`philic list`), or path of one.")]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a parameter, e.g. metal=Na.")
@@ -36,7 +39,7 @@ TopOption = Annotated[int | None, typer.Option("--top", help="How many hosts --c
 CalibrateOption = Annotated[str | None, typer.Option("--calibrate", help="Calibrate the ranking by it, e.g. ase:gpaw.")]
 PointsOption = Annotated[int | None, typer.Option("--points", help="How many hosts --calibrate evaluates.")]
 MetalsOption = Annotated[str | None, typer.Option("--metals", help="Compare metals, e.g. Li,Na,K.")]
-DEFAULT_STORE = Path("philic.db")
+DEFAULT_STORE = "philic.db"
 HERE = ("chgnet", "chgnet:r2scan")
 """Potentials for alkali metals that need no download."""
 
@@ -52,7 +55,7 @@ def list_() -> None:
     from rich.table import Table
 
     from ...potentials import known
-    from .recipe_files import packaged
+    from ..running.recipe_files import packaged
 
     for title, entries in (("recipe", packaged()), ("potential", dict(known()))):
         table = Table(title, "", box=None, padding=(0, 2, 0, 0))
@@ -201,6 +204,7 @@ def results(
 ) -> None:
     """Print, filter, sort and export what is stored."""
     from ...workflows.stores.export import select, write
+    from ...workflows.stores.opening import exists
     from ..barriers.profiles import PICTURES, draw_profiles
     from ..dynamics.curves import draw_arrhenius, draw_density, draw_transport
     from ..glasses.glasses import draw_glasses
@@ -208,7 +212,7 @@ def results(
     from .report import results_table
 
     with refusals():
-        if not store.exists():
+        if not exists(store):
             raise ValueError(f"`{store}` does not exist: run a recipe first, or name the store with --store")
         found = select(_open(store, reading=True), function, where or [], sort)
         if to and to.suffix in PICTURES:
@@ -223,7 +227,7 @@ def results(
         terminal(RESULTS_WIDTH).print(results_table(found))
 
 
-def _run_to_the_end(plan: Callable[[], Any], store: Path, dry_run: bool) -> tuple[Any, dict[str, Any]] | None:
+def _run_to_the_end(plan: Callable[[], Any], store: str, dry_run: bool) -> tuple[Any, dict[str, Any]] | None:
     """Plan, run and print; return the last plan and all results, or nothing where only the plan was asked for."""
     from ...workflows.stores.store import StoreError
     from . import report
@@ -233,18 +237,10 @@ def _run_to_the_end(plan: Callable[[], Any], store: Path, dry_run: bool) -> tupl
     console.print("\n".join(report.plan_lines(prepared)), highlight=False)
     if dry_run:
         return None
-    start, computed = time.perf_counter(), [step.key for step in prepared.missing]
+    start = time.perf_counter()
     opened = _open(store)
     try:
-        results = _run(prepared, opened)
-        while not prepared.plan.complete:
-            before = {step.key for step in prepared.missing}
-            prepared = plan()
-            if {step.key for step in prepared.missing} == before:
-                break  # what is missing crashes: it would each time
-            console.print("\n".join(report.plan_lines(prepared)[1:]), highlight=False)
-            computed += [step.key for step in prepared.missing]
-            results |= _run(prepared, opened)
+        prepared, results, computed = _run(prepared, opened)
     except KeyboardInterrupt as error:
         print("stopped; what is finished is stored: run it again to resume", file=sys.stderr)
         raise typer.Exit(130) from error
@@ -269,7 +265,7 @@ def _beside(recipe: str, overrides: dict[str, str]) -> list[str]:
     Such a recipe is run with each of them too, at the full cost, and its numbers are set beside the first ones.
     """
     from ..parts.kinds import known_potential
-    from .recipe_files import as_value, checks_itself, read
+    from ..running.recipe_files import as_value, checks_itself, read
 
     with refusals():
         if "cross_check" not in overrides or checks_itself(recipe):
@@ -290,9 +286,9 @@ def _overrides(set_: list[str] | None, **short: object) -> dict[str, str]:
         return dict(_pair(text) for text in set_ or []) | given
 
 
-def _verifying(names: list[str], store: Path) -> Any:
-    from .recipe_files import verifying
-    from .run import prepare
+def _verifying(names: list[str], store: str) -> Any:
+    from ..running.planning import prepare
+    from ..running.recipe_files import verifying
 
     with refusals():
         if not names:
@@ -300,20 +296,21 @@ def _verifying(names: list[str], store: Path) -> Any:
         return prepare(verifying(names), store)
 
 
-def _prepare(recipe: str, overrides: dict[str, str], store: Path) -> Any:
-    from .recipe_files import read
-    from .run import prepare
+def _prepare(recipe: str, overrides: dict[str, str], store: str) -> Any:
+    from ..running.planning import prepare
+    from ..running.recipe_files import read
 
     with refusals():
         return prepare(read(recipe, overrides), store)
 
 
-def _run(prepared: Any, store: Any) -> dict[str, Any]:
+def _run(prepared: Any, store: Any) -> tuple[Any, dict[str, Any], list[str]]:
+    """Run to the end; return the last plan, all results, and the keys of what was computed."""
+    from ..running.planning import run as run_recipe
     from .progress import progress
-    from .run import run as run_recipe
 
-    with progress(prepared):
-        return run_recipe(prepared, store)
+    with progress(prepared) as computed:
+        return *run_recipe(prepared, store), computed
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -323,11 +320,11 @@ def _pair(text: str) -> tuple[str, str]:
     return key.strip(), value.strip()
 
 
-def _open(path: Path, *, reading: bool = False) -> Any:
-    from ...workflows.stores.store import Store
+def _open(address: str, *, reading: bool = False) -> Any:
+    from ...workflows.stores.opening import open_store
 
     with refusals():
-        return Store(path, reading=reading)
+        return open_store(address, reading=reading)
 
 
 if __name__ == "__main__":

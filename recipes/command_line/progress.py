@@ -10,12 +10,20 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 from ...workflows.engine import execute
-from .run import Prepared
+from ...workflows.engine.costs import seconds, seconds_per_call
+from ..running.planning import Prepared
+from .report import plan_lines
 
 
 @contextmanager
-def progress(prepared: Prepared) -> Iterator[None]:
-    """Show progress while the recipe runs inside the context: a bar on a terminal, a line per step elsewhere."""
+def progress(prepared: Prepared) -> Iterator[list[str]]:
+    """Show progress while the recipe runs inside the context: a bar on a terminal, a line per step elsewhere.
+
+    Yields
+    ------
+    list of str
+        Keys of the steps that have ended, filled as they do.
+    """
     columns = (
         SpinnerColumn(),
         TextColumn("{task.fields[done]}/{task.fields[steps]} steps"),
@@ -30,7 +38,7 @@ def progress(prepared: Prepared) -> Iterator[None]:
         execute.LOG.addHandler(handler)
         execute.LOG.setLevel(logging.DEBUG)
         try:
-            yield
+            yield handler.ended
         finally:
             execute.LOG.removeHandler(handler)
             execute.LOG.setLevel(level)
@@ -42,14 +50,23 @@ class _Bar(logging.Handler):
     def __init__(self, bar: Progress, prepared: Prepared) -> None:
         super().__init__()
         self.bar = bar
-        self.work = {step.key: prepared.seconds(step) for step in prepared.missing}
-        self.call = {step.key: prepared.seconds_per_call(step) for step in prepared.missing}
+        self.ended: list[str] = []
+        self.task = bar.add_task("starting", done=0, steps=0)
+        self._begin(prepared)
+
+    def _begin(self, prepared: Prepared) -> None:
+        """Start the bar on a plan."""
+        self.work = {step.key: seconds(step) for step in prepared.missing}
+        self.call = {step.key: seconds_per_call(step) for step in prepared.missing}
         self.spent = dict.fromkeys(self.work, 0.0)
         self.done = 0
-        self.task = bar.add_task("starting", total=sum(self.work.values()), done=0, steps=len(self.work))
+        self.bar.reset(self.task, total=sum(self.work.values()), done=0, steps=len(self.work))
 
     def emit(self, record: logging.LogRecord) -> None:
         event, key, words = (record.__dict__.get(name, "") for name in ("event", "key", "words"))
+        if event == "planned":
+            self.bar.console.print("\n".join(plan_lines(record.__dict__["plan"])[1:]), highlight=False)
+            self._begin(record.__dict__["plan"])
         if key not in self.work:
             return
         if event == "force call":
@@ -57,6 +74,7 @@ class _Bar(logging.Handler):
             self.bar.update(self.task, description=words)
         elif event == "end":
             self._spend(key, self.work[key])
+            self.ended.append(key)
             self.done += 1
             self.bar.update(self.task, done=self.done)
             if not self.bar.console.is_terminal:

@@ -10,11 +10,12 @@ from rich.table import Table
 from rich.text import Text
 
 from ...potentials import fingerprint
+from ...workflows.engine.costs import seconds
 from ...workflows.stores.export import columns_of, flat
 from ...workflows.stores.result import Result, Status
 from ...workflows.stores.store import Store
 from ..parts.styles import new_table
-from .run import Prepared
+from ..running.planning import Prepared
 
 # fmt: off
 HIDDEN = {
@@ -36,7 +37,7 @@ def plan_lines(prepared: Prepared) -> list[str]:
     """Say what a run would do: structures, steps, what is stored, how long it takes."""
     flow = prepared.plan.flow
     structures = sum(1 for step in flow if step.structure is not None)
-    minutes = sum(prepared.seconds(step) for step in prepared.missing) / 60
+    minutes = sum(seconds(step) for step in prepared.missing) / 60
     recipe, potential = prepared.recipe, prepared.potential
     return [
         f"{recipe.question}",

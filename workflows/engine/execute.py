@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from ... import __version__
 from ...potentials import load
 from ..stores.one_potential import CHECK, check_one_potential
 from ..stores.result import Outcome, Result, Status, title
-from ..stores.store import Store
+from ..stores.store import StepStore, StoreError
 from .flow import structure_from
 from .registry import STEPS
 
@@ -31,7 +32,7 @@ LOG = logging.getLogger(__name__)
 Definition = Mapping[str, Any]
 
 
-def execute(store: Store, keys: Sequence[str]) -> None:
+def execute(store: StepStore, keys: Sequence[str]) -> dict[str, str]:
     """Run the steps that have no final result yet, and commit each as it ends.
 
     What goes wrong inside one step is stored as its result (crashed) and the others go on.
@@ -42,17 +43,24 @@ def execute(store: Store, keys: Sequence[str]) -> None:
         Holds the steps' definitions and their parents' results, and takes their results.
     keys
         A pack (see `philic.workflows.engine.flow.Flow.packs`).
+
+    Returns
+    -------
+    dict
+        Why steps have no final result: a sentence for each that crashed, or waits for one that did.
     """
     done = store.finished(keys)
-    definitions = {key: store.definition(key) for key in keys if key not in done}
+    definitions = store.definitions(key for key in keys if key not in done)
+    left: dict[str, str] = {}
     computing = {key: d for key, d in definitions.items() if d["structure"]}
     with _one_thread_for_matrices():
         for key, definition in definitions.items():
             if key not in computing:
                 _say("start", key, definition)
-                _commit(store, key, definition, _analyse(store, definition))
+                _end(store, key, definition, _analyse(store, definition), left)
         if computing:
-            _compute(store, computing)
+            _compute(store, computing, left)
+    return left
 
 
 def _one_thread_for_matrices() -> AbstractContextManager[Any]:
@@ -63,17 +71,17 @@ def _one_thread_for_matrices() -> AbstractContextManager[Any]:
     return ThreadpoolController().select(internal_api="openblas").limit(limits=1)  # type: ignore[no-any-return]
 
 
-def _parents(store: Store, definition: Definition) -> dict[str, Result]:
+def _parents(store: StepStore, definition: Definition) -> dict[str, Result]:
     found = store.get(definition["parents"].values())
     return {role: _inheriting(store, found[key]) for role, key in definition["parents"].items() if key in found}
 
 
-def _inheriting(store: Store, result: Result) -> Result:
+def _inheriting(store: StepStore, result: Result) -> Result:
     """Add the inherited fingerprint to a result: analyses in older stores lack it."""
     return replace(result, provenance={**result.provenance, "fingerprint": _fingerprint(store, result.provenance)})
 
 
-def _fingerprint(store: Store, origin: Mapping[str, Any]) -> Mapping[str, str]:
+def _fingerprint(store: StepStore, origin: Mapping[str, Any]) -> Mapping[str, str]:
     """Return the fingerprint of a step, or, for an analysis, that of the results it reads, cross-checks excluded."""
     own: Mapping[str, str] = origin.get("fingerprint") or {}
     if own:
@@ -83,7 +91,7 @@ def _fingerprint(store: Store, origin: Mapping[str, Any]) -> Mapping[str, str]:
     return next((found for parent in parents if (found := _fingerprint(store, parent.provenance))), {})
 
 
-PROVIDES: Mapping[str, Callable[[Store, Definition], Any]] = {
+PROVIDES: Mapping[str, Callable[[StepStore, Definition], Any]] = {
     "parents": _parents,
     "memories": lambda store, definition: store.memory(definition["trail"]),
     "slow_memories": lambda store, definition: store.memory(definition["trail"]),
@@ -91,11 +99,11 @@ PROVIDES: Mapping[str, Callable[[Store, Definition], Any]] = {
 }
 
 
-def _parents_folders(store: Store, definition: Definition) -> dict[str, Path]:
-    return {role: PROVIDES["folders"](store, store.definition(key)) for role, key in definition["parents"].items()}
+def _parents_folders(store: StepStore, definition: Definition) -> dict[str, Path]:
+    return {role: PROVIDES["folders"](store, store.definitions([key])[key]) for role, key in definition["parents"].items()}
 
 
-def _analyse(store: Store, definition: Definition) -> Outcome:
+def _analyse(store: StepStore, definition: Definition) -> Outcome | str:
     by_role = _parents(store, definition)
     blocked = _blocked(by_role, definition["parents"])
     if blocked:
@@ -111,34 +119,36 @@ def _analyse(store: Store, definition: Definition) -> Outcome:
     return _timed(outcome, start, cpu)
 
 
-def _compute(store: Store, definitions: Mapping[str, Definition]) -> None:
+def _compute(store: StepStore, definitions: Mapping[str, Definition], left: dict[str, str]) -> None:
     """Run the steps of one pack together; if that raises, run the remaining ones singly: one cannot stop the others."""
     structures: dict[str, Atoms] = {}
     for key, definition in definitions.items():
         built = _build(store, definition)
-        if isinstance(built, Outcome):
-            _commit(store, key, definition, built)
-        else:
+        if isinstance(built, Atoms):
             structures[key] = built
             _say("start", key, definition)
-    left = list(structures)
+        else:
+            _end(store, key, definition, built, left)
+    running = list(structures)
     outcomes = _outcomes(store, definitions, structures)
-    while left:
+    while running:
         try:
             key, outcome = next(outcomes)
+        except StoreError:
+            raise
         except Exception as error:
             if len(structures) == 1:
-                _commit(store, left[0], definitions[left[0]], _crash(error))
+                _end(store, running[0], definitions[running[0]], _crash(error), left)
             else:
-                for key in left:
-                    _compute(store, {key: definitions[key]})
+                for key in running:
+                    _compute(store, {key: definitions[key]}, left)
             return
-        _commit(store, key, definitions[key], outcome)
-        left.remove(key)
+        _end(store, key, definitions[key], outcome, left)
+        running.remove(key)
 
 
 def _outcomes(
-    store: Store, definitions: Mapping[str, Definition], structures: dict[str, Atoms]
+    store: StepStore, definitions: Mapping[str, Definition], structures: dict[str, Atoms]
 ) -> Iterator[tuple[str, Outcome]]:
     keys = list(structures)
     pack = definitions[keys[0]]
@@ -159,8 +169,8 @@ def _outcomes(
         yield keys[index], outcome
 
 
-def _build(store: Store, definition: Definition) -> Atoms | Outcome:
-    """Build a step's structure, or say why it cannot be."""
+def _build(store: StepStore, definition: Definition) -> Atoms | Outcome | str:
+    """Build a step's structure, or say why it cannot be, or what it waits for."""
     parent = definition["structure"].get("parent")
     wanted = {*([parent] if parent else []), *definition["parents"].values()}
     results = store.get(wanted)
@@ -176,14 +186,12 @@ def _build(store: Store, definition: Definition) -> Atoms | Outcome:
         return _crash(error)
 
 
-def _blocked(parents: Mapping[str, Result], wanted: Sequence[str] | Mapping[str, str]) -> Outcome | None:
-    """A step whose parent is missing or crashed has to wait for another run."""
-    if len(parents) < len(wanted):
-        return Outcome(Status.CRASHED, "not run: a step it depends on has no result")
+def _blocked(parents: Mapping[str, Result], wanted: Sequence[str] | Mapping[str, str]) -> str:
+    """Say what a step waits for; empty where nothing."""
     for parent in parents.values():
         if not parent.status.final:
-            return Outcome(Status.CRASHED, f"not run: {parent.title} crashed: {parent.message}")
-    return None
+            return f"waits for {parent.title}, which crashed: {parent.message}"
+    return "waits for a step that has no result" if len(parents) < len(wanted) else ""
 
 
 def _crash(error: Exception) -> Outcome:
@@ -196,13 +204,18 @@ def _timed(outcome: Outcome, start: float, cpu: float) -> Outcome:
     return replace(outcome, wall_s=time.perf_counter() - start, cpu_s=time.process_time() - cpu)
 
 
-def _commit(store: Store, key: str, definition: Definition, outcome: Outcome) -> None:
+def _end(store: StepStore, key: str, definition: Definition, outcome: Outcome | str, left: dict[str, str]) -> None:
+    """Commit what a step came to, and write down why it has no final result if it has none."""
+    words = title(definition["function"], definition["about"])
+    if isinstance(outcome, str):
+        left[key] = f"{words} {outcome}"
+        return
     provenance = {
         "parameters": definition["parameters"],
         "parents": definition["parents"],
         "structure_parent": (definition["structure"] or {}).get("parent"),
         "fingerprint": _fingerprint(store, definition),
-        "versions": {"philic": __version__, "ase": version("ase"), "numpy": version("numpy")},
+        "versions": _versions(),
         "host": platform.node(),
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
@@ -214,7 +227,14 @@ def _commit(store: Store, key: str, definition: Definition, outcome: Outcome) ->
         provenance=provenance,
     )
     store.add(result)
+    if not result.status.final:
+        left[key] = f"{words} crashed: {result.message}"
     _say("end", key, definition, result.message)
+
+
+@cache
+def _versions() -> Mapping[str, str]:
+    return {"philic": __version__, "ase": version("ase"), "numpy": version("numpy")}
 
 
 def _say(event: str, key: str, definition: Definition, message: str = "") -> None:

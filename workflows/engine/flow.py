@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -11,6 +11,7 @@ from ase import Atoms
 from ase.io.jsonio import decode, encode
 
 from ...potentials import fingerprint
+from ..stores.result import title
 from .identity import digest, structure_identity, written
 from .registry import BUILDERS, STEPS
 
@@ -116,6 +117,11 @@ class Step:
         return max((step.level + 1 for step in self.waits_for), default=0)
 
     @property
+    def title(self) -> str:
+        """A few words for a person."""
+        return title(self.function, self.about)
+
+    @property
     def n_atoms(self) -> int:
         """Number of atoms it computes on; 0 for an analysis."""
         if isinstance(self.structure, Derived):
@@ -172,19 +178,40 @@ class Flow:
     def __len__(self) -> int:
         return len(self.steps)
 
-    def packs(self, size: int) -> list[list[Step]]:
-        """Group steps of one kind that can run at the same time, at most `size` together.
+    def packs(
+        self, keys: Collection[str], largest: int, longest_s: float, seconds: Callable[[Step], float]
+    ) -> list[list[Step]]:
+        """Group steps of one kind that can run at the same time.
 
         A pack shares one loaded model and one Firework; its steps have the same function, parameters (but for those that
-        may differ in one call) and potential.
-        Which steps share a pack depends on the flow alone, never on what the store already holds.
+        may differ in one call) and potential. No step's numbers depend on what else is in its pack.
+
+        Parameters
+        ----------
+        keys
+            The steps to group.
+        largest
+            Number of steps in a pack at most.
+        longest_s
+            Seconds of a pack at most, as estimated by `seconds`; a step that takes longer is alone.
+        seconds
+            Estimates what a step takes.
         """
         groups: dict[str, list[Step]] = {}
-        for step in sorted(self, key=lambda step: step.level):
+        for step in sorted((self.steps[key] for key in self.steps if key in keys), key=lambda step: step.level):
             shared = {**step.parameters, **dict.fromkeys(STEPS[step.function].each & step.parameters.keys())}
             alike = digest([step.level, step.function, shared, step.fingerprint])
             groups.setdefault(alike if step.structure else f"analyses {step.level}", []).append(step)
-        return [group[i : i + size] for group in groups.values() for i in range(0, len(group), size)]
+        packs: list[list[Step]] = []
+        for group in groups.values():
+            room_s = 0.0
+            for step in group:
+                room_s -= seconds(step)
+                if step is group[0] or room_s < 0 or len(packs[-1]) == largest:
+                    packs.append([])
+                    room_s = longest_s - seconds(step)
+                packs[-1].append(step)
+        return packs
 
 
 def structure_from(definition: Mapping[str, Any], final: Mapping[str, Atoms]) -> Atoms:

@@ -20,7 +20,7 @@ from philic.potentials.external.potential import _task
 from philic.potentials.external.processes import Worker
 from philic.potentials.external.settings_files import FOLDER, read
 from philic.workflows.engine.flow import Step
-from philic.workflows.stores.store import Store
+from philic.workflows.stores.opening import open_store
 
 EMT = "factory: ase.calculators.emt:EMT\nelements: [Cu, Al]\nfunctional: none\ncutoff_A: 5.7\n"
 """EMT as a model."""
@@ -164,11 +164,11 @@ def test_a_killed_relaxation_goes_on_where_it_was(settings, tmp_path):
     name = settings(text + f"environment: {{PYTHONPATH: '{TESTS}'}}\n")
     store = tmp_path / "philic.db"
     code = (
-        "from philic.workflows.engine.fireworks import run_here; from philic.workflows.engine.flow import Flow, Step;"
-        "from philic.workflows.stores.store import Store; from ase.build import bulk;"
+        "from philic.workflows.fireworks.here import run_here; from philic.workflows.engine.flow import Flow, Step;"
+        "from philic.workflows.stores.opening import open_store; from ase.build import bulk;"
         "a = bulk('Cu', cubic=True); a.rattle(0.1, seed=1);"
         f"s = Step('relax', {{'relax_cell': True, 'fmax_eV_per_A': 0.01}}, a, potential={name!r});"
-        f"store = Store({str(store)!r}); run_here(Flow([s]), store, 'x'); r = store.get([s.key])[s.key];"
+        f"store = open_store({str(store)!r}); run_here(Flow([s]), store, 'x'); r = store.get([s.key])[s.key];"
         "print(r.status, r.force_calls, r.scalars['energy_eV'])"
     )
     whole = subprocess.check_output([sys.executable, "-c", code.replace("philic.db", "other.db")], text=True).split()
@@ -195,10 +195,10 @@ def _n_predictions(path):
 
 
 def test_cheap_potentials_keep_no_predictions(tmp_path):
-    from philic.workflows.engine.fireworks import run_here
     from philic.workflows.engine.flow import Flow
+    from philic.workflows.fireworks.here import run_here
 
-    run_here(Flow([Step("relax", {}, metals(), potential="emt")]), Store(tmp_path / "philic.db"), "x")
+    run_here(Flow([Step("relax", {}, metals(), potential="emt")]), open_store(tmp_path / "philic.db"), "x")
     assert _n_predictions(tmp_path / "philic.db") == 0
 
 

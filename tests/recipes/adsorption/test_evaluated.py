@@ -4,10 +4,10 @@ import pytest
 
 from philic.recipes.adsorption.adsorption import Adsorption, plan
 from philic.recipes.adsorption.evaluated import evaluated
-from philic.workflows.engine.fireworks import run_here
 from philic.workflows.engine.flow import Flow
+from philic.workflows.fireworks.here import run_here
+from philic.workflows.stores.opening import open_store
 from philic.workflows.stores.result import Status
-from philic.workflows.stores.store import Store
 
 
 def answers():
@@ -22,7 +22,7 @@ def test_only_the_wanted_pristine_sites_are_evaluated_and_the_gate_never_is():
 
 
 def test_every_energy_is_of_the_other_potential_at_the_first_ones_geometry(tmp_path):
-    store = Store(tmp_path / "philic.db")
+    store = open_store(tmp_path / "philic.db")
     step = evaluated(answers()[0], "chgnet:r2scan")
     run_here(Flow([step]), store, "evaluated")
     result = store.get([step.key])[step.key]

@@ -10,9 +10,9 @@ from philic.recipes.adsorption.ranking import tables
 from philic.recipes.command_line.console import terminal
 from philic.recipes.parts.calibrations import MISSING_BOND, chemistry, reference_calibration
 from philic.structures.carbons.carbon import carbon_host
-from philic.workflows.engine.fireworks import run_here
+from philic.workflows.fireworks.here import run_here
+from philic.workflows.stores.opening import open_store
 from philic.workflows.stores.result import Result, Status
-from philic.workflows.stores.store import Store
 
 R2SCAN = "chgnet:r2scan"
 SMALL = {"metal": "K", "dopants": ["N", "B"], "size": [4, 4], "sites": "hollow", "near_A": 1.5, "potential": "chgnet"}
@@ -31,7 +31,7 @@ def run(store, **more):
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    return Store(tmp_path_factory.mktemp("evidence") / "philic.db")
+    return open_store(tmp_path_factory.mktemp("evidence") / "philic.db")
 
 
 @pytest.fixture(scope="module")

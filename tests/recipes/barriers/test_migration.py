@@ -14,8 +14,8 @@ from philic.recipes.barriers.profiles import draw_profiles
 from philic.recipes.barriers.voids import ASIDE_A
 from philic.structures.defects.voids import fill_void
 from philic.workflows.engine.execute import execute
+from philic.workflows.stores.opening import open_store
 from philic.workflows.stores.result import Result, Status
-from philic.workflows.stores.store import Store
 
 LOOSE = {"min_image_A": 7.0, "larger_cell_atoms": 0, "fmax_eV_per_A": 0.1, "endpoint_fmax_eV_per_A": 0.05}
 
@@ -34,7 +34,7 @@ def done(flow, store):
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    return Store(tmp_path_factory.mktemp("store") / "philic.db")
+    return open_store(tmp_path_factory.mktemp("store") / "philic.db")
 
 
 @pytest.fixture(scope="module")

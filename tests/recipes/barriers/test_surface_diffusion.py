@@ -17,8 +17,8 @@ from philic.workflows.neb.neb import band
 from philic.workflows.neb.path import Course, End
 from philic.workflows.steps.relax import relax
 from philic.workflows.steps.together import together
+from philic.workflows.stores.opening import open_store
 from philic.workflows.stores.result import Result, Status
-from philic.workflows.stores.store import Store
 
 EMT = load("emt")
 LOOSE = {"size": (3, 3), "fmax_eV_per_A": 0.1, "endpoint_fmax_eV_per_A": 0.05}
@@ -38,7 +38,7 @@ def done(flow, store):
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
     """Potassium on graphene, every stage: the sites, an end on the slope beside one of them, the jumps."""
-    store = Store(tmp_path_factory.mktemp("store") / "philic.db")
+    store = open_store(tmp_path_factory.mktemp("store") / "philic.db")
     while not (made := plan(asked(), store.get)).complete:
         done(made.flow, store)
     done(made.flow, store)

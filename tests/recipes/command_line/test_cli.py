@@ -12,7 +12,7 @@ import ase.io
 import pytest
 
 from philic.workflows.engine.registry import STEPS
-from philic.workflows.stores.store import Store
+from philic.workflows.stores.opening import open_store
 
 SMALL = """\
 recipe: adsorption
@@ -72,7 +72,7 @@ def test_a_second_run_computes_nothing_and_says_so(folder):
     assert "nothing to compute" in again.stdout
     assert "0 force calls, 0 steps computed" in again.stdout
     assert table(again.stdout) == table((folder / "first.txt").read_text())
-    assert len(Store(folder / "philic.db").runs()) >= 2
+    assert len(open_store(folder / "philic.db").runs()) >= 2
 
 
 def test_a_dry_run_writes_nothing(folder, tmp_path):
@@ -83,12 +83,12 @@ def test_a_dry_run_writes_nothing(folder, tmp_path):
 
 
 def test_a_run_records_what_a_rerun_needs(folder):
-    run = Store(folder / "philic.db").runs()[0]
+    run = open_store(folder / "philic.db").runs()[0]
     assert run.recipe == "small"
     assert run.parameters["fmax_eV_per_A"] == 0.05
     assert run.lock["potential"]["weights_sha256"]
     assert {"philic", "ase", "torch", "chgnet", "fireworks"} <= run.lock["versions"].keys()
-    assert len(run.keys) == len(Store(folder / "philic.db").finished(run.keys))
+    assert len(run.keys) == len(open_store(folder / "philic.db").finished(run.keys))
 
 
 @pytest.mark.parametrize("enough", [0, 5])
@@ -112,7 +112,7 @@ def finished(path):
     if not path.exists():
         return {}
     try:
-        store = Store(path)
+        store = open_store(path)
     except ValueError:  # the other process is making the file
         return {}
     return {r.key: r for function in STEPS for r in store.results(function)}

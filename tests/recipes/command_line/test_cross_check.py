@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from philic.recipes.command_line.cli import app
 from philic.recipes.command_line.console import terminal
 from philic.recipes.command_line.cross_check import COMPARED, compared, flag
-from philic.recipes.command_line.recipe_files import checks_itself
+from philic.recipes.running.recipe_files import checks_itself
 from philic.workflows.engine.registry import STEPS
 from philic.workflows.stores.result import Result, Status
 

@@ -2,8 +2,10 @@
 
 import io
 import json
+import math
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,15 +13,16 @@ from ase import Atoms
 from ase.build import bulk
 from rich.console import Console
 
-from philic.recipes.command_line.recipe_files import read
-from philic.recipes.command_line.run import prepare, run
 from philic.recipes.dynamics import expansion
 from philic.recipes.dynamics.conductivity import lines
 from philic.recipes.dynamics.curves import draw_arrhenius, draw_density, draw_transport
 from philic.recipes.dynamics.molecular_dynamics import plan
+from philic.recipes.running.planning import prepare, run
+from philic.recipes.running.recipe_files import read
+from philic.workflows.engine.costs import seconds
 from philic.workflows.stores.export import select, write
+from philic.workflows.stores.opening import open_store
 from philic.workflows.stores.result import Result, Status
-from philic.workflows.stores.store import Store
 from philic.workflows.transport.conduction import arrhenius_of_runs
 
 
@@ -45,7 +48,7 @@ def test_chlorine_comes_with_vacancies_and_every_temperature_is_run():
     assert (plain, doped) == ("K12S16Sb4", "ClK11S15Sb4")
     asked = [step.parents["run"].parameters["temperature_K"] for step in made.runs["K", "M3SbS4"]]
     assert asked == [600.0, 800.0, 1000.0]
-    assert [len(pack) for pack in made.flow.packs(16)] == [2, 6, 12, 2]
+    assert [len(pack) for pack in made.flow.packs(made.flow.steps, 256, math.inf, seconds)] == [2, 6, 12, 2]
     assert all("less than twice the potential's cutoff" in warning for warning in made.warnings)
     assert len(made.warnings) == 2
 
@@ -140,9 +143,9 @@ def tiny(tmp_path_factory):
     overrides = {"hosts": str(folder / "k.vasp"), "metal": "K", "temperatures_K": "300,600", "min_image_A": "4"}
     overrides |= {"length_ps": "0.06", "equilibration_ps": "0", "timestep_fs": "5"}
     recipe = read("electrolyte-md", overrides)
-    store = Store(folder / "philic.db")
-    prepared = prepare(recipe, store.path)
-    return prepared, store, run(prepared, store)
+    store = open_store(folder / "philic.db")
+    prepared = prepare(recipe, store.address)
+    return prepared, store, run(prepared, store)[1]
 
 
 def test_a_run_ends_in_tables_that_say_why_there_is_no_diffusivity(tiny):
@@ -153,8 +156,8 @@ def test_a_run_ends_in_tables_that_say_why_there_is_no_diffusivity(tiny):
     assert all(f" {kelvin:.0f} " in text for kelvin in kelvins)
     assert "fewer than 10 frames are left, too few to judge its temperature: run longer" in text
     assert "no activation energy: 0 temperature(s) have a diffusivity" in text
-    assert not prepare(prepared.recipe, store.path).missing
-    assert {path.name for path in (store.path.parent / "philic.db.work").iterdir()} == {
+    assert not prepare(prepared.recipe, store.address).missing
+    assert {path.name for path in (Path(store.address).parent / "philic.db.work").iterdir()} == {
         step.trail for step in prepared.plan.flow if step.function == "md"
     }
 
@@ -184,9 +187,9 @@ def test_under_pressure_the_growth_of_the_cells_is_a_table(tiny, tmp_path):
         "timestep_fs": "5",
     }
     recipe = read("electrolyte-md", asked | {"length_ps": "0.2", "equilibration_ps": "0", "pressure_GPa": "0"})
-    store = Store(tmp_path / "philic.db")
-    ready = prepare(recipe, store.path)
-    results = run(ready, store)
+    store = open_store(tmp_path / "philic.db")
+    ready = prepare(recipe, store.address)
+    _, results = run(ready, store)
     (dynamics,) = (result for result in results.values() if result.function == "md")
     volume, growth = (dynamics.scalars[name] for name in ("volume_A3", "expansion_percent"))
     assert dynamics.scalars["expansion_error_percent"] is None

@@ -8,11 +8,11 @@ import pytest
 from ase.build import bulk, graphene
 from ase.constraints import FixAtoms
 
-from philic.recipes.command_line.recipe_files import read
-from philic.recipes.command_line.run import prepare, run
 from philic.recipes.glasses.glasses import draw_glasses
 from philic.recipes.glasses.melt_quench import plan
-from philic.workflows.stores.store import Store
+from philic.recipes.running.planning import prepare, run
+from philic.recipes.running.recipe_files import read
+from philic.workflows.stores.opening import open_store
 
 
 def planned(**overrides):
@@ -125,15 +125,15 @@ def tiny(tmp_path_factory):
     overrides = {"hosts": str(folder / "cu.vasp"), "potential": "emt", "atoms": "14", "timestep_fs": "4"}
     overrides |= {"melt_K": "3000", "melt_ps": "0.1", "quench_K_per_ps": "40000", "end_K": "2500", "hold_ps": "0.1"}
     recipe = read("melt-quench", overrides)
-    store = Store(folder / "philic.db")
-    return recipe, store, run(prepare(recipe, store.path), store)
+    store = open_store(folder / "philic.db")
+    return recipe, store, run(prepare(recipe, store.address), store)[1]
 
 
 def test_a_run_ends_in_tables_and_runs_once(tiny):
     from rich.console import Console
 
     recipe, store, results = tiny
-    prepared = prepare(recipe, store.path)
+    prepared = prepare(recipe, store.address)
     assert not prepared.missing
     console = Console(width=160, file=io.StringIO())
     for table in recipe.kind.tables(prepared.plan, results):

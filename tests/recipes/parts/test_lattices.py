@@ -16,8 +16,8 @@ from philic.structures.surfaces.caveats import slab_caveats
 from philic.workflows.engine.execute import execute
 from philic.workflows.engine.flow import Flow
 from philic.workflows.engine.registry import BUILDERS
+from philic.workflows.stores.opening import open_store
 from philic.workflows.stores.result import Result, Status
-from philic.workflows.stores.store import Store
 
 RELAXED = {"fmax_eV_per_A": 0.05, "max_steps": 50}
 SMALL = {"thickness_A": 5.0, "vacuum_A": 10.0, "min_image_A": 5.0}
@@ -37,7 +37,7 @@ def emt_lattice_constant_A(symbol, start_A):
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    return Store(tmp_path_factory.mktemp("lattices") / "philic.db")
+    return open_store(tmp_path_factory.mktemp("lattices") / "philic.db")
 
 
 def relaxed(store, name, lattice="relaxed", potential="emt"):

@@ -5,13 +5,13 @@ import sys
 
 import pytest
 
-from philic.recipes.command_line.recipe_files import verifying
+from philic.recipes.running.recipe_files import verifying
 from philic.recipes.verification.card import _facts, report_card
 from philic.recipes.verification.verification import Verification, headline, plan, tables
 from philic.workflows.analyses.report_card import QUANTITIES, SECTIONS
-from philic.workflows.engine.fireworks import run_here
+from philic.workflows.fireworks.here import run_here
+from philic.workflows.stores.opening import open_store
 from philic.workflows.stores.result import Status
-from philic.workflows.stores.store import Store
 
 
 def entries(potential):
@@ -47,7 +47,7 @@ def test_what_a_card_shares_with_the_gate_is_computed_once():
 
 @pytest.fixture(scope="module")
 def emt(tmp_path_factory):
-    store = Store(tmp_path_factory.mktemp("card") / "philic.db")
+    store = open_store(tmp_path_factory.mktemp("card") / "philic.db")
     made = plan(Verification(potential="emt"))
     run_here(made.flow, store, "x")
     return store, made
@@ -104,7 +104,7 @@ def test_what_cannot_be_verified_is_refused(tmp_path):
 
 @pytest.mark.slow
 def test_chgnet_is_poor_where_a_metal_lies_on_carbon(tmp_path):
-    store = Store(tmp_path / "philic.db")
+    store = open_store(tmp_path / "philic.db")
     made = plan(Verification(potential="chgnet"))
     run_here(made.flow, store, "x")
     sections = store.get([made.cards[0].key])[made.cards[0].key].scalars["sections"]

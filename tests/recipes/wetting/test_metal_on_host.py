@@ -5,11 +5,11 @@ import re
 
 import pytest
 
-from philic.recipes.command_line.recipe_files import read
+from philic.recipes.running.recipe_files import read
 from philic.recipes.wetting.islands import draw_wetting, tables, together
 from philic.recipes.wetting.metal_on_host import plan
-from philic.workflows.engine.fireworks import run_here
-from philic.workflows.stores.store import Store
+from philic.workflows.fireworks.here import run_here
+from philic.workflows.stores.opening import open_store
 
 
 def planned(**overrides):
@@ -79,7 +79,7 @@ def test_a_start_that_failed_does_not_contradict_the_others():
 def tiny(tmp_path_factory):
     """Two atoms of lithium on a small sheet for some femtoseconds, through the default potential."""
     made = planned(metal="Li", size="[3, 3]", atoms=2, start="scattered", length_ps=0.04, equilibration_ps=0)
-    store = Store(tmp_path_factory.mktemp("wetting") / "philic.db")
+    store = open_store(tmp_path_factory.mktemp("wetting") / "philic.db")
     run_here(made.flow, store, "metal on host")
     return made, store.get(made.flow.steps)
 

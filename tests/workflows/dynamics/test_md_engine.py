@@ -1,5 +1,6 @@
 """Molecular dynamics as a step of a flow: packs, extension, kills, and one writer at a time."""
 
+import math
 import os
 import signal
 import subprocess
@@ -12,11 +13,12 @@ import pytest
 from ase.build import bulk
 
 from philic.workflows.dynamics.trajectory import Frames, claimed, read
+from philic.workflows.engine.costs import seconds
 from philic.workflows.engine.execute import execute
-from philic.workflows.engine.fireworks import run_here
 from philic.workflows.engine.flow import Derived, Flow, Step
+from philic.workflows.fireworks.here import run_here
+from philic.workflows.stores.opening import open_store
 from philic.workflows.stores.result import Status
-from philic.workflows.stores.store import Store
 
 
 def copper(temperature_K=300.0, seed=0, steps=40, **parameters):
@@ -37,9 +39,10 @@ def assert_same_trajectory(one, other):
 def test_temperatures_and_seeds_share_a_pack_and_change_no_digit(tmp_path):
     steps = [copper(temperature_K, seed) for temperature_K in (300.0, 600.0) for seed in (0, 1)]
     flow = Flow(steps)
-    assert [len(pack) for pack in flow.packs(16)] == [4]
-    assert [len(pack) for pack in Flow([*steps, copper(steps=80)]).packs(16)] == [4, 1]
-    together, alone = Store(tmp_path / "together.db"), Store(tmp_path / "alone.db")
+    assert [len(pack) for pack in flow.packs(flow.steps, 256, math.inf, seconds)] == [4]
+    longer = Flow([*steps, copper(steps=80)])
+    assert [len(pack) for pack in longer.packs(longer.steps, 256, math.inf, seconds)] == [4, 1]
+    together, alone = open_store(tmp_path / "together.db"), open_store(tmp_path / "alone.db")
     run_here(flow, together, "together")
     alone.add_definitions({step.key: step.definition() for step in flow})
     for step in flow:
@@ -53,7 +56,7 @@ def test_temperatures_and_seeds_share_a_pack_and_change_no_digit(tmp_path):
 
 def test_a_longer_run_goes_on_from_a_shorter_and_each_is_analysed_as_what_it_is(tmp_path):
     short, long = copper(steps=40), copper(steps=80)
-    store = Store(tmp_path / "philic.db")
+    store = open_store(tmp_path / "philic.db")
     run_here(Flow([short]), store, "short")
     run_here(Flow([transport(short), transport(long)]), store, "long")
     results = store.get([short.key, long.key, transport(short).key, transport(long).key])
@@ -67,13 +70,13 @@ def test_a_longer_run_goes_on_from_a_shorter_and_each_is_analysed_as_what_it_is(
 
 def test_a_store_and_its_folder_can_move_and_a_lost_folder_is_a_sentence(tmp_path):
     run = copper()
-    run_here(Flow([run]), Store(tmp_path / "philic.db"), "run")
-    Store(tmp_path / "philic.db").close()
+    run_here(Flow([run]), open_store(tmp_path / "philic.db"), "run")
+    open_store(tmp_path / "philic.db").close()
     moved = tmp_path / "moved"
     moved.mkdir()
     for path in tmp_path.glob("philic.db*"):
         path.rename(moved / path.name)
-    store = Store(moved / "philic.db")
+    store = open_store(moved / "philic.db")
     lost = moved / "philic.db.work"
     lost.rename(moved / "elsewhere")
     run_here(Flow([transport(run)]), store, "lost")
@@ -87,7 +90,7 @@ def test_a_store_and_its_folder_can_move_and_a_lost_folder_is_a_sentence(tmp_pat
 
 def test_a_folder_has_one_writer_and_the_others_of_its_pack_run_on(tmp_path):
     held, free = copper(seed=0), copper(seed=1)
-    store = Store(tmp_path / "philic.db")
+    store = open_store(tmp_path / "philic.db")
     folder = store.folder(held.trail)
     with claimed(folder):
         run_here(Flow([held, free]), store, "held")
@@ -102,7 +105,7 @@ def test_a_folder_has_one_writer_and_the_others_of_its_pack_run_on(tmp_path):
 def test_a_run_from_a_relaxed_structure_has_its_folder(tmp_path):
     relaxed = Step("relax", {"fmax_eV_per_A": 0.05}, bulk("Cu", cubic=True), potential="emt")
     run = Step("md", copper().parameters, Derived(relaxed, 4), potential="emt")
-    store = Store(tmp_path / "philic.db")
+    store = open_store(tmp_path / "philic.db")
     run_here(Flow([run]), store, "derived")
     assert store.get([run.key])[run.key].status.usable
     assert len(read(store.folder(run.trail)).frames) == 11
@@ -110,7 +113,7 @@ def test_a_run_from_a_relaxed_structure_has_its_folder(tmp_path):
 
 def test_a_full_disk_is_a_crash_and_the_next_run_goes_on(tmp_path):
     full = copper()
-    store = Store(tmp_path / "philic.db")
+    store = open_store(tmp_path / "philic.db")
     folder = store.folder(full.trail)
     folder.mkdir(parents=True)
     (folder / "0000000000.npz.part").symlink_to("/dev/full")
@@ -126,15 +129,16 @@ SCRIPT = """
 import sys
 from ase.build import bulk
 from philic.workflows.dynamics import md
-from philic.workflows.engine.fireworks import run_here
+from philic.workflows.fireworks.here import run_here
+from philic.workflows.engine.costs import seconds
 from philic.workflows.engine.flow import Flow, Step
-from philic.workflows.stores.store import Store
+from philic.workflows.stores.opening import open_store
 md.CHUNK = 4
 steps = []
 for seed in (0, 1):
     asked = {"temperature_K": 300.0 + 300 * seed, "seed": seed, "steps": 400, "timestep_fs": 5.0, "thermostat": "langevin"}
     steps.append(Step("md", asked, bulk("Cu", cubic=True), potential="emt"))
-run_here(Flow(steps), Store(sys.argv[1]), "to be killed")
+run_here(Flow(steps), open_store(sys.argv[1]), "to be killed")
 """
 
 
@@ -146,9 +150,9 @@ def test_killed_at_any_moment_it_goes_on_and_ends_the_same(tmp_path):
         time.sleep(0.001)
     os.kill(worker.pid, signal.SIGKILL)
     assert worker.wait() == -signal.SIGKILL
-    assert not list(Store(broken).results("md"))
+    assert not list(open_store(broken).results("md"))
     subprocess.run([sys.executable, "-c", SCRIPT, broken], check=True)
-    whole, after = ({result.key: result for result in Store(path).results("md")} for path in (unbroken, broken))
+    whole, after = ({result.key: result for result in open_store(path).results("md")} for path in (unbroken, broken))
     assert after.keys() == whole.keys()
     for key, result in whole.items():
         assert {**after[key].scalars, "folder": ""} == {**result.scalars, "folder": ""}
@@ -162,8 +166,8 @@ def test_of_two_processes_one_runs_and_the_other_says_so(tmp_path):
     first = subprocess.Popen([sys.executable, "-c", SCRIPT, path])
     while first.poll() is None and not list(tmp_path.glob("philic.db.work/*/0*.npz")):
         time.sleep(0.001)
-    tell = "\nprint(*(result.message for result in Store(sys.argv[1]).results('md')), sep=chr(10))"
+    tell = "\nprint(*(result.message for result in open_store(sys.argv[1]).results('md')), sep=chr(10))"
     second = subprocess.run([sys.executable, "-c", SCRIPT + tell, path], check=True, capture_output=True, text=True)
     assert second.stdout.count("is in use by another process that runs this step: wait until it has ended") == 2
     assert first.wait() == 0
-    assert [result.status.usable for result in Store(path).results("md")] == [True, True]
+    assert [result.status.usable for result in open_store(path).results("md")] == [True, True]

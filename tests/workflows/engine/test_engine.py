@@ -1,5 +1,6 @@
 """Small flows of every shape, run through FireWorks with real potentials."""
 
+import io
 import os
 import signal
 import subprocess
@@ -13,14 +14,20 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
+from fireworks import FWorker
+from fireworks.core.rocket_launcher import launch_rocket
 
 from philic.structures.carbons.carbon import graphene
 from philic.workflows.engine import execute as execution
 from philic.workflows.engine.execute import execute
-from philic.workflows.engine.fireworks import RunSteps, _memory_launchpad, run_here, workflow
 from philic.workflows.engine.flow import Derived, Flow, Step
+from philic.workflows.fireworks import RunSteps
+from philic.workflows.fireworks.here import run_here
+from philic.workflows.fireworks.launchpads import memory_launchpad
+from philic.workflows.fireworks.tasks import workflow
+from philic.workflows.stores.opening import open_store
 from philic.workflows.stores.result import Status
-from philic.workflows.stores.store import Store, StoreError
+from philic.workflows.stores.store import StoreError
 
 
 def copper(seed, potential="emt", fmax=0.05):
@@ -79,18 +86,18 @@ ZOO = {
         lambda: [stiffness(bulk("Cu", a=3.59)), without_a_volume(), stiffness(bulk("Au", a=4.06))],
         [Status.CONVERGED, Status.CRASHED, Status.CONVERGED],
     ),
-    "child of a crash": (lambda: [then(without_a_volume())], [Status.CRASHED, Status.CRASHED]),
+    "child of a crash": (lambda: [then(without_a_volume())], [Status.CRASHED, None]),
 }
 
 
 @pytest.mark.parametrize(("steps", "expected"), ZOO.values(), ids=ZOO)
-def test_every_step_of_a_flow_ends_with_a_result(tmp_path, steps, expected):
+def test_every_step_of_a_flow_ends_with_a_result_unless_it_waits(tmp_path, steps, expected):
     flow = Flow(steps())
-    store = Store(tmp_path / "philic.db")
+    store = open_store(tmp_path / "philic.db")
     run_here(flow, store, "zoo")
     results = store.get(flow.steps)
-    assert [results[key].status for key in flow.steps] == expected
-    for key, step in flow.steps.items():
+    assert [results[key].status if key in results else None for key in flow.steps] == expected
+    for key, step in ((key, flow.steps[key]) for key in results):
         assert results[key].provenance["parameters"] == step.parameters
         assert results[key].provenance["fingerprint"] == step.fingerprint
         assert results[key].about == step.about
@@ -99,7 +106,7 @@ def test_every_step_of_a_flow_ends_with_a_result(tmp_path, steps, expected):
 def test_engines_change_no_digit(tmp_path):
     """Through FireWorks in packs, and one by one without it, the numbers are the same to the last bit."""
     flow = Flow([copper(seed) for seed in range(18)])
-    packed, single = Store(tmp_path / "packed.db"), Store(tmp_path / "single.db")
+    packed, single = open_store(tmp_path / "packed.db"), open_store(tmp_path / "single.db")
     run_here(flow, packed, "packed")
     single.add_definitions({step.key: step.definition() for step in flow})
     for step in flow:
@@ -112,7 +119,7 @@ def test_engines_change_no_digit(tmp_path):
 
 def test_a_second_run_computes_nothing(tmp_path, caplog):
     flow = Flow(fan())
-    store = Store(tmp_path / "philic.db")
+    store = open_store(tmp_path / "philic.db")
     run_here(flow, store, "first")
     before = {key: result.provenance["created"] for key, result in store.get(flow.steps).items()}
     caplog.set_level("DEBUG", logger=execution.__name__)
@@ -123,19 +130,56 @@ def test_a_second_run_computes_nothing(tmp_path, caplog):
 
 def test_a_crash_says_what_happened_and_is_computed_again(tmp_path):
     flow = Flow([then(without_a_volume())])
-    store = Store(tmp_path / "philic.db")
+    store = open_store(tmp_path / "philic.db")
     run_here(flow, store, "zoo")
-    crashed, child = (store.get(flow.steps)[key] for key in flow.steps)
+    (crashed,) = store.get(flow.steps).values()
     assert crashed.message.startswith("ValueError: You have 0 lattice vectors: volume not defined")
-    assert child.message.startswith("not run: bulk_modulus Cu2 crashed: ValueError: You have 0")
     assert store.finished(flow.steps) == set()
+    assert store.tries(flow.steps)[crashed.key].n == 1
+
+
+def test_a_crash_leaves_its_firework_fizzled_with_the_sentence_and_a_retry_mends_it(tmp_path):
+    """A file where the folder of trajectories should be is what crashes, until it is taken away."""
+    in_the_way = tmp_path / "philic.db.work"
+    in_the_way.touch()
+    hot = Step("md", {"steps": 10, "temperature_K": 300}, bulk("Cu", cubic=True), potential="emt", about={"host": "Cu"})
+    flow = Flow([then(hot), copper(2)])
+    store, launchpad = open_store(tmp_path / "philic.db"), memory_launchpad()
+    launchpad.add_wf(workflow(flow, store, "three"))
+    launch_all(launchpad)
+    states = {name: (state, words) for name, state, words in fireworks(launchpad)}
+    state, words = states["md Cu (1)"]
+    assert state == "FIZZLED"
+    assert words.startswith("1 of 1 steps left: md Cu crashed: NotADirectoryError")
+    state, words = states["relax child (1)"]
+    assert state == "FIZZLED"
+    assert words.startswith("1 of 1 steps left: relax child waits for md Cu, which crashed: NotADirectoryError")
+    assert states["relax copper 2 (1)"] == ("COMPLETED", "")
+    in_the_way.unlink()
+    launchpad.rerun_fw(launchpad.get_fw_ids({"name": "md Cu (1)"})[0])
+    launch_all(launchpad)
+    assert {(name, words) for name, state, words in fireworks(launchpad) if state != "COMPLETED"} == set()
+    assert store.finished(flow.steps) == set(flow.steps)
+
+
+def launch_all(launchpad):
+    while launch_rocket(launchpad, FWorker(), strm_lvl="CRITICAL", err_file=io.StringIO()):
+        pass
+
+
+def fireworks(launchpad):
+    """Give name, state and the sentence of a crash of every Firework."""
+    for number in launchpad.get_fw_ids():
+        firework = launchpad.get_fw_by_id(number)
+        stack = firework.launches[-1].action.stored_data.get("_exception", {}).get("_stacktrace", "")
+        yield firework.name, firework.state, stack.strip().rpartition("StepsLeftError: ")[2]
 
 
 def test_a_worker_with_another_potential_refuses(tmp_path, tiny_mace):
     path = tiny_mace("float64")
     salt = bulk("KF", "rocksalt", a=5.4)
     step = Step("relax", {}, salt, potential=f"mace:{path}")
-    store = Store(tmp_path / "philic.db")
+    store = open_store(tmp_path / "philic.db")
     store.add_definitions({step.key: step.definition()})
     replaced = tiny_mace("float64", heads=("other",))
     path.write_bytes(replaced.read_bytes())
@@ -158,7 +202,7 @@ def test_nan_energies_are_a_failed_result_and_the_run_goes_on(tmp_path, tiny_mac
     salt = bulk("KF", "rocksalt", a=5.4)
     salt.rattle(0.05, seed=0)
     flow = Flow([Step("relax", {}, salt, potential=f"mace:{path}"), copper(3)])
-    store = Store(tmp_path / "philic.db")
+    store = open_store(tmp_path / "philic.db")
     run_here(flow, store, "zoo")
     nan, fine = (store.get(flow.steps)[key] for key in flow.steps)
     assert nan.status is Status.FAILED
@@ -168,17 +212,18 @@ def test_nan_energies_are_a_failed_result_and_the_run_goes_on(tmp_path, tiny_mac
 
 def test_the_spec_holds_keys_and_nothing_else(tmp_path):
     flow = Flow([then(copper(seed)) for seed in range(3)])
-    made = workflow(flow, Store(tmp_path / "philic.db"), "three")
+    made = workflow(flow, open_store(tmp_path / "philic.db"), "three")
     tasks = [task for firework in made.fws for task in firework.tasks]
     assert all(isinstance(task, RunSteps) for task in tasks)
     assert all(set(task) == {"store", "keys", "_fw_name"} - {"_fw_name"} for task in tasks)
+    assert all(firework.spec.keys() <= {"_tasks", "_allow_fizzled_parents"} for firework in made.fws)
     assert sorted(key for task in tasks for key in task["keys"]) == sorted(flow.steps)
     assert RunSteps._fw_name == "{{philic.workflows.fireworks.RunSteps}}"
 
 
 def test_it_leaves_the_folder_and_the_screen_as_they_were(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
-    run_here(Flow([copper(4)]), Store("philic.db"), "quiet")
+    run_here(Flow([copper(4)]), open_store("philic.db"), "quiet")
     assert Path.cwd() == tmp_path
     assert {path.name for path in tmp_path.iterdir()} <= {"philic.db", "philic.db-wal", "philic.db-shm"}
     assert capfd.readouterr() == ("", "")
@@ -186,17 +231,17 @@ def test_it_leaves_the_folder_and_the_screen_as_they_were(tmp_path, monkeypatch,
 
 def test_a_store_that_cannot_be_written_stops_the_run(tmp_path):
     """As on a full disk: SQLite's page limit stands in for it."""
-    store = Store(tmp_path / "philic.db")
+    store = open_store(tmp_path / "philic.db")
     flow = Flow([copper(seed) for seed in range(8)])
     store.add_definitions({step.key: step.definition() for step in flow})
-    small = Store(tmp_path / "philic.db")
+    small = open_store(tmp_path / "philic.db")
 
     def limit(connection, _record):
         connection.execute("PRAGMA max_page_count = 8")
 
     import sqlalchemy as sa
 
-    sa.event.listen(small._engine, "connect", limit)
+    sa.event.listen(small.engine, "connect", limit)
     small.close()
     with pytest.raises(StoreError, match="cannot be used: database or disk is full"):
         execute(small, list(flow.steps))
@@ -207,15 +252,16 @@ def test_a_store_that_cannot_be_written_stops_the_run(tmp_path):
 SCRIPT = """
 import sys
 from ase.build import bulk
-from philic.workflows.engine.fireworks import run_here
+from philic.workflows.fireworks.here import run_here
 from philic.workflows.engine.flow import Flow, Step
-from philic.workflows.stores.store import Store, StoreError
+from philic.workflows.stores.opening import open_store
+from philic.workflows.stores.store import StoreError
 steps = []
 for seed in range(30):
     atoms = bulk("Cu", cubic=True) * (2, 2, 2)
     atoms.rattle(0.15, seed=seed)
     steps.append(Step("relax", {"fmax_eV_per_A": 0.001}, atoms, potential="emt"))
-run_here(Flow(steps), Store(sys.argv[1]), "to be killed")
+run_here(Flow(steps), open_store(sys.argv[1]), "to be killed")
 """
 
 
@@ -255,7 +301,7 @@ def test_ctrl_c_stops_the_run_and_loses_nothing(tmp_path):
 
 def finished(path):
     try:
-        return {result.key: result for result in Store(path).results("relax")}
+        return {result.key: result for result in open_store(path).results("relax")}
     except ValueError:  # the other process is making the file
         return {}
 
@@ -269,7 +315,7 @@ def test_company_changes_no_digit_of_the_default_potential(tmp_path):
         return Step("relax", {"max_steps": 4}, atoms, potential="chgnet")
 
     def numbers(steps, name):
-        store = Store(tmp_path / name)
+        store = open_store(tmp_path / name)
         run_here(Flow(steps), store, name)
         return {key: result.scalars["energy_eV"] for key, result in store.get(s.key for s in steps).items()}
 
@@ -280,4 +326,4 @@ def test_company_changes_no_digit_of_the_default_potential(tmp_path):
 
 def test_a_launchpad_in_memory_is_touched_by_one_thread_only():
     """FireWorks pings from another thread; where that reaches mongomock this says that there is no launch 1."""
-    _memory_launchpad().ping_launch(1)
+    memory_launchpad().ping_launch(1)

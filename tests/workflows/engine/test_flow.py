@@ -78,12 +78,20 @@ def test_packs_hold_alike_steps_that_can_run_together():
     hosts = [relax(moved(CU, 0.01 * i)) for i in range(5)]
     children = [relax(Derived(host, 4)) for host in hosts]
     other = relax(CU, potential="lj")
-    packs = Flow([*children, other]).packs(size=3)
+    flow = Flow([*children, other])
+    packs = flow.packs(flow.steps, 3, 100.0, lambda _: 1.0)
     assert [len(pack) for pack in packs] == [3, 2, 1, 3, 2]
     for pack in packs:
         assert len({(step.level, step.function, step.potential) for step in pack}) == 1
     order = {step.key: number for number, pack in enumerate(packs) for step in pack}
     assert all(order[parent.key] < order[step.key] for step in children for parent in step.waits_for)
+
+
+def test_packs_hold_what_is_missing_and_fill_their_time():
+    hosts = [relax(moved(CU, 0.01 * i)) for i in range(7)]
+    flow, lasts_s = Flow(hosts), {hosts[2].key: 50.0}
+    packs = flow.packs([host.key for host in hosts[:6]], 256, 25.0, lambda step: lasts_s.get(step.key, 10.0))
+    assert packs == [hosts[:2], hosts[2:3], hosts[3:5], hosts[5:6]]
 
 
 def test_a_definition_is_plain_json_and_rebuilds_the_structure():

@@ -8,12 +8,12 @@ from ase.io.jsonio import decode, encode
 from philic.potentials import load
 from philic.structures.jumps.hops import hops
 from philic.structures.symmetry.equivalents import image_of
-from philic.workflows.engine.fireworks import run_here
 from philic.workflows.engine.flow import Derived, Flow, Step, structure_from
 from philic.workflows.engine.identity import written
 from philic.workflows.engine.registry import BUILDERS, STEPS
+from philic.workflows.fireworks.here import run_here
 from philic.workflows.steps.vibrations import vibrations
-from philic.workflows.stores.store import Store
+from philic.workflows.stores.opening import open_store
 
 CU = bulk("Cu", cubic=True)
 HALF = (np.nextafter(0.25, 0), 0.1 + 0.2, -0.0)
@@ -104,7 +104,7 @@ def test_masses_moments_and_charges_are_in_the_key_and_the_store(change, tmp_pat
     assert step.key != Step("relax", {}, CU, potential="emt").key
     back = structure_from(decode(encode(step.definition()))["structure"], {})
     assert Step("relax", {}, back, potential="emt").key == step.key
-    store = Store(tmp_path / "philic.db")
+    store = open_store(tmp_path / "philic.db")
     run_here(Flow([step]), store, "isotopes")
     final = store.get([step.key])[step.key].structures["final"]
     for name in ("masses", "initial_magmoms", "initial_charges"):
@@ -121,7 +121,7 @@ def test_four_times_the_mass_is_half_the_frequency_in_the_same_store(tmp_path):
     heavy = CU.copy()
     heavy.set_masses(4 * CU.get_masses())
     steps = [Step("vibrations", {}, atoms, potential="emt") for atoms in (CU, heavy)]
-    store = Store(tmp_path / "philic.db")
+    store = open_store(tmp_path / "philic.db")
     for step in steps:
         run_here(Flow([step]), store, "one after the other")
     light, slow = (store.get([step.key])[step.key].arrays["frequencies_THz"] for step in steps)

@@ -7,11 +7,11 @@ from ase.build import bulk
 
 from philic.structures.jumps.hops import hops
 from philic.structures.jumps.network import jump_network, to_parameters
-from philic.workflows.engine.fireworks import run_here
 from philic.workflows.engine.flow import Derived, Flow, Step
+from philic.workflows.fireworks.here import run_here
 from philic.workflows.stores.one_potential import check_one_potential
+from philic.workflows.stores.opening import open_store
 from philic.workflows.stores.result import Result, Status
-from philic.workflows.stores.store import Store
 
 CRYSTAL = bulk("Na", a=4.2)
 NETWORK = to_parameters(jump_network(CRYSTAL, hops(CRYSTAL, "Na", 4.5)))
@@ -38,7 +38,7 @@ def hopping(*migrations):
 
 
 def ran(tmp_path, *steps):
-    store, flow = Store(tmp_path / "philic.db"), Flow(steps)
+    store, flow = open_store(tmp_path / "philic.db"), Flow(steps)
     run_here(flow, store, "potentials")
     return store, [store.get([step.key])[step.key] for step in steps]
 
@@ -61,7 +61,7 @@ def test_verdicts_on_bands_of_two_potentials_are_not_combined(tmp_path):
 def test_verdicts_of_an_older_store_inherit_as_they_are_read(tmp_path):
     one = migration("emt")
     store, (verdict,) = ran(tmp_path, one)
-    older = Store(tmp_path / "older.db")
+    older = open_store(tmp_path / "older.db")
     for result in store.get(step.key for step in Flow([one])).values():
         bare = replace(verdict, provenance=verdict.provenance | {"fingerprint": {}})
         older.add(bare if result.key == one.key else result)

@@ -19,15 +19,15 @@ from ase.mep import NEB
 from philic.potentials import load
 from philic.potentials.base import Prediction
 from philic.structures.defects.freezing import atoms_near
-from philic.workflows.engine.fireworks import run_here
 from philic.workflows.engine.flow import Derived, Flow, Step
+from philic.workflows.fireworks.here import run_here
 from philic.workflows.neb.neb import band, neb
 from philic.workflows.neb.path import Course, End
 from philic.workflows.steps.relax import relax
 from philic.workflows.steps.together import together
 from philic.workflows.steps.vibrations import vineyard_THz
+from philic.workflows.stores.opening import open_store
 from philic.workflows.stores.result import Result, Status
-from philic.workflows.stores.store import Store
 
 EMT = load("emt")
 
@@ -259,12 +259,12 @@ def test_mirrored_end_points_that_differ_are_told():
 
 SCRIPT = """
 import sys
-from philic.workflows.engine.fireworks import run_here
+from philic.workflows.fireworks.here import run_here
 from philic.workflows.engine.flow import Flow
-from philic.workflows.stores.store import Store
+from philic.workflows.stores.opening import open_store
 sys.path.insert(0, sys.argv[2])
 from test_neb import flow
-run_here(flow(), Store(sys.argv[1]), "to be killed")
+run_here(flow(), open_store(sys.argv[1]), "to be killed")
 """
 
 
@@ -282,7 +282,7 @@ def test_a_flow_gives_the_saddle_s_one_imaginary_mode_and_the_attempt_frequency(
     shaken = [
         Step("vibrations", {}, Derived(parent, 28, "freeze_except", near), potential="emt") for parent in (start, jumps)
     ]
-    store = Store(tmp_path / "philic.db")
+    store = open_store(tmp_path / "philic.db")
     run_here(Flow(shaken), store, "rate")
     results = store.get(step.key for step in shaken)
     minimum, saddle = (results[step.key] for step in shaken)
@@ -302,7 +302,7 @@ def remembered(path):
 
 def test_killed_in_the_middle_of_a_band_it_goes_on_and_ends_the_same(tmp_path):
     unbroken, broken = tmp_path / "unbroken.db", tmp_path / "broken.db"
-    run_here(flow(), Store(unbroken), "unbroken")
+    run_here(flow(), open_store(unbroken), "unbroken")
     command = [sys.executable, "-c", SCRIPT, str(broken), os.path.dirname(__file__)]
     worker = subprocess.Popen(command)
     while worker.poll() is None and remembered(broken) < 6:
@@ -310,8 +310,8 @@ def test_killed_in_the_middle_of_a_band_it_goes_on_and_ends_the_same(tmp_path):
     os.kill(worker.pid, signal.SIGKILL)
     assert worker.wait() == -signal.SIGKILL
     kept = remembered(broken)
-    run_here(flow(), Store(broken), "again")
-    ((whole,), (mended,)) = (list(Store(path).results("neb")) for path in (unbroken, broken))
+    run_here(flow(), open_store(broken), "again")
+    ((whole,), (mended,)) = (list(open_store(path).results("neb")) for path in (unbroken, broken))
     assert mended.force_calls == whole.force_calls - kept
     assert mended.scalars == whole.scalars
     for name, structure in whole.structures.items():

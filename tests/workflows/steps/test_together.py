@@ -8,8 +8,8 @@ from philic.potentials import load
 from philic.workflows.engine.flow import Step
 from philic.workflows.steps.relax import relaxing
 from philic.workflows.steps.together import together
+from philic.workflows.stores.opening import open_store
 from philic.workflows.stores.result import Outcome, Status
-from philic.workflows.stores.store import Store
 
 
 def crystal(seed):
@@ -50,10 +50,10 @@ def test_a_tighter_run_goes_on_where_a_looser_one_stopped(potential):
 
 
 def test_a_store_remembers_to_the_last_bit(potential, tmp_path):
-    run(potential, [Store(tmp_path / "a.db").memory("one"), {}], 0.01)
-    memory = Store(tmp_path / "a.db").memory("one")
+    run(potential, [open_store(tmp_path / "a.db").memory("one"), {}], 0.01)
+    memory = open_store(tmp_path / "a.db").memory("one")
     assert run(potential, [memory], 0.01, seeds=(0,))[0].force_calls == 0
-    assert run(potential, [Store(tmp_path / "a.db").memory("another")], 0.01, seeds=(0,))[0].force_calls > 0
+    assert run(potential, [open_store(tmp_path / "a.db").memory("another")], 0.01, seeds=(0,))[0].force_calls > 0
 
 
 def test_a_calculation_may_end_without_asking_and_may_ask_for_one_structure_twice(potential):

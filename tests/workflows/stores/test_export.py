@@ -8,17 +8,17 @@ import pyarrow.parquet
 import pytest
 from ase.build import bulk
 
-from philic.workflows.engine.fireworks import run_here
 from philic.workflows.engine.flow import Flow, Step
+from philic.workflows.fireworks.here import run_here
 from philic.workflows.stores.export import columns_of, flat, select, write
+from philic.workflows.stores.opening import open_store
 from philic.workflows.stores.result import Result, Status
-from philic.workflows.stores.store import Store
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
     """Four relaxed crystals and one analysis without a structure."""
-    store = Store(tmp_path_factory.mktemp("store") / "philic.db")
+    store = open_store(tmp_path_factory.mktemp("store") / "philic.db")
     steps = []
     for element in ("Cu", "Ag", "Au", "Ni"):
         atoms = bulk(element, cubic=True)

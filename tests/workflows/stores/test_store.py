@@ -2,6 +2,7 @@ import sqlite3
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import ase.db
 import numpy as np
@@ -9,8 +10,10 @@ import pytest
 from ase.build import bulk
 
 from philic.potentials.base import Prediction
+from philic.workflows.stores.opening import open_store
 from philic.workflows.stores.result import Result, Status
-from philic.workflows.stores.store import SCHEMA, Store, StoreError
+from philic.workflows.stores.store import StoreError
+from philic.workflows.stores.tables import SCHEMA
 
 
 def result(key="a", **changes):
@@ -32,7 +35,7 @@ def result(key="a", **changes):
 
 @pytest.fixture
 def store(tmp_path):
-    return Store(tmp_path / "philic.db")
+    return open_store(tmp_path / "philic.db")
 
 
 def test_a_result_comes_back_to_the_last_bit(store):
@@ -78,14 +81,14 @@ def test_runs_are_numbered_and_kept(store):
 
 def test_an_unknown_step_is_named(store):
     with pytest.raises(KeyError, match="no step nope is written down"):
-        store.definition("nope")
+        store.definitions(["nope"])
 
 
 WRITER = """
 import sys
 from philic.workflows.stores.result import Result, Status
-from philic.workflows.stores.store import Store
-store = Store(sys.argv[1])
+from philic.workflows.stores.opening import open_store
+store = open_store(sys.argv[1])
 for i in range(40):
     for key in (f"{sys.argv[2]}-{i}", f"shared-{i}"):
         store.add(Result(Status.CONVERGED, sys.argv[2], key=key, function="relax"))
@@ -96,7 +99,7 @@ def test_several_processes_make_and_write_one_store_at_once(tmp_path):
     path = tmp_path / "philic.db"
     writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(path), name]) for name in "xyz"]
     assert [writer.wait() for writer in writers] == [0, 0, 0]
-    stored = list(Store(path).results("relax"))
+    stored = list(open_store(path).results("relax"))
     assert len(stored) == 4 * 40
     assert len({result.key for result in stored}) == len(stored)
 
@@ -106,7 +109,7 @@ def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(tmp_path):
     path.write_text("not a database, but long enough to look like a file that matters\n" * 9)
     before = path.read_bytes()
     with pytest.raises(StoreError, match=r"notes.txt` cannot be read as a store: file is not a database"):
-        Store(path)
+        open_store(path)
     assert path.read_bytes() == before
 
 
@@ -115,56 +118,56 @@ def test_another_programs_database_is_refused_and_left_as_it_is(tmp_path):
     ase.db.connect(str(path)).write(bulk("K"))
     before = path.read_bytes()
     with pytest.raises(StoreError, match=r"atoms.db` is a database of another program \(it has the tables"):
-        Store(path)
+        open_store(path)
     assert path.read_bytes() == before
 
 
 def test_a_store_of_a_newer_schema_is_refused_and_left_as_it_is(tmp_path):
     path = tmp_path / "philic.db"
-    Store(path).close()
+    open_store(path).close()
     with sqlite3.connect(path) as connection:
         connection.execute(f"UPDATE philic_schema SET version = {SCHEMA + 1}")
     connection.close()
     before = path.read_bytes()
     with pytest.raises(StoreError, match=f"has schema {SCHEMA + 1} but this philic knows up to {SCHEMA}"):
-        Store(path)
+        open_store(path)
     assert path.read_bytes() == before
 
 
 def test_a_store_of_an_older_schema_is_brought_up_to_date(tmp_path):
     path = tmp_path / "philic.db"
-    Store(path).add(result())
+    open_store(path).add(result())
     with sqlite3.connect(path) as connection:
         connection.execute("DROP TABLE predictions")
         connection.execute("UPDATE philic_schema SET version = 1")
     connection.close()
-    memory = Store(path).memory("trail")
+    memory = open_store(path).memory("trail")
     memory.update({"digest": Prediction(-1.5, np.array([[0.1, 0.2, 0.3]]))})
     assert memory.get("digest").energy_eV == -1.5
-    assert Store(path).get(["a"])["a"].scalars == result().scalars
+    assert open_store(path).get(["a"])["a"].scalars == result().scalars
 
 
 def test_a_folder_that_does_not_exist_is_refused(tmp_path):
     with pytest.raises(StoreError, match="cannot be a store: give the path of a file in a folder that exists"):
-        Store(tmp_path / "nowhere" / "philic.db")
+        open_store(tmp_path / "nowhere" / "philic.db")
 
 
 def test_a_file_that_cannot_be_written_is_refused():
     with pytest.raises(StoreError, match=r"`/proc/philic.db` cannot be written: unable to open database file; give another"):
-        Store("/proc/philic.db")
+        open_store("/proc/philic.db")
 
 
 def test_a_newer_definition_of_a_key_replaces_an_older_one(store):
     store.add_definitions({"a": {"potential": "mace:/old/file.model"}})
     store.add_definitions({"a": {"potential": "mace:/new/file.model"}})
-    assert store.definition("a") == {"potential": "mace:/new/file.model"}
+    assert store.definitions(["a"])["a"] == {"potential": "mace:/new/file.model"}
 
 
 def test_a_name_is_a_name_whatever_is_in_it(tmp_path):
     path = tmp_path / "why?mode=memory&x.db"
-    Store(path).add(result())
+    open_store(path).add(result())
     assert [file.name for file in tmp_path.iterdir() if not file.name.endswith(("-wal", "-shm"))] == [path.name]
-    assert Store(path).finished(["a"]) == {"a"}
+    assert open_store(path).finished(["a"]) == {"a"}
 
 
 @pytest.mark.parametrize("content", [None, b""], ids=["missing", "empty"])
@@ -172,7 +175,7 @@ def test_reading_makes_no_file_and_no_table(tmp_path, content):
     path = tmp_path / "philic.db"
     if content is not None:
         path.write_bytes(content)
-    store = Store(path, reading=True)
+    store = open_store(path, reading=True)
     assert store.finished(["a"]) == set()
     assert store.get(["a"]) == {}
     assert list(store.results("relax")) == []
@@ -183,7 +186,7 @@ def test_reading_makes_no_file_and_no_table(tmp_path, content):
 
 def test_reading_an_older_store_leaves_it_as_it_is(tmp_path):
     path = tmp_path / "philic.db"
-    newer = Store(path)
+    newer = open_store(path)
     newer.add(result())
     newer.close()
     with sqlite3.connect(path) as connection:
@@ -191,7 +194,7 @@ def test_reading_an_older_store_leaves_it_as_it_is(tmp_path):
         connection.execute("UPDATE philic_schema SET version = 1")
     connection.close()
     before = path.read_bytes()
-    store = Store(path, reading=True)
+    store = open_store(path, reading=True)
     assert store.get(["a"])["a"].scalars == result().scalars
     store.close()
     assert path.read_bytes() == before
@@ -201,8 +204,8 @@ def test_reading_an_older_store_leaves_it_as_it_is(tmp_path):
 def test_reading_a_store_does_not_write_it(store):
     store.add(result())
     store.close()
-    before = store.path.read_bytes()
-    again = Store(store.path)
+    before = Path(store.address).read_bytes()
+    again = open_store(Path(store.address))
     assert again.finished(["a"]) == {"a"}
     again.close()
-    assert store.path.read_bytes() == before
+    assert Path(store.address).read_bytes() == before

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from ase.build import bulk
 
-from philic.recipes.command_line.recipe_files import read
-from philic.recipes.command_line.run import missing_bytes, prepare
+from philic.recipes.running.planning import missing_bytes, prepare
+from philic.recipes.running.recipe_files import read
 from philic.workflows.dynamics.trajectory import estimated_bytes
 from philic.workflows.engine.flow import Step
-from philic.workflows.stores.store import Store, StoreError, work_folder
+from philic.workflows.stores.opening import open_store
+from philic.workflows.stores.store import StoreError
 
 
 def md(steps, seed=0):
@@ -21,7 +22,7 @@ def md(steps, seed=0):
 
 def older_store(path):
     """A store of the first schema, which had no table of predictions."""
-    Store(path).close()
+    open_store(path).close()
     connection = sqlite3.connect(path)
     connection.execute("DROP TABLE predictions")
     connection.execute("UPDATE philic_schema SET version = 1")
@@ -46,15 +47,15 @@ def test_a_store_in_no_folder_is_refused_before_anything_is_computed(tmp_path):
 
 def test_what_a_run_has_on_the_disk_is_not_counted_again(tmp_path):
     """100 frames are asked for and 2000 bytes are there; then more than is asked for, which is no room for another run."""
-    store, step = tmp_path / "philic.db", md(1000)
+    work, step = tmp_path / "philic.db.work", md(1000)
     whole = estimated_bytes(4, 100)
-    assert missing_bytes([step], store) == whole
-    folder = work_folder(store, step.trail)
+    assert missing_bytes([step], work) == whole
+    folder = work / step.trail
     folder.mkdir(parents=True)
     (folder / "0000000000.npz").write_bytes(bytes(2000))
-    assert missing_bytes([step], store) == whole - 2000
-    assert missing_bytes([step, md(1000, seed=1)], store) == 2 * whole - 2000
+    assert missing_bytes([step], work) == whole - 2000
+    assert missing_bytes([step, md(1000, seed=1)], work) == 2 * whole - 2000
     (folder / "0000000500.npz").write_bytes(bytes(whole))
-    assert missing_bytes([step, md(1000, seed=1)], store) == whole
+    assert missing_bytes([step, md(1000, seed=1)], work) == whole
     shutil.rmtree(folder)
-    assert missing_bytes([md(500), md(1000)], store) == whole  # the longer goes on from the shorter
+    assert missing_bytes([md(500), md(1000)], work) == whole  # the longer goes on from the shorter

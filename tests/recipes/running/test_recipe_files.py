@@ -1,6 +1,6 @@
 import pytest
 
-from philic.recipes.command_line.recipe_files import packaged, read
+from philic.recipes.running.recipe_files import packaged, read
 
 GOOD = """\
 recipe: adsorption

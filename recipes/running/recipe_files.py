@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from ...workflows.stores.store import Run
 from ..adsorption import adsorption, ranking
 from ..barriers import barriers, migration, surface_diffusion
 from ..dynamics import conductivity, molecular_dynamics
@@ -57,8 +58,8 @@ class RecipeFile:
     ----------
     name
         The file's name without ``.yaml``.
-    kind
-        Which recipe it is, an entry of `RECIPES`.
+    kind_name
+        Which recipe it is, a name in `RECIPES`.
     question
         The scientific question in words.
     parameters
@@ -66,9 +67,14 @@ class RecipeFile:
     """
 
     name: str
-    kind: Kind
+    kind_name: str
     question: str
     parameters: Parameters
+
+    @property
+    def kind(self) -> Kind:
+        """Which recipe it is."""
+        return RECIPES[self.kind_name]
 
 
 def packaged() -> dict[str, str]:
@@ -109,7 +115,7 @@ def read(name: str, overrides: Mapping[str, str] | None = None) -> RecipeFile:
         reported = [e for e in errors if e["type"] != "too_short" or e["loc"][0] not in inside]
         sentences = [_sentence(path.name, content, overrides or {}, dict(e), kind.parameters) for e in reported]
         raise ValueError("\n".join(sentences)) from error
-    return RecipeFile(path.stem, kind, str(content.get("question", "")), parameters)
+    return RecipeFile(path.stem, recipe, str(content.get("question", "")), parameters)
 
 
 def checks_itself(name: str) -> bool:
@@ -134,12 +140,25 @@ def verifying(names: Sequence[str]) -> RecipeFile:
     ValueError
         If a potential is unknown.
     """
-    kind = RECIPES["verification"]
     try:
-        parameters = kind.parameters.model_validate({"potential": names[0], "beside": list(names[1:])})
+        parameters = RECIPES["verification"].parameters.model_validate({"potential": names[0], "beside": list(names[1:])})
     except ValidationError as error:
         raise ValueError("; ".join(str(one.get("ctx", {}).get("error", one["msg"])) for one in error.errors())) from error
-    return RecipeFile("verify", kind, verification.QUESTION, parameters)
+    return RecipeFile("verify", "verification", verification.QUESTION, parameters)
+
+
+def recipe_of(run: Run) -> RecipeFile:
+    """Make the recipe of a recorded run again.
+
+    Raises
+    ------
+    ValueError
+        If the run is of a philic that recorded too little.
+    """
+    if run.kind not in RECIPES:
+        raise ValueError(f"run {run.id} was recorded by an older philic and cannot be planned again: run {run.recipe} again")
+    parameters = RECIPES[run.kind].parameters.model_validate(run.parameters)
+    return RecipeFile(run.recipe, run.kind, "", parameters)
 
 
 def _find(name: str) -> Path:

@@ -1,0 +1,1 @@
+"""Recipe files: read, planned against a store, run and planned again."""

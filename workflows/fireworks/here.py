@@ -1,0 +1,49 @@
+"""Run a flow in this process, with a launchpad in memory that dies with it."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import tempfile
+
+from fireworks import FWorker, LaunchPad
+from fireworks.core.rocket_launcher import launch_rocket
+
+from ..engine.flow import Flow
+from ..stores.store import State, Store
+from .launchpads import QUIET, memory_launchpad
+from .tasks import StepsLeftError, workflow
+
+
+def run_here(flow: Flow, store: Store, name: str, run: int | None = None) -> None:
+    """Run a flow, and whatever its run is planned to have next, in this process.
+
+    Nothing is lost when it is killed: every finished step is in the store, and the same call goes on from there. A step
+    that crashed has been tried once; those that wait for it have no result.
+
+    Raises
+    ------
+    RuntimeError
+        If a Firework fizzled for another reason than a crashed step: the store could not be written, say.
+    """
+    launchpad = memory_launchpad()
+    if made := workflow(flow, store, name, run):
+        launchpad.add_wf(made)
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        while launch_rocket(launchpad, FWorker(), strm_lvl=QUIET, err_file=io.StringIO()):
+            _raise_if_broken(launchpad)
+    if run is not None and any(one.id == run and one.state.open for one in store.runs()):
+        store.change_run(run, state=State.STOPPED)
+
+
+def _raise_if_broken(launchpad: LaunchPad) -> None:
+    """FireWorks swallows every exception of a task, Ctrl-C too; raise it again unless it reports crashed steps."""
+    launch = launchpad.launches.find_one(sort=[("time_end", -1)])
+    if launch is None or launch["state"] != "FIZZLED":
+        return
+    stack = launch["action"]["stored_data"]["_exception"]["_stacktrace"].strip()
+    last = stack.splitlines()[-1]
+    if last.startswith("KeyboardInterrupt"):
+        raise KeyboardInterrupt
+    if not last.startswith(f"{StepsLeftError.__module__}.{StepsLeftError.__name__}:"):
+        raise RuntimeError(last)

@@ -1,0 +1,161 @@
+"""The two Firetasks, run steps by key and plan a run again, and workflows of them.
+
+Data travels through the store; specs hold its address and keys.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from fireworks import FiretaskBase, Firework, FWAction, Workflow
+
+from ..engine.costs import seconds
+from ..engine.execute import LOG, execute
+from ..engine.flow import Flow
+from ..stores.opening import open_store
+from ..stores.store import State, Store
+
+PLANNER = "philic.recipes.running.planning"
+"""The module of the floor above whose `plan_again` plans a run again, given the store and the run's id."""
+MOST_TRIES = 3
+"""Crashes after which a step is left alone until a person asks for it again."""
+
+
+LARGEST = 256
+"""Steps in one Firework at most."""
+LONGEST_S = math.inf
+"""Estimated seconds in one Firework at most: one process gains nothing from shorter ones."""
+PLAN = "plan"
+"""Category of the Firework that plans again: only a worker that may read recipe files takes it."""
+
+
+class StepsLeftError(RuntimeError):
+    """Steps of a pack that have no result: they crashed, or wait for one that did."""
+
+
+class RunSteps(FiretaskBase):  # type: ignore[misc]
+    """Run a pack of steps by key; the spec holds the store's address and the keys.
+
+    Raises
+    ------
+    StepsLeftError
+        If a step crashed or cannot start yet, when all others have ended: the Firework is FIZZLED.
+    """
+
+    _fw_name = "{{philic.workflows.fireworks.RunSteps}}"
+    required_params = ("store", "keys")
+
+    def run_task(self, fw_spec: dict[str, Any]) -> FWAction:  # noqa: ARG002
+        """Run what the store has no final result of, and commit it there."""
+        store = open_store(self["store"])
+        try:
+            left = execute(store, self["keys"])
+        finally:
+            store.close()
+        if left:
+            raise StepsLeftError(sentence(left, len(self["keys"])))
+        return FWAction()
+
+
+class PlanAgain(FiretaskBase):  # type: ignore[misc]
+    """Plan a run again once its steps have ended, and add what its plan has now; the last one closes the run.
+
+    Raises
+    ------
+    StepsLeftError
+        If nothing more can be computed although steps are missing.
+    """
+
+    _fw_name = "{{philic.workflows.fireworks.PlanAgain}}"
+    required_params = ("store", "run")
+
+    def run_task(self, fw_spec: dict[str, Any]) -> FWAction:  # noqa: ARG002
+        """Return the next stage as additions."""
+        store = open_store(self["store"])
+        try:
+            return next_stage(store, self["run"])
+        finally:
+            store.close()
+
+
+def next_stage(store: Store, run: int) -> FWAction:
+    """Plan a run and return the workflow of what can be computed now; the run is closed if that is nothing."""
+    plan = importlib.import_module(PLANNER).plan_again(store, run)
+    missing = {step.key: step for step in plan.missing}
+    tries = store.tries(missing)
+    left: dict[str, str] = {key: f"crashed {one.n} times" for key, one in tries.items()}
+    for step in plan.flow:
+        blocking = next((parent for parent in step.waits_for if parent.key in left), None)
+        if step.key in missing and step.key not in left and blocking:
+            left[step.key] = f"waits for {blocking.title}"
+    if todo := [step for step in missing.values() if step.key not in left]:
+        LOG.info("planned", extra={"event": "planned", "plan": plan})
+        return FWAction(additions=[workflow(Flow(todo), store, plan.recipe.name, run, todo={step.key for step in todo})])
+    if left:
+        if all(one.n >= MOST_TRIES for one in tries.values()):
+            store.change_run(run, state=State.STOPPED)
+        raise StepsLeftError(sentence(left, len(plan.flow)))
+    store.change_run(run, state=State.FINISHED)
+    return FWAction()
+
+
+def workflow(
+    flow: Flow,
+    store: Store,
+    name: str,
+    run: int | None = None,
+    *,
+    todo: Collection[str] | None = None,
+    longest_s: float = LONGEST_S,
+) -> Workflow | None:
+    """Turn what is missing of a flow into a FireWorks workflow of packs, and write the steps down in the store.
+
+    There is none where nothing is missing and nothing is planned again.
+
+    Parameters
+    ----------
+    flow
+        What to run.
+    store
+        Where the definitions and the results go.
+    name
+        The workflow's name.
+    run
+        The run that is planned again when the packs have ended; None where the flow is all there is.
+    todo
+        Keys to compute; None takes what has no final result yet.
+    longest_s
+        Estimated seconds of a pack at most.
+    """
+    missing = set(flow.steps) - store.finished(flow.steps) if todo is None else set(todo)
+    store.add_definitions({key: flow.steps[key].definition() for key in flow.steps if key in missing})
+    packs = flow.packs(missing, LARGEST, longest_s, seconds)
+    fireworks = [
+        Firework(
+            RunSteps(store=store.address, keys=[step.key for step in pack]),
+            name=f"{pack[0].title} ({len(pack)})",
+            spec={"_allow_fizzled_parents": True},
+        )
+        for pack in packs
+    ]
+    runner = {step.key: firework for pack, firework in zip(packs, fireworks, strict=True) for step in pack}
+    links: dict[Firework, set[Firework]] = {firework: set() for firework in fireworks}
+    for key, firework in runner.items():
+        for parent in flow.steps[key].waits_for:
+            if parent.key in runner:
+                links[runner[parent.key]].add(firework)
+    if run is not None:
+        task = PlanAgain(store=store.address, run=run)
+        again = Firework(task, name="plan again", spec={"_allow_fizzled_parents": True, "_category": PLAN})
+        links = {firework: children or {again} for firework, children in links.items()} | {again: set()}
+    if not links:
+        return None
+    return Workflow(list(links), {parent: list(children) for parent, children in links.items()}, name=name)
+
+
+def sentence(left: Mapping[str, str], n: int) -> str:
+    """Say how many steps are left, and why the first is."""
+    return f"{len(left)} of {n} steps left: {next(iter(left.values()))}"

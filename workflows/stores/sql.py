@@ -1,0 +1,237 @@
+"""A store in a database: one SQLite file, or PostgreSQL where several machines write."""
+
+from __future__ import annotations
+
+import datetime
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import sqlalchemy as sa
+from ase.io.jsonio import decode, encode
+from sqlalchemy.dialects import postgresql, sqlite
+
+from . import tables
+from .predictions import packed, unpacked
+from .result import Memory, Result, Status
+from .store import Run, State, StoreError, Tries
+
+WAIT_FOR_LOCK_S = 60
+PATIENCE_S = 600.0
+"""How long a database that is out of reach is waited for, once it has been reached."""
+_BATCH = 500  # keys a query names at once: SQLite limits the number of bound values
+
+T = TypeVar("T")
+INSERT: Mapping[str, Callable[[sa.Table], Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+_NOW = {
+    "sqlite": sa.cast(sa.func.strftime("%s", "now"), sa.Double),
+    "postgresql": sa.cast(sa.func.extract("epoch", sa.func.clock_timestamp()), sa.Double),
+}
+
+
+class SqlStore:
+    """A `philic.workflows.stores.store.Store` in a database.
+
+    SQLite is in WAL mode, so readers never wait and writers wait for each other. A commit survives a killed process; a
+    power failure may take the last ones, which are then computed again.
+
+    Parameters
+    ----------
+    engine
+        The database; its tables are there and up to date.
+    address
+        What opens the store again, and how it is named in errors.
+    work
+        Folder for what is too large for a database: trajectories. None refuses to give one.
+    schema
+        That of the tables, where an older store is read and left as it is.
+    """
+
+    def __init__(self, engine: sa.Engine, address: str, work: Path | None, schema: int = tables.SCHEMA) -> None:
+        self.engine, self.address, self.work, self.schema = engine, address, work, schema
+        self._insert, self._now = INSERT[engine.dialect.name], _NOW[engine.dialect.name]
+
+    def _do(self, what: Callable[[sa.Connection], T]) -> T:
+        """Call with a connection, in one transaction.
+
+        A server that went away is waited for up to `PATIENCE_S`. What cannot be mended by waiting is a `StoreError`.
+        """
+        wait_s, until = 0.5, time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                with self.engine.begin() as connection:
+                    return what(connection)
+            except sa.exc.DBAPIError as error:
+                gone = self.engine.dialect.name != "sqlite" and isinstance(error, sa.exc.OperationalError)
+                if not gone or time.monotonic() > until:
+                    raise StoreError(f"`{self.address}` cannot be used: {error.orig}") from error
+            time.sleep(wait_s)
+            wait_s = min(2 * wait_s, 15.0)
+
+    def _rows(self, query: Any) -> list[Any]:
+        return self._do(lambda connection: list(connection.execute(query)))
+
+    def _rows_of(self, query: Any, column: Any, keys: Iterable[str]) -> Iterator[Any]:
+        """Yield the rows of a query whose column is one of the keys."""
+        for some in _batches(list(keys)):
+            yield from self._rows(query.where(column.in_(some)))
+
+    def close(self) -> None:
+        """Close every connection; the store can still be used, and opens new ones."""
+        self.engine.dispose()
+
+    def add_definitions(self, definitions: Mapping[str, Mapping[str, Any]]) -> None:
+        """Write down what the steps are."""
+        rows = [{"key": key, "definition": encode(definition)} for key, definition in definitions.items()]
+        statement = self._insert(tables.definitions)
+        new = {"definition": statement.excluded.definition}
+        changed = tables.definitions.c.definition != statement.excluded.definition
+        upsert = statement.on_conflict_do_update(index_elements=["key"], set_=new, where=changed)
+
+        def write(connection: sa.Connection) -> None:
+            for some in _batches(rows):
+                connection.execute(upsert, some)
+
+        self._do(write)
+
+    def definitions(self, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """Return what steps are, by key, in the order of the keys."""
+        asked = list(keys)
+        table = tables.definitions
+        found = {row.key: row.definition for row in self._rows_of(sa.select(table), table.c.key, asked)}
+        for key in asked:
+            if key not in found:
+                raise KeyError(f"no step {key} is written down in `{self.address}`")
+        return {key: decode(found[key]) for key in asked}
+
+    def add(self, result: Result) -> None:
+        """Commit a result; a crash is counted too."""
+        row = {name: getattr(result, name) for name in tables.PLAIN}
+        row |= {name: encode(getattr(result, name)) for name in tables.ENCODED}
+        statement = self._insert(tables.results).values(status=result.status.value, **row)
+        values = {name: statement.excluded[name] for name in (*row, "status") if name != "key"}
+        crashed = tables.results.c.status == Status.CRASHED.value
+        upsert = statement.on_conflict_do_update(index_elements=["key"], set_=values, where=crashed)
+        first = self._insert(tables.tries).values(key=result.key, n=1, at=self._now)
+        again = first.on_conflict_do_update(index_elements=["key"], set_={"n": tables.tries.c.n + 1, "at": self._now})
+
+        def write(connection: sa.Connection) -> None:
+            written = connection.execute(upsert).rowcount
+            if written and not result.status.final:
+                connection.execute(again)
+
+        self._do(write)
+
+    def get(self, keys: Iterable[str]) -> dict[str, Result]:
+        """Return the results that are stored, by key."""
+        rows = self._rows_of(sa.select(tables.results), tables.results.c.key, keys)
+        return {row.key: _result(row) for row in rows}
+
+    def finished(self, keys: Iterable[str]) -> set[str]:
+        """Return which of the keys have a result that a rerun takes as it is."""
+        table, final = tables.results, [status.value for status in Status if status.final]
+        query = sa.select(table.c.key).where(table.c.status.in_(final))
+        return {row.key for row in self._rows_of(query, table.c.key, keys)}
+
+    def results(self, function: str) -> Iterator[Result]:
+        """Yield every stored result of a step function."""
+        for row in self._rows(sa.select(tables.results).where(tables.results.c.function == function)):
+            yield _result(row)
+
+    def tries(self, keys: Iterable[str]) -> dict[str, Tries]:
+        """Return how often steps crashed, by key."""
+        table = tables.tries
+        if self.schema < 3:
+            return {}
+        query = sa.select(table.c.key, table.c.n, (self._now - table.c.at).label("ago_s"))
+        return {row.key: Tries(row.n, max(0.0, float(row.ago_s))) for row in self._rows_of(query, table.c.key, keys)}
+
+    def forget_tries(self, keys: Iterable[str]) -> None:
+        """Let crashed steps be tried again."""
+
+        def delete(connection: sa.Connection) -> None:
+            for some in _batches(list(keys)):
+                connection.execute(sa.delete(tables.tries).where(tables.tries.c.key.in_(some)))
+
+        self._do(delete)
+
+    def memory(self, trail: str) -> Memory:
+        """Return the memory of a calculation."""
+        return _Memory(self, trail)
+
+    def folder(self, trail: str) -> Path:
+        """Return the folder for files of a calculation.
+
+        Raises
+        ------
+        StoreError
+            If the store has none.
+        """
+        if self.work is None:
+            raise StoreError(f"`{self.address}` has no folder for trajectories: name one in PHILIC_WORK")
+        return self.work / trail
+
+    def add_run(
+        self,
+        recipe: str,
+        parameters: Mapping[str, Any],
+        lock: Mapping[str, Any],
+        keys: Sequence[str],
+        kind: str = "",
+        folder: str = "",
+    ) -> int:
+        """Record an execution of a recipe, running, and return its id."""
+        created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        row = {"parameters": encode(parameters), "lock": encode(lock), "keys": encode(list(keys))}
+        row |= {"kind": kind, "folder": folder, "state": State.RUNNING.value}
+        insert = sa.insert(tables.runs).values(recipe=recipe, created=created, **row)
+        return self._do(lambda connection: int((connection.execute(insert).inserted_primary_key or (0,))[0]))
+
+    def change_run(self, run: int, *, keys: Sequence[str] | None = None, state: State | None = None) -> None:
+        """Record that a run has more steps, or how far it is."""
+        new = {"keys": keys and encode(list(keys)), "state": state and state.value}
+        update = sa.update(tables.runs).where(tables.runs.c.id == run)
+        self._do(lambda connection: connection.execute(update.values({k: v for k, v in new.items() if v})))
+
+    def runs(self) -> list[Run]:
+        """Return every run, oldest first."""
+        return [_run(row._mapping) for row in self._rows(sa.text("SELECT * FROM runs ORDER BY id"))]
+
+
+@dataclass(frozen=True)
+class _Memory:
+    """Predictions on one trail, each written as it comes."""
+
+    store: SqlStore
+    trail: str
+
+    def get(self, digest: str, /) -> Any:
+        table = tables.predictions
+        ours = (table.c.trail == self.trail) & (table.c.digest == digest)
+        rows = self.store._rows(sa.select(table.c.energy_and_forces).where(ours))
+        return unpacked(np.frombuffer(rows[0].energy_and_forces)) if rows else None
+
+    def update(self, new: Mapping[str, Any], /) -> None:
+        rows = [{"trail": self.trail, "digest": d, "energy_and_forces": packed(p).tobytes()} for d, p in new.items()]
+        insert = self.store._insert(tables.predictions).on_conflict_do_nothing()
+        if rows:
+            self.store._do(lambda connection: connection.execute(insert, rows))
+
+
+def _result(row: Any) -> Result:
+    plain = {name: getattr(row, name) for name in tables.PLAIN}
+    return Result(status=Status(row.status), **plain, **{name: decode(getattr(row, name)) for name in tables.ENCODED})
+
+
+def _run(row: Mapping[str, Any]) -> Run:
+    encoded = {name: decode(row[name]) for name in ("parameters", "lock", "keys")}
+    plain = {name: row.get(name, "") for name in ("id", "recipe", "created", "kind", "folder")}
+    return Run(**plain, **encoded, state=State(row.get("state") or State.FINISHED))
+
+
+def _batches(items: list[Any]) -> Iterator[list[Any]]:
+    for start in range(0, len(items), _BATCH):
+        yield items[start : start + _BATCH]
