@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import getpass
 import io
 import os
+import shutil
+import subprocess
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
+from itertools import count
 from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: its threads spin, and tests call functions directly too
@@ -92,3 +96,32 @@ def write_tiny_mace(path: Path, dtype: str, heads: tuple[str, ...]) -> None:
             heads=list(heads),
         )
         torch.save(model, path)
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], str]]:
+    """Start a PostgreSQL of our own on a socket; gives a function that makes an empty database and returns its address."""
+    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1]  # where Debian has it
+    folder = tmp_path_factory.mktemp("pg")
+    user = "postgres" if os.geteuid() == 0 else getpass.getuser()
+    for part in (folder, *folder.parents[:2]):
+        part.chmod(0o755)
+    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
+        shutil.chown(folder, user)
+
+    def call(*command: str) -> None:
+        as_user = ["runuser", "-u", user, "--"] if os.geteuid() == 0 else []
+        subprocess.run([*as_user, *command], check=True, stdout=subprocess.DEVNULL, cwd="/")
+
+    call(str(programs / "initdb"), "-A", "trust", "-N", "-D", f"{folder}/data")
+    control = [str(programs / "pg_ctl"), "-w", "-D", f"{folder}/data", "-l", f"{folder}/log"]
+    call(*control, "-o", f"-k {folder} -c listen_addresses=''", "start")
+    names = (f"test{number}" for number in count())
+
+    def new() -> str:
+        name = next(names)
+        call(str(programs / "createdb"), "-h", str(folder), name)
+        return f"postgresql://{user}@/{name}?host={folder}"
+
+    yield new
+    call(*control, "-m", "immediate", "stop")

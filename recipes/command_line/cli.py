@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from . import cluster_cli
 from .console import RESULTS_WIDTH, refusals, terminal
 from .structures_cli import app as structures_app
 
@@ -21,6 +22,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(structures_app, name="structures")
+app.add_typer(cluster_cli.settings_app, name="cluster")
+for name in ("status", "watch", "retry", "cancel", "pause", "resume", "work", "submitter"):
+    app.command(name, hidden=name == "submitter")(getattr(cluster_cli, name))
 
 StoreOption = Annotated[
     str,
@@ -39,7 +43,6 @@ TopOption = Annotated[int | None, typer.Option("--top", help="How many hosts --c
 CalibrateOption = Annotated[str | None, typer.Option("--calibrate", help="Calibrate the ranking by it, e.g. ase:gpaw.")]
 PointsOption = Annotated[int | None, typer.Option("--points", help="How many hosts --calibrate evaluates.")]
 MetalsOption = Annotated[str | None, typer.Option("--metals", help="Compare metals, e.g. Li,Na,K.")]
-DEFAULT_STORE = "philic.db"
 HERE = ("chgnet", "chgnet:r2scan")
 """Potentials for alkali metals that need no download."""
 
@@ -71,7 +74,7 @@ def show(
     potential: PotentialOption = None,
     metals: MetalsOption = None,
     cross_check: CrossCheckOption = None,
-    store: StoreOption = DEFAULT_STORE,
+    store: StoreOption = "",
 ) -> None:
     """Show a recipe: its question, every parameter, every host with its sites, and what a run would do."""
     from .report import recipe_tables
@@ -92,7 +95,8 @@ def run(
     top: TopOption = None,
     calibrate: CalibrateOption = None,
     points: PointsOption = None,
-    store: StoreOption = DEFAULT_STORE,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes side by side, one model each.")] = 1,
+    store: StoreOption = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan; compute and write nothing.")] = False,
 ) -> None:
     """Run a recipe. What the store has already is not computed again."""
@@ -101,12 +105,44 @@ def run(
 
     overrides = _overrides(set_, potential=potential, metal=metals, **given)
     others = _beside(recipe, overrides)
-    finished = _run_to_the_end(partial(_prepare, recipe, overrides, store), store, dry_run)
+    finished = _run_to_the_end(partial(_prepare, recipe, overrides, store), store, dry_run, workers)
     for other in others:
-        checked = _run_to_the_end(partial(_prepare, recipe, overrides | {"potential": other}, store), store, dry_run)
+        checking = partial(_prepare, recipe, overrides | {"potential": other}, store)
+        checked = _run_to_the_end(checking, store, dry_run, workers)
         if finished and checked:
             names = (finished[0].potential.name, checked[0].potential.name)
             terminal().print(compared(finished[1], checked[1], names))
+
+
+@app.command()
+def submit(
+    recipe: RecipeArgument,
+    set_: SetOption = None,
+    potential: PotentialOption = None,
+    metals: MetalsOption = None,
+    cross_check: CrossCheckOption = None,
+    confirm: ConfirmOption = None,
+    top: TopOption = None,
+    calibrate: CalibrateOption = None,
+    points: PointsOption = None,
+    workers: Annotated[int | None, typer.Option("--workers", min=1, help="Jobs at once, at most.")] = None,
+    cluster: cluster_cli.ClusterOption = None,
+    store: StoreOption = "",
+) -> None:
+    """Send a recipe to the queue of cluster.yaml, and return at once."""
+    from ...workflows.cluster.settings import find, read
+    from .report import plan_lines
+
+    given = {"cross_check": cross_check, "confirm": confirm, "top": top, "calibrate": calibrate, "points": points}
+    overrides = _overrides(set_, potential=potential, metal=metals, **given)
+    others = _beside(recipe, overrides)
+    with refusals():
+        path = cluster or find()
+        settings = read(path)
+    for name in (None, *others):
+        prepared = _prepare(recipe, overrides | ({"potential": name} if name else {}), store)
+        terminal().print("\n".join(plan_lines(prepared)), highlight=False)
+        cluster_cli.submit_prepared(prepared, _open(store), settings, path, workers)
 
 
 @app.command()
@@ -115,7 +151,7 @@ def labels(
     set_: SetOption = None,
     potential: PotentialOption = None,
     metals: MetalsOption = None,
-    store: StoreOption = DEFAULT_STORE,
+    store: StoreOption = "",
     to: Annotated[
         Path, typer.Option("--to", help="The file (extended XYZ); labels of one level of theory are added.")
     ] = Path("labels.xyz"),
@@ -160,7 +196,7 @@ def train(
     verify_: Annotated[
         bool, typer.Option("--verify/--no-verify", help="End in report cards of old and new (minutes).")
     ] = True,
-    store: StoreOption = DEFAULT_STORE,
+    store: StoreOption = "",
 ) -> None:
     """Train or fine-tune a potential; whole systems are held out to judge it by. Killed, the same command goes on."""
     from ..training.report import outcome
@@ -187,7 +223,7 @@ def train(
 def verify(
     potentials: Annotated[list[str] | None, typer.Argument(help="Names of potentials (`philic list`).")] = None,
     all_: Annotated[bool, typer.Option("--all", help="Every potential that needs no download.")] = False,
-    store: StoreOption = DEFAULT_STORE,
+    store: StoreOption = "",
 ) -> None:
     """Compare potentials with reference numbers: a report card of each, side by side."""
     names = list(dict.fromkeys([*(potentials or []), *(HERE if all_ else [])]))
@@ -200,7 +236,7 @@ def results(
     sort: Annotated[str, typer.Option("--sort", help="Column to sort by.")] = "",
     to: Annotated[Path | None, typer.Option("--to", help="Write .csv, .json, .parquet, .xyz, .db (ASE), or .png.")] = None,
     function: Annotated[str, typer.Option("--function", help="Which steps: adsorption, migration …")] = "adsorption",
-    store: StoreOption = DEFAULT_STORE,
+    store: StoreOption = "",
 ) -> None:
     """Print, filter, sort and export what is stored."""
     from ...workflows.stores.export import select, write
@@ -227,7 +263,9 @@ def results(
         terminal(RESULTS_WIDTH).print(results_table(found))
 
 
-def _run_to_the_end(plan: Callable[[], Any], store: str, dry_run: bool) -> tuple[Any, dict[str, Any]] | None:
+def _run_to_the_end(
+    plan: Callable[[], Any], store: str, dry_run: bool, workers: int = 1
+) -> tuple[Any, dict[str, Any]] | None:
     """Plan, run and print; return the last plan and all results, or nothing where only the plan was asked for."""
     from ...workflows.stores.store import StoreError
     from . import report
@@ -240,7 +278,7 @@ def _run_to_the_end(plan: Callable[[], Any], store: str, dry_run: bool) -> tuple
     start = time.perf_counter()
     opened = _open(store)
     try:
-        prepared, results, computed = _run(prepared, opened)
+        prepared, results, computed = _run(prepared, opened, workers)
     except KeyboardInterrupt as error:
         print("stopped; what is finished is stored: run it again to resume", file=sys.stderr)
         raise typer.Exit(130) from error
@@ -304,8 +342,10 @@ def _prepare(recipe: str, overrides: dict[str, str], store: str) -> Any:
         return prepare(read(recipe, overrides), store)
 
 
-def _run(prepared: Any, store: Any) -> tuple[Any, dict[str, Any], list[str]]:
+def _run(prepared: Any, store: Any, workers: int) -> tuple[Any, dict[str, Any], list[str]]:
     """Run to the end; return the last plan, all results, and the keys of what was computed."""
+    if workers > 1:
+        return cluster_cli.run_beside(prepared, store, workers)
     from ..running.planning import run as run_recipe
     from .progress import progress
 

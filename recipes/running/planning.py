@@ -159,13 +159,13 @@ def run(prepared: Prepared, store: Store) -> tuple[Prepared, dict[str, Result]]:
     number = begin(prepared, store)
     run_here(prepared.flow, store, prepared.recipe.name, number)
     last = plan_again(store, number)
-    return last, results_of(last, store)
+    return last, results_of(last.flow, store)
 
 
-def results_of(prepared: Prepared, store: Store) -> dict[str, Result]:
-    """Return every result of a plan by key; a step that waits has one that says so."""
-    results = store.get(prepared.flow.steps)
-    for key, step in prepared.flow.steps.items():
+def results_of(flow: Flow, store: Store) -> dict[str, Result]:
+    """Return every result of a flow by key; a step that waits has one that says so."""
+    results = store.get(flow.steps)
+    for key, step in flow.steps.items():
         if key not in results:
             waiting = next((parent for parent in step.waits_for if not _final(results.get(parent.key))), None)
             words = f"not run: {waiting.title} has no result" if waiting else "not run"

@@ -29,7 +29,9 @@ Watch = Callable[[int], None]
 Array = NDArray[np.float64]
 
 CHUNK = 50
-"""Frames between checkpoints."""
+"""Frames between checkpoints, at most."""
+SAVE_S = 30.0
+"""Seconds after which a checkpoint is written earlier. It moves the ends of the files, not a number in them."""
 EXPLODED, EXPLODED_K = 10.0, 3000.0
 """A temperature this many times above the one asked for, and above this many kelvin, is an explosion."""
 EVAPORATED = 2.0
@@ -143,6 +145,7 @@ class _Run:
     force_calls: int = 0
     wall_s: float = 0.0
     cpu_s: float = 0.0
+    saved_s: float = field(default_factory=time.monotonic)
 
 
 def _open(index: int, start: Atoms, folder: Path, about: dict[str, Any]) -> _Run:
@@ -219,6 +222,8 @@ def _advance(run: _Run, prediction: Prediction, cutoff_A: float, steps: int) -> 
     _record(run)
     ended = motion.step == steps
     if motion.step % (CHUNK * run.stride) and not ended:
+        if time.monotonic() - run.saved_s > SAVE_S:
+            _save(run)
         return None
     problem = _trouble(run)
     if problem:
@@ -279,6 +284,7 @@ def _save(run: _Run) -> None:
     content = io.BytesIO()
     np.savez(content, rng=json.dumps(motion.rng.bit_generator.state), **arrays)
     write_atomically(run.folder / "checkpoint.npz", content.getvalue())
+    run.saved_s = time.monotonic()
 
 
 def _restore(folder: Path, motion: Motion) -> None:

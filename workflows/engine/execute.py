@@ -24,6 +24,7 @@ from ..stores.one_potential import CHECK, check_one_potential
 from ..stores.result import Outcome, Result, Status, title
 from ..stores.store import StepStore, StoreError
 from .flow import structure_from
+from .leaving import LEAVING
 from .registry import STEPS
 
 LOG = logging.getLogger(__name__)
@@ -35,7 +36,8 @@ Definition = Mapping[str, Any]
 def execute(store: StepStore, keys: Sequence[str]) -> dict[str, str]:
     """Run the steps that have no final result yet, and commit each as it ends.
 
-    What goes wrong inside one step is stored as its result (crashed) and the others go on.
+    What goes wrong inside one step is stored as its result (crashed) and the others go on. Where this process has to stop
+    (see `philic.workflows.engine.leaving`), `LeaveError` ends it at the next step or force call.
 
     Parameters
     ----------
@@ -52,10 +54,12 @@ def execute(store: StepStore, keys: Sequence[str]) -> dict[str, str]:
     done = store.finished(keys)
     definitions = store.definitions(key for key in keys if key not in done)
     left: dict[str, str] = {}
+    LEAVING.rest()
     computing = {key: d for key, d in definitions.items() if d["structure"]}
     with _one_thread_for_matrices():
         for key, definition in definitions.items():
             if key not in computing:
+                LEAVING.check()
                 _say("start", key, definition)
                 _end(store, key, definition, _analyse(store, definition), left)
         if computing:
@@ -158,6 +162,7 @@ def _outcomes(
         raise ValueError(f"the step asks for the potential {asked} but this machine has {loaded}")
 
     def watch(index: int) -> None:
+        LEAVING.check()
         _say("force call", keys[index], definitions[keys[index]])
 
     step = STEPS[pack["function"]]

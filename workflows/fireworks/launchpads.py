@@ -1,6 +1,9 @@
-"""Launchpads: one in memory that dies with its process."""
+"""Launchpads: one in memory that dies with its process, and one on MongoDB as FireWorks' own file names it."""
 
 from __future__ import annotations
+
+import re
+from pathlib import Path
 
 import mongomock
 from fireworks import LaunchPad
@@ -24,3 +27,23 @@ def memory_launchpad() -> LaunchPad:
     # FireWorks says from another thread that a run is alive, and once more as it ends; mongomock is not made for two threads
     vars(launchpad)["ping_launch"] = lambda *_, **__: None
     return launchpad
+
+
+def read_launchpad(path: Path) -> LaunchPad:
+    """Open the launchpad of FireWorks' ``my_launchpad.yaml``. A server that is out of reach is reported within seconds.
+
+    Raises
+    ------
+    ValueError
+        If there is no such file, or it holds a password and others can read it.
+    """
+    if not path.is_file():
+        raise ValueError(f"`{path}` does not exist: `lpad init` writes one")
+    text = path.read_text(encoding="utf-8")
+    secret = re.search(r"^\s*password:(?!\s*(null|''|\"\")?\s*$)|://[^/\s]*:[^/\s]*@", text, re.MULTILINE)
+    if secret and path.stat().st_mode & 0o077:
+        raise ValueError(f"`{path}` holds a password and others can read it: chmod 600 {path}")
+    launchpad = LaunchPad.from_file(str(path))
+    given = {"serverSelectionTimeoutMS": 10_000, **launchpad.mongoclient_kwargs}
+    rocket.ROCKET_STREAM_LOGLEVEL = QUIET
+    return LaunchPad.from_dict({**launchpad.to_dict(), "mongoclient_kwargs": given, "strm_lvl": QUIET})

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from fireworks import FiretaskBase, Firework, FWAction, Workflow
@@ -71,19 +71,25 @@ class PlanAgain(FiretaskBase):  # type: ignore[misc]
 
     _fw_name = "{{philic.workflows.fireworks.PlanAgain}}"
     required_params = ("store", "run")
+    optional_params = ("longest_s",)
 
     def run_task(self, fw_spec: dict[str, Any]) -> FWAction:  # noqa: ARG002
         """Return the next stage as additions."""
         store = open_store(self["store"])
         try:
-            return next_stage(store, self["run"])
+            return next_stage(store, self["run"], self.get("longest_s", LONGEST_S))
         finally:
             store.close()
 
 
-def next_stage(store: Store, run: int) -> FWAction:
+def plan_of(store: Store, run: int) -> Any:
+    """Plan a run with what is stored by now: an object with `flow`, the `missing` steps, and its `recipe`."""
+    return importlib.import_module(PLANNER).plan_again(store, run)
+
+
+def next_stage(store: Store, run: int, longest_s: float) -> FWAction:
     """Plan a run and return the workflow of what can be computed now; the run is closed if that is nothing."""
-    plan = importlib.import_module(PLANNER).plan_again(store, run)
+    plan = plan_of(store, run)
     missing = {step.key: step for step in plan.missing}
     tries = store.tries(missing)
     left: dict[str, str] = {key: f"crashed {one.n} times" for key, one in tries.items()}
@@ -93,10 +99,11 @@ def next_stage(store: Store, run: int) -> FWAction:
             left[step.key] = f"waits for {blocking.title}"
     if todo := [step for step in missing.values() if step.key not in left]:
         LOG.info("planned", extra={"event": "planned", "plan": plan})
-        return FWAction(additions=[workflow(Flow(todo), store, plan.recipe.name, run, todo={step.key for step in todo})])
+        keys = {step.key for step in todo}
+        return FWAction(additions=[workflow(Flow(todo), store, plan.recipe.name, run, todo=keys, longest_s=longest_s)])
     if left:
         if all(one.n >= MOST_TRIES for one in tries.values()):
-            store.change_run(run, state=State.STOPPED)
+            store.change_run(run, state=State.STOPPED, message=sentence(left, len(plan.flow)))
         raise StepsLeftError(sentence(left, len(plan.flow)))
     store.change_run(run, state=State.FINISHED)
     return FWAction()
@@ -109,6 +116,7 @@ def workflow(
     run: int | None = None,
     *,
     todo: Collection[str] | None = None,
+    made: Iterable[Collection[str]] = (),
     longest_s: float = LONGEST_S,
 ) -> Workflow | None:
     """Turn what is missing of a flow into a FireWorks workflow of packs, and write the steps down in the store.
@@ -127,12 +135,15 @@ def workflow(
         The run that is planned again when the packs have ended; None where the flow is all there is.
     todo
         Keys to compute; None takes what has no final result yet.
+    made
+        Packs that are under way already, as keys: they stay together.
     longest_s
         Estimated seconds of a pack at most.
     """
     missing = set(flow.steps) - store.finished(flow.steps) if todo is None else set(todo)
     store.add_definitions({key: flow.steps[key].definition() for key in flow.steps if key in missing})
-    packs = flow.packs(missing, LARGEST, longest_s, seconds)
+    packs = [pack for keys in made if (pack := [flow.steps[key] for key in keys if key in missing])]
+    packs += flow.packs(missing - {step.key for pack in packs for step in pack}, LARGEST, longest_s, seconds)
     fireworks = [
         Firework(
             RunSteps(store=store.address, keys=[step.key for step in pack]),
@@ -148,7 +159,7 @@ def workflow(
             if parent.key in runner:
                 links[runner[parent.key]].add(firework)
     if run is not None:
-        task = PlanAgain(store=store.address, run=run)
+        task = PlanAgain(store=store.address, run=run, **({"longest_s": longest_s} if longest_s < LONGEST_S else {}))
         again = Firework(task, name="plan again", spec={"_allow_fizzled_parents": True, "_category": PLAN})
         links = {firework: children or {again} for firework, children in links.items()} | {again: set()}
     if not links:

@@ -85,7 +85,7 @@ def work_folder(address: str | Path) -> Path | None:
 def _url(address: str) -> sa.URL:
     if "://" not in address:
         return sa.URL.create("sqlite", database=address)
-    shown = address.split("@")[-1]
+    shown = address.split("@")[-1].split("?")[0]
     try:
         url = sa.make_url(address)
     except (sa.exc.ArgumentError, ValueError) as error:
@@ -117,8 +117,10 @@ def _open_server(url: sa.URL, reading: bool) -> Store:
         with engine.connect() as connection:
             version, names = tables.version_of(connection)
         if refused := _refusal(address, version, names):
+            engine.dispose()
             raise StoreError(refused)
         if reading and not version:
+            engine.dispose()
             return SqlStore(_empty(), address, None)
         if not reading and version < tables.SCHEMA:
             with engine.begin() as connection:

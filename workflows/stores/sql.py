@@ -119,7 +119,7 @@ class SqlStore:
         again = first.on_conflict_do_update(index_elements=["key"], set_={"n": tables.tries.c.n + 1, "at": self._now})
 
         def write(connection: sa.Connection) -> None:
-            written = connection.execute(upsert).rowcount
+            written = connection.execute(upsert.returning(tables.results.c.key)).first()
             if written and not result.status.final:
                 connection.execute(again)
 
@@ -190,11 +190,13 @@ class SqlStore:
         insert = sa.insert(tables.runs).values(recipe=recipe, created=created, **row)
         return self._do(lambda connection: int((connection.execute(insert).inserted_primary_key or (0,))[0]))
 
-    def change_run(self, run: int, *, keys: Sequence[str] | None = None, state: State | None = None) -> None:
-        """Record that a run has more steps, or how far it is."""
-        new = {"keys": keys and encode(list(keys)), "state": state and state.value}
+    def change_run(
+        self, run: int, *, keys: Sequence[str] | None = None, state: State | None = None, message: str = ""
+    ) -> None:
+        """Record that a run has more steps, or how far it is, and why."""
+        new = {"keys": keys and encode(list(keys)), "state": state and state.value, "message": state and message}
         update = sa.update(tables.runs).where(tables.runs.c.id == run)
-        self._do(lambda connection: connection.execute(update.values({k: v for k, v in new.items() if v})))
+        self._do(lambda connection: connection.execute(update.values({k: v for k, v in new.items() if v is not None})))
 
     def runs(self) -> list[Run]:
         """Return every run, oldest first."""
@@ -228,7 +230,7 @@ def _result(row: Any) -> Result:
 
 def _run(row: Mapping[str, Any]) -> Run:
     encoded = {name: decode(row[name]) for name in ("parameters", "lock", "keys")}
-    plain = {name: row.get(name, "") for name in ("id", "recipe", "created", "kind", "folder")}
+    plain = {name: row.get(name, "") for name in ("id", "recipe", "created", "kind", "folder", "message")}
     return Run(**plain, **encoded, state=State(row.get("state") or State.FINISHED))
 
 

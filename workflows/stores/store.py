@@ -55,8 +55,8 @@ class Run:
         Which recipe it is; empty for a run of philic 0.1, which cannot be planned again.
     folder
         Where it was started, for files that its parameters name.
-    state
-        How far it is.
+    state, message
+        How far it is, and a sentence where it was stopped.
     """
 
     id: int
@@ -68,6 +68,7 @@ class Run:
     kind: str = ""
     folder: str = ""
     state: State = State.FINISHED
+    message: str = ""
 
 
 @dataclass(frozen=True)
@@ -115,9 +116,12 @@ class Store(StepStore, Protocol):
     ----------
     address
         What opens it again (see `philic.workflows.stores.opening.open_store`). Holds no password.
+    work
+        Folder for what is too large for it: trajectories. None refuses to give one.
     """
 
     address: str
+    work: Path | None
 
     def add_definitions(self, definitions: Mapping[str, Mapping[str, Any]]) -> None:
         """Write down what the steps are, by key, so that any worker can run them.
@@ -145,8 +149,10 @@ class Store(StepStore, Protocol):
     ) -> int:
         """Record an execution of a recipe, running, and return its id."""
 
-    def change_run(self, run: int, *, keys: Sequence[str] | None = None, state: State | None = None) -> None:
-        """Record that a run has more steps, or how far it is."""
+    def change_run(
+        self, run: int, *, keys: Sequence[str] | None = None, state: State | None = None, message: str = ""
+    ) -> None:
+        """Record that a run has more steps, or how far it is, and why."""
 
     def runs(self) -> list[Run]:
         """Return every run, oldest first."""

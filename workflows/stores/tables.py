@@ -50,7 +50,7 @@ runs = sa.Table(
     sa.Column("recipe", sa.String, nullable=False),
     sa.Column("created", sa.String, nullable=False),
     *(sa.Column(name, sa.Text, nullable=False) for name in ("parameters", "lock", "keys")),
-    *(sa.Column(name, sa.String, nullable=False, server_default="") for name in ("kind", "folder", "state")),
+    *(sa.Column(name, sa.String, nullable=False, server_default="") for name in ("kind", "folder", "state", "message")),
 )
 _LOCK = 0x7068696C6963  # "philic", PostgreSQL's advisory lock while tables are made
 

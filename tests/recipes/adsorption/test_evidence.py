@@ -9,6 +9,7 @@ from philic.recipes.adsorption.evidence import spanning
 from philic.recipes.adsorption.ranking import tables
 from philic.recipes.command_line.console import terminal
 from philic.recipes.parts.calibrations import MISSING_BOND, chemistry, reference_calibration
+from philic.recipes.running.planning import results_of
 from philic.structures.carbons.carbon import carbon_host
 from philic.workflows.fireworks.here import run_here
 from philic.workflows.stores.opening import open_store
@@ -26,7 +27,7 @@ def run(store, **more):
     while not made.complete:
         made = plan(parameters, store.get)
         run_here(made.flow, store, "x")
-    return made, store.get(made.flow.steps)
+    return made, results_of(made.flow, store)
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,9 @@
+import os
+import re
 import sqlite3
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,9 +13,10 @@ import pytest
 from ase.build import bulk
 
 from philic.potentials.base import Prediction
-from philic.workflows.stores.opening import open_store
+from philic.workflows.stores import opening
+from philic.workflows.stores.opening import network_file_system, open_store, work_folder
 from philic.workflows.stores.result import Result, Status
-from philic.workflows.stores.store import StoreError
+from philic.workflows.stores.store import State, StoreError
 from philic.workflows.stores.tables import SCHEMA
 
 
@@ -33,9 +37,44 @@ def result(key="a", **changes):
     return replace(plain, **changes)
 
 
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
+def address(request, tmp_path):
+    """The address of a new store of each kind."""
+    return request.getfixturevalue("postgres")() if request.param == "postgresql" else str(tmp_path / "philic.db")
+
+
 @pytest.fixture
-def store(tmp_path):
-    return open_store(tmp_path / "philic.db")
+def store(address):
+    store = open_store(address)
+    yield store
+    store.close()
+
+
+SCHEMA_2 = """
+CREATE TABLE definitions (key VARCHAR NOT NULL PRIMARY KEY, definition TEXT NOT NULL);
+CREATE TABLE philic_schema (version INTEGER NOT NULL PRIMARY KEY);
+CREATE TABLE predictions (trail VARCHAR NOT NULL, digest VARCHAR NOT NULL, energy_and_forces BLOB NOT NULL,
+    PRIMARY KEY (trail, digest));
+CREATE TABLE results (key VARCHAR NOT NULL PRIMARY KEY, function VARCHAR NOT NULL, status VARCHAR NOT NULL,
+    message TEXT NOT NULL, force_calls INTEGER NOT NULL, wall_s FLOAT NOT NULL, cpu_s FLOAT NOT NULL, about TEXT NOT NULL,
+    scalars TEXT NOT NULL, structures TEXT NOT NULL, arrays TEXT NOT NULL, provenance TEXT NOT NULL);
+CREATE TABLE runs (id INTEGER NOT NULL PRIMARY KEY, recipe VARCHAR NOT NULL, created VARCHAR NOT NULL,
+    parameters TEXT NOT NULL, lock TEXT NOT NULL, keys TEXT NOT NULL);
+CREATE INDEX ix_results_function ON results (function);
+INSERT INTO philic_schema VALUES (2);
+INSERT INTO results VALUES ('a', 'relax', 'converged', 'done', 3, 1.5, 1.25, '{}', '{"energy_eV": -2.1}', '{}', '{}', '{}');
+INSERT INTO runs VALUES (1, 'k-philic-dopants', '2026-11-01T00:00:00+00:00', '{"metal": "K"}', '{}', '["a"]');
+"""
+"""A store as philic 0.1 made them."""
+
+
+@pytest.fixture
+def old(tmp_path):
+    path = tmp_path / "philic.db"
+    with sqlite3.connect(path) as connection:
+        connection.executescript(SCHEMA_2)
+    connection.close()
+    return path
 
 
 def test_a_result_comes_back_to_the_last_bit(store):
@@ -84,10 +123,50 @@ def test_an_unknown_step_is_named(store):
         store.definitions(["nope"])
 
 
+def test_a_run_grows_and_ends(store):
+    number = store.add_run("surface-diffusion", {"metal": "K"}, {}, ["a"], "surface-diffusion", "/somewhere")
+    (run,) = store.runs()
+    assert (run.kind, run.folder, run.state) == ("surface-diffusion", "/somewhere", State.RUNNING)
+    assert run.state.open
+    store.change_run(number, keys=["a", "b"])
+    store.change_run(number, state=State.FINISHED)
+    (run,) = store.runs()
+    assert (run.keys, run.state) == (["a", "b"], State.FINISHED)
+
+
+def test_crashes_are_counted_until_a_person_asks_again(store):
+    for message in ("first", "second"):
+        store.add(result(status=Status.CRASHED, message=message))
+    store.add(result("fine"))
+    assert store.tries(["a", "fine"])["a"].n == 2
+    assert 0 <= store.tries(["a"])["a"].ago_s < 60
+    assert store.tries(["fine"]) == {}
+    store.forget_tries(["a"])
+    assert store.tries(["a"]) == {}
+
+
+def test_a_late_crash_of_a_finished_step_is_no_try(store):
+    store.add(result())
+    store.add(result(status=Status.CRASHED))
+    assert store.tries(["a"]) == {}
+
+
+def test_predictions_come_back_to_the_last_bit(store):
+    plain = Prediction(-1.5, np.array([[0.1, 1 / 3, 0.3]]))
+    with_stress = Prediction(2 / 3, np.zeros((2, 3)), np.arange(6) / 7)
+    memory = store.memory("trail")
+    memory.update({"one": plain, "two": with_stress})
+    memory.update({"one": with_stress})  # the first stays
+    assert store.memory("another").get("one") is None
+    np.testing.assert_array_equal(memory.get("one").forces_eV_per_A, plain.forces_eV_per_A)
+    np.testing.assert_array_equal(memory.get("two").stress_eV_per_A3, with_stress.stress_eV_per_A3)
+
+
 WRITER = """
 import sys
+from philic.workflows.stores import opening
+from philic.workflows.stores.opening import network_file_system, open_store, work_folder
 from philic.workflows.stores.result import Result, Status
-from philic.workflows.stores.opening import open_store
 store = open_store(sys.argv[1])
 for i in range(40):
     for key in (f"{sys.argv[2]}-{i}", f"shared-{i}"):
@@ -95,13 +174,104 @@ for i in range(40):
 """
 
 
-def test_several_processes_make_and_write_one_store_at_once(tmp_path):
-    path = tmp_path / "philic.db"
-    writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(path), name]) for name in "xyz"]
+def test_several_processes_make_and_write_one_store_at_once(address):
+    writers = [subprocess.Popen([sys.executable, "-c", WRITER, address, name]) for name in "xyz"]
     assert [writer.wait() for writer in writers] == [0, 0, 0]
-    stored = list(open_store(path).results("relax"))
+    store = open_store(address)
+    stored = list(store.results("relax"))
+    store.close()
     assert len(stored) == 4 * 40
     assert len({result.key for result in stored}) == len(stored)
+
+
+@pytest.mark.server
+def test_a_server_that_goes_away_for_a_while_is_waited_for(postgres):
+    address = postgres()
+    writer = subprocess.Popen([sys.executable, "-c", WRITER.replace("range(40)", "range(400)"), address, "x"])
+    control = control_of(address)
+    while len(stored_in(address)) < 40:
+        time.sleep(0.05)
+    control("stop", "-m", "immediate")
+    time.sleep(2)
+    control("start")
+    assert writer.wait(timeout=120) == 0
+    assert len(stored_in(address)) == 800
+
+
+def control_of(address):
+    """Give a function that calls ``pg_ctl`` for the server of an address."""
+    folder = address.rpartition("host=")[2]
+    (programs,) = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1:]
+    as_user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+    options = ["-w", "-D", f"{folder}/data", "-l", f"{folder}/log", "-o", f"-k {folder} -c listen_addresses=''"]
+
+    def control(*command):
+        subprocess.run([*as_user, str(programs / "pg_ctl"), *options, *command], check=True, cwd="/")
+
+    return control
+
+
+def stored_in(address):
+    store = open_store(address)
+    found = list(store.results("relax"))
+    store.close()
+    return found
+
+
+@pytest.mark.server
+def test_a_server_out_of_reach_is_refused_at_once(postgres):
+    with pytest.raises(StoreError, match=r"cannot be used: .*(does not exist|No such file)"):
+        open_store(postgres().replace("test", "no-test", 1).replace("no-test", "nope"))
+
+
+@pytest.mark.server
+def test_another_programs_database_on_a_server_is_refused(postgres):
+    import psycopg
+
+    address = postgres()
+    with psycopg.connect(address) as connection:
+        connection.execute("CREATE TABLE theirs (x integer)")
+    with pytest.raises(StoreError, match=r"is a database of another program \(it has the tables theirs\)"):
+        open_store(address)
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("postgresql://me:secret@host/db", "the address of the store at `host/db` holds a password"),
+        ("postgresql://host/db?password=secret", "holds a password, which others see in the list of processes"),
+        ("mysql://host/db", "`mysql://host/db` is no address of a store: give a path, or postgresql://USER@HOST/DATABASE"),
+        ("://", "`://` is no address of a store"),
+    ],
+)
+def test_an_address_that_is_none_or_tells_a_password_is_refused(address, words):
+    with pytest.raises(StoreError, match=re.escape(words)) as refusal:
+        open_store(address)
+    assert "secret" not in str(refusal.value)
+
+
+def test_the_folder_for_trajectories_is_beside_a_file_or_a_setting(tmp_path, monkeypatch):
+    assert open_store(tmp_path / "philic.db").folder("trail") == tmp_path / "philic.db.work" / "trail"
+    assert work_folder("postgresql://me@host/db") is None
+    monkeypatch.setenv("PHILIC_WORK", str(tmp_path / "scratch"))
+    assert open_store(tmp_path / "philic.db").folder("trail") == tmp_path / "scratch" / "trail"
+    assert work_folder("postgresql://me@host/db") == tmp_path / "scratch"
+
+
+def test_a_network_file_system_is_recognised(tmp_path):
+    mounts = tmp_path / "mounts"
+    mounts.write_text("/dev/sda / ext4 rw 0 0\nserver:/home /home nfs4 rw 0 0\n/dev/sdb /home/local\\040disk ext4 rw 0 0\n")
+    assert network_file_system(Path("/home/me/philic.db"), mounts) == "nfs4"
+    assert network_file_system(Path("/home/local disk/philic.db"), mounts) == ""
+    assert network_file_system(Path("/var/tmp/philic.db"), mounts) == ""
+    assert network_file_system(Path("/homes/philic.db"), tmp_path / "missing") == ""
+
+
+def test_a_file_on_a_network_file_system_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(opening, "network_file_system", lambda _: "lustre")
+    with pytest.raises(StoreError, match=r"is on a network file system \(lustre\), where SQLite can lose what"):
+        open_store(tmp_path / "philic.db")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(tmp_path):
@@ -134,17 +304,18 @@ def test_a_store_of_a_newer_schema_is_refused_and_left_as_it_is(tmp_path):
     assert path.read_bytes() == before
 
 
-def test_a_store_of_an_older_schema_is_brought_up_to_date(tmp_path):
-    path = tmp_path / "philic.db"
-    open_store(path).add(result())
-    with sqlite3.connect(path) as connection:
-        connection.execute("DROP TABLE predictions")
-        connection.execute("UPDATE philic_schema SET version = 1")
-    connection.close()
-    memory = open_store(path).memory("trail")
-    memory.update({"digest": Prediction(-1.5, np.array([[0.1, 0.2, 0.3]]))})
-    assert memory.get("digest").energy_eV == -1.5
-    assert open_store(path).get(["a"])["a"].scalars == result().scalars
+def test_a_store_of_an_older_schema_is_brought_up_to_date(old):
+    store = open_store(old)
+    assert store.get(["a"])["a"].scalars == {"energy_eV": -2.1}
+    store.memory("trail").update({"digest": Prediction(-1.5, np.array([[0.1, 0.2, 0.3]]))})
+    assert store.memory("trail").get("digest").energy_eV == -1.5
+    number = store.add_run("new", {}, {}, ["b"], "adsorption")
+    store.add(result("crashed", status=Status.CRASHED))
+    first, second = store.runs()
+    assert (first.kind, first.state, first.keys) == ("", State.FINISHED, ["a"])
+    assert (second.id, second.kind, second.state) == (number, "adsorption", State.RUNNING)
+    store.close()
+    assert open_store(old, reading=True).tries(["crashed"])["crashed"].n == 1
 
 
 def test_a_folder_that_does_not_exist_is_refused(tmp_path):
@@ -184,28 +355,24 @@ def test_reading_makes_no_file_and_no_table(tmp_path, content):
     assert [file.read_bytes() for file in tmp_path.iterdir()] == ([] if content is None else [b""])
 
 
-def test_reading_an_older_store_leaves_it_as_it_is(tmp_path):
-    path = tmp_path / "philic.db"
-    newer = open_store(path)
-    newer.add(result())
-    newer.close()
-    with sqlite3.connect(path) as connection:
-        connection.execute("DROP TABLE predictions")
-        connection.execute("UPDATE philic_schema SET version = 1")
-    connection.close()
-    before = path.read_bytes()
-    store = open_store(path, reading=True)
-    assert store.get(["a"])["a"].scalars == result().scalars
+def test_reading_an_older_store_leaves_it_as_it_is(old, tmp_path):
+    before = old.read_bytes()
+    store = open_store(old, reading=True)
+    assert store.get(["a"])["a"].scalars == {"energy_eV": -2.1}
+    assert [run.keys for run in store.runs()] == [["a"]]
+    assert store.tries(["a"]) == {}
     store.close()
-    assert path.read_bytes() == before
-    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+    assert old.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == [old.name]
 
 
-def test_reading_a_store_does_not_write_it(store):
+def test_reading_a_store_does_not_write_it(tmp_path):
+    path = tmp_path / "philic.db"
+    store = open_store(path)
     store.add(result())
     store.close()
-    before = Path(store.address).read_bytes()
-    again = open_store(Path(store.address))
+    before = path.read_bytes()
+    again = open_store(path)
     assert again.finished(["a"]) == {"a"}
     again.close()
-    assert Path(store.address).read_bytes() == before
+    assert path.read_bytes() == before

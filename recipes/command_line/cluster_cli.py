@@ -1,0 +1,338 @@
+"""The commands that send runs to a cluster and look after them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .console import refusals, terminal
+
+settings_app = typer.Typer(help="The file cluster.yaml: where jobs go and what they need.", no_args_is_help=True)
+ClusterOption = Annotated[Path | None, typer.Option("--cluster", help="The settings; else cluster.yaml, here or ~/.config.")]
+RunArgument = Annotated[int | None, typer.Argument(help="Number of a run (`philic status`); else the open ones.")]
+StoreOption = Annotated[str | None, typer.Option("--store", envvar="PHILIC_STORE", help="The results store.")]
+ROUND_S = 2.0
+LOCAL_ROUND_S = 0.2
+"""Seconds between two rounds of the submitter, with a queue and without."""
+HAND_IN_S = 20.0
+"""How long processes that are told to stop may take to hand in what they have."""
+
+
+def default_store(given: str = "") -> str:
+    """Return the store that is named, or where none is, that of cluster.yaml, else philic.db here.
+
+    With it go the trajectories: where there is a cluster.yaml they are in its folder.
+    """
+    from ...workflows.cluster.settings import find, read
+
+    if given:
+        return given
+    with refusals():
+        path = find()
+        if path is None:
+            return "philic.db"
+        settings = read(path)
+    os.environ.setdefault("PHILIC_WORK", str(settings.work))
+    return settings.store
+
+
+@settings_app.command("init")
+def init(to: Annotated[Path, typer.Argument(help="The file to write.")] = Path("cluster.yaml")) -> None:
+    """Write a cluster.yaml with comments."""
+    from ...workflows.cluster.settings import write_template
+
+    with refusals():
+        write_template(to)
+    print(f"{to} written: edit it, then run `philic cluster check`")
+
+
+@settings_app.command("check")
+def check(cluster: ClusterOption = None) -> None:
+    """Test every line of cluster.yaml, the queue, the folder, the store and the launchpad."""
+    from ...workflows.cluster.settings import find, read
+    from ...workflows.fireworks.checks import checks
+
+    with refusals():
+        path = cluster or find()
+        settings = read(path)
+    print(f"{path}")
+    wrong = 0
+    for what, problem in checks(settings):
+        print(f"  {'ok   ' if not problem else 'WRONG'} {what}{': ' + problem if problem else ''}")
+        wrong += bool(problem)
+    if wrong:
+        raise typer.Exit(1)
+
+
+def submit_prepared(prepared: Any, store: Any, settings: Any, path: Path | None, workers: int | None) -> None:
+    """Record a run and let a submitter take it up."""
+    from ...workflows.cluster import keeper
+    from ...workflows.cluster.spool import Spool
+    from ..running.planning import begin
+
+    spool = Spool(settings.folder)
+    with refusals():
+        spool.make()
+        run = begin(prepared, store)
+        (spool.folder / "jobs" / "at-most").write_text(str(workers or settings.jobs), encoding="utf-8")
+        if settings.launchpad:
+            from ...workflows.fireworks.pull import add
+
+            add(settings, store, run)
+        spool.look_after(run)
+        keeper.start(spool, path.absolute() if path else None)
+    n, jobs = len(prepared.missing), workers or settings.jobs
+    print(f"run {run}: {n} of {len(prepared.flow)} steps to compute, at most {jobs} jobs at once")
+    print(f"philic status {run} shows how far it is; philic results shows what it found")
+
+
+def run_beside(prepared: Any, store: Any, workers: int) -> tuple[Any, dict[str, Any], list[str]]:
+    """Run a recipe in several processes of this machine, and wait for the end; Ctrl-C lets each hand in what it has."""
+    from ...workflows.cluster import keeper
+    from ...workflows.cluster.jobs import Jobs
+    from ...workflows.cluster.queues import Local
+    from ...workflows.cluster.settings import Cluster
+    from ...workflows.cluster.spool import Spool
+    from ...workflows.fireworks.submitter import Submitter
+    from ...workflows.stores.store import State
+    from ..running.planning import begin, plan_again, results_of
+    from .progress import progress
+
+    folder = Path("philic.packs" if "://" in store.address else f"{store.address}.packs").absolute()
+    spool = Spool(folder)
+    with refusals():
+        spool.make()
+        token = keeper.become(spool)
+    cluster = Cluster.model_validate({"queue": "local", "folder": folder})
+    made = Submitter(store, cluster, Jobs(cluster, Local(), lambda: workers), retries=False)
+    number = begin(prepared, store)
+    spool.look_after(number)
+    try:
+        with progress(prepared) as computed:
+            while made.round() and keeper.still(spool, token):
+                time.sleep(LOCAL_ROUND_S)
+    finally:
+        made.end(wait_s=HAND_IN_S)
+        (folder / "runs" / str(number)).unlink()
+        keeper.leave(spool, token)
+    if any(one.id == number and one.state.open for one in store.runs()):
+        store.change_run(number, state=State.STOPPED)
+    last = plan_again(store, number)
+    return last, results_of(last.flow, store), computed
+
+
+def submitter(cluster: ClusterOption = None) -> None:
+    """Look after the open runs until none is left. `philic submit` and `philic watch` start it."""
+    from ...workflows.cluster import keeper
+    from ...workflows.cluster.jobs import Jobs
+    from ...workflows.cluster.queues import QUEUES
+    from ...workflows.cluster.settings import read
+    from ...workflows.cluster.spool import Spool
+    from ...workflows.fireworks.pull import MongoSubmitter
+    from ...workflows.fireworks.submitter import LOG, Submitter, logs_to
+    from ...workflows.stores.opening import open_store
+
+    with refusals():
+        settings = read(cluster)
+        spool = Spool(settings.folder)
+        token = keeper.become(spool)
+    logs_to(spool.folder / "submitter.log")
+    LOG.info("submitter of process %d begins", os.getpid())
+    os.environ.setdefault("PHILIC_WORK", str(settings.work))
+    store = open_store(settings.store)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        jobs = Jobs(settings, QUEUES[settings.queue](), lambda: at_most(spool, settings.jobs))
+        made: Any = (MongoSubmitter if settings.launchpad else Submitter)(store, settings, jobs)
+        while keeper.still(spool, token):
+            if not made.round():
+                made.end()
+                LOG.info("no run is open: the submitter ends")
+                break
+            time.sleep(ROUND_S)
+        else:
+            LOG.warning("another submitter has taken over: this one ends")
+    finally:
+        keeper.leave(spool, token)
+        store.close()
+
+
+def at_most(spool: Any, default: int) -> int:
+    """Return how many jobs there may be at once, as `philic submit` wrote it down."""
+    try:
+        return int((spool.folder / "jobs" / "at-most").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return default
+
+
+def work(
+    folder: Annotated[Path | None, typer.Option("--folder", help="The folder of packs; else that of cluster.yaml.")] = None,
+    launchpad: Annotated[Path | None, typer.Option("--launchpad", help="FireWorks' file: take packs from MongoDB.")] = None,
+    until: Annotated[float | None, typer.Option("--until", help="When the job is killed, seconds since 1970.")] = None,
+    idle: Annotated[float, typer.Option("--idle", help="Seconds to wait for work before ending.")] = 60.0,
+    cluster: ClusterOption = None,
+) -> None:
+    """Compute packs until there are none or the walltime ends: what a job runs, or you by hand on any node."""
+    from ...workflows.cluster.settings import read
+    from ...workflows.cluster.spool import Spool
+    from ...workflows.engine.leaving import LEAVING
+
+    LEAVING.until = until
+    with refusals():
+        if folder is None and launchpad is None:
+            settings = read(cluster)
+            folder, launchpad = settings.folder, settings.launchpad
+        if launchpad:
+            from ...workflows.fireworks.pull import work as pull
+
+            done = pull(launchpad, idle)
+        else:
+            from ...workflows.cluster.worker import work as take
+
+            assert folder
+            if not (folder / "ready").is_dir():
+                raise ValueError(f"`{folder}` is no folder of packs: give that of cluster.yaml")
+            done = take(Spool(folder), idle)
+    print(f"{done} packs{': ' + LEAVING.why if LEAVING.why else ''}")
+
+
+def status(run: RunArgument = None, store: StoreOption = None, cluster: ClusterOption = None) -> None:
+    """Show how far runs are: steps, packs, jobs, what crashed and why."""
+    from .status import status_tables
+
+    opened, spool = _here(store, cluster)
+    with refusals():
+        for table in status_tables(opened, spool, run):
+            terminal().print(table, highlight=False)
+
+
+def watch(run: RunArgument = None, store: StoreOption = None, cluster: ClusterOption = None) -> None:
+    """Show how far runs are until they end; start the submitter if it is not at work. Ctrl-C ends the watching only."""
+    from rich.console import Group
+    from rich.live import Live
+
+    from ...workflows.cluster import keeper
+    from ...workflows.cluster.settings import find
+    from .status import status_tables
+
+    opened, spool = _here(store, cluster)
+    path = cluster or find()
+    try:
+        with Live(console=terminal(), auto_refresh=False) as live:
+            while True:
+                still_open = [one for one in opened.runs() if one.state.open and one.kind]
+                live.update(Group(*status_tables(opened, spool, run)), refresh=True)
+                if not still_open:
+                    return
+                if spool:
+                    keeper.start(spool, path)
+                time.sleep(ROUND_S)
+    except KeyboardInterrupt:
+        print("the runs go on; philic status shows them", file=sys.stderr)
+
+
+def retry(
+    run: RunArgument = None,
+    all_failed: Annotated[bool, typer.Option("--all-failed", help="In every run, those that ended too.")] = False,
+    lost: Annotated[bool, typer.Option("--lost", help="Take packs from workers that have been silent for long.")] = False,
+    store: StoreOption = None,
+    cluster: ClusterOption = None,
+) -> None:
+    """Try crashed steps again, the same steps with the same keys; a run that was stopped goes on."""
+    from ...workflows.cluster.spool import DONE, RUNNING
+    from ...workflows.cluster.status import SILENT_S, packs_of
+    from ...workflows.stores.store import State
+
+    opened, spool = _here(store, cluster)
+    if lost and spool:
+        silent = [pack for pack in packs_of(spool) if pack.place == RUNNING and pack.silent_s > SILENT_S]
+        for pack in silent:
+            spool.move(pack.name, RUNNING, DONE)
+        print(f"{len(silent)} packs taken from silent workers")
+        return
+    chosen = _chosen(opened, run, ended=True)
+    if not all_failed and run is None:
+        chosen = chosen[-1:]
+    n = 0
+    for one in chosen:
+        tries = opened.tries(one.keys)
+        opened.forget_tries(tries)
+        n += len(tries)
+        if one.kind and (one.state.open or one.state is State.STOPPED):
+            opened.change_run(one.id, state=State.RUNNING)
+    _call_submitter(spool, cluster)
+    print(f"{n} crashed steps of {_names(chosen)} will be tried again")
+
+
+def cancel(run: RunArgument = None, store: StoreOption = None, cluster: ClusterOption = None) -> None:
+    """End runs; what was computed stays."""
+    _change(run, store, cluster, "CANCELLED", "cancelled; what was computed stays")
+
+
+def pause(run: RunArgument = None, store: StoreOption = None, cluster: ClusterOption = None) -> None:
+    """Start no new pack of a run until it is resumed; packs that are running end."""
+    _change(run, store, cluster, "PAUSED", "paused; packs that are running will end")
+
+
+def resume(run: RunArgument = None, store: StoreOption = None, cluster: ClusterOption = None) -> None:
+    """Go on with runs that were paused."""
+    _change(run, store, cluster, "RUNNING", "resumed")
+
+
+def _change(run: int | None, store: str | None, cluster: Path | None, state: str, words: str) -> None:
+    from ...workflows.stores.store import State
+
+    opened, spool = _here(store, cluster)
+    with refusals():
+        chosen = [one for one in _chosen(opened, run) if one.state.open]
+        if not chosen:
+            raise ValueError(f"run {run} is not open" if run else "no run is open")
+    for one in chosen:
+        opened.change_run(one.id, state=State[state])
+    _call_submitter(spool, cluster)
+    print(f"{_names(chosen)} {words}")
+
+
+def _chosen(store: Any, run: int | None, ended: bool = False) -> list[Any]:
+    """Return the runs that a command is about."""
+    with refusals():
+        runs = store.runs()
+        found = [one for one in runs if (one.id == run if run else ended or one.state.open)]
+        if run and not found:
+            raise ValueError(f"there is no run {run} in `{store.address}`: philic status lists them")
+    return found
+
+
+def _names(runs: list[Any]) -> str:
+    return "run " + ", ".join(str(one.id) for one in runs)
+
+
+def _call_submitter(spool: Any, cluster: Path | None) -> None:
+    """Start the submitter if it is not at work: what was asked for is its to do."""
+    from ...workflows.cluster import keeper
+    from ...workflows.cluster.settings import find
+
+    path = cluster or find()
+    if spool and path:
+        keeper.start(spool, path.absolute())
+
+
+def _here(store: str | None, cluster: Path | None) -> tuple[Any, Any]:
+    """Open the store, and the folder of packs where cluster.yaml names one."""
+    from ...workflows.cluster.settings import find, read
+    from ...workflows.cluster.spool import Spool
+    from ...workflows.stores.opening import exists, open_store
+
+    with refusals():
+        path = cluster or find()
+        settings = read(path) if path else None
+        address = default_store(store or "")
+        if not exists(address):
+            raise ValueError(f"`{address}` does not exist: run a recipe first, or name the store with --store")
+        return open_store(address), Spool(settings.folder) if settings and settings.folder.is_dir() else None

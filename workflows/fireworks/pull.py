@@ -1,0 +1,130 @@
+"""With MongoDB: runs go to a launchpad on a server, and workers pull packs from it wherever they are."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import tempfile
+import time
+from pathlib import Path
+
+from fireworks import FWorker, LaunchPad
+from fireworks.core import launchpad as fireworks_launchpad
+from fireworks.core import rocket
+from fireworks.core.rocket_launcher import launch_rocket
+
+from ..cluster.jobs import Jobs
+from ..cluster.settings import Cluster
+from ..engine.costs import seconds
+from ..engine.leaving import LEAVING
+from ..stores.opening import open_store
+from ..stores.store import State, Store
+from .launchpads import QUIET, read_launchpad
+from .mending import lost, refresh_waiting, rerun_due
+from .tasks import plan_of, workflow
+
+LOG = logging.getLogger(__name__)
+PING_S = 60
+"""Seconds between two signs of life of a worker; FireWorks has an hour."""
+POLL_S = 2.0
+MEND_EVERY_S = 30.0
+"""Seconds between two looks for work again, and for what has to be mended."""
+
+
+def add(cluster: Cluster, store: Store, run: int) -> None:
+    """Put what a run has to compute on the launchpad, unless it is there."""
+    assert cluster.launchpad
+    launchpad = read_launchpad(cluster.launchpad)
+    if launchpad.get_fw_ids({"spec._tasks.run": run, "spec._tasks.store": store.address, "state": {"$ne": "ARCHIVED"}}):
+        return
+    plan = plan_of(store, run)
+    longest_s = cluster.longest_s(sum(seconds(step) for step in plan.missing), cluster.jobs)
+    made = workflow(plan.flow, store, plan.recipe.name, run, longest_s=longest_s)
+    assert made  # it has at least the Firework that plans again
+    launchpad.add_wf(made)
+
+
+def work(path: Path, idle_s: float) -> int:
+    """Run packs of a launchpad until there is none or the process has to stop; return how many."""
+    launchpad = read_launchpad(path)
+    LEAVING.listen()
+    rocket.PING_TIME_SECS = PING_S
+    fireworks_launchpad.WFLOCK_EXPIRATION_KILL = True  # the lock of a killed worker is broken after five minutes
+    done, idle_since, mended = 0, time.monotonic(), -MEND_EVERY_S
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        while not LEAVING.why:
+            if time.monotonic() - mended > MEND_EVERY_S:
+                mend(launchpad)
+                mended = time.monotonic()
+            if launch_rocket(launchpad, FWorker(), strm_lvl=QUIET, err_file=io.StringIO()):
+                done, idle_since = done + 1, time.monotonic()
+            elif time.monotonic() - idle_since > idle_s:
+                break
+            else:
+                time.sleep(POLL_S)
+        if LEAVING.why:
+            mend(launchpad)  # what was left at a force call is ready again
+    return done
+
+
+def mend(launchpad: LaunchPad) -> None:
+    """Run again what is due, lost, or left half-way by a killed worker."""
+    lost(launchpad)
+    refresh_waiting(launchpad)
+    for address in launchpad.fireworks.distinct("spec._tasks.store", {"state": "FIZZLED"}):
+        store = open_store(address)
+        try:
+            rerun_due(launchpad, store, address)
+        finally:
+            store.close()
+
+
+class MongoSubmitter:
+    """Keeps jobs in the queue while the launchpad has work for them.
+
+    Parameters
+    ----------
+    store
+        The results.
+    cluster
+        What `cluster.yaml` says.
+    jobs
+        The jobs of its queue.
+    """
+
+    def __init__(self, store: Store, cluster: Cluster, jobs: Jobs) -> None:
+        assert cluster.launchpad
+        self.store, self.jobs, self.launchpad = store, jobs, read_launchpad(cluster.launchpad)
+
+    def round(self) -> bool:
+        """Do what there is to do now; False when no run is open any more."""
+        runs = {run.id: run.state for run in self.store.runs()}
+        self._obey(runs)
+        mend(self.launchpad)
+        self.jobs.ask()
+        count = self.launchpad.fireworks.count_documents
+        self.jobs.hand_in(count({"state": "READY"}), count({"state": "RUNNING"}))
+        return any(state.open for state in runs.values())
+
+    def end(self) -> None:
+        """Cancel the jobs that are left."""
+        self.jobs.end()
+
+    def _obey(self, runs: dict[int, State]) -> None:
+        """Pause, resume and cancel workflows as their runs say."""
+        query = {"name": "plan again", "spec._tasks.store": self.store.address}
+        for firework in self.launchpad.fireworks.find(query, {"fw_id": 1, "state": 1, "spec._tasks": 1}):
+            number, state = firework["fw_id"], firework["state"]
+            wanted = runs.get(firework["spec"]["_tasks"][0]["run"])
+            if wanted is State.PAUSED and state not in ("PAUSED", "COMPLETED"):
+                self.launchpad.pause_wf(number)
+            elif wanted is State.RUNNING and state == "PAUSED":
+                self._resume(number)
+            elif wanted is State.CANCELLED and state not in ("DEFUSED", "COMPLETED"):
+                self.launchpad.defuse_wf(number, defuse_all_states=False)
+
+    def _resume(self, number: int) -> None:
+        for firework in self.launchpad.workflows.find_one({"nodes": number})["nodes"]:
+            if self.launchpad.get_fw_dict_by_id(firework)["state"] == "PAUSED":
+                self.launchpad.resume_fw(firework)
