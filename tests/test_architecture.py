@@ -26,7 +26,7 @@ ROOMS = {  # rooms and single files of a floor, in the order in which they may i
         "calculator base torch_threads references analytic dispersion training chgnet mace external committee registry"
         " __init__"
     ),
-    "workflows": "stores steps neb dynamics transport analyses engine fireworks",
+    "workflows": "stores steps neb dynamics transport analyses engine cluster fireworks",
     "recipes": "parts adsorption dynamics barriers glasses wetting verification labelling training running command_line",
 }
 FILES = sorted(path for floor in FLOORS for path in (HOUSE / floor).rglob("*.py"))

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from . import cluster_cli
+from .cluster_cli import default_store
 from .console import RESULTS_WIDTH, refusals, terminal
 from .structures_cli import app as structures_app
 
@@ -247,6 +248,7 @@ def results(
     from ..wetting.islands import draw_wetting
     from .report import results_table
 
+    store = default_store(store)
     with refusals():
         if not exists(store):
             raise ValueError(f"`{store}` does not exist: run a recipe first, or name the store with --store")
@@ -331,7 +333,7 @@ def _verifying(names: list[str], store: str) -> Any:
     with refusals():
         if not names:
             raise ValueError(f"name a potential, such as {HERE[0]}, or give --all")
-        return prepare(verifying(names), store)
+        return prepare(verifying(names), default_store(store))
 
 
 def _prepare(recipe: str, overrides: dict[str, str], store: str) -> Any:
@@ -339,7 +341,7 @@ def _prepare(recipe: str, overrides: dict[str, str], store: str) -> Any:
     from ..running.recipe_files import read
 
     with refusals():
-        return prepare(read(recipe, overrides), store)
+        return prepare(read(recipe, overrides), default_store(store))
 
 
 def _run(prepared: Any, store: Any, workers: int) -> tuple[Any, dict[str, Any], list[str]]:
@@ -364,7 +366,7 @@ def _open(address: str, *, reading: bool = False) -> Any:
     from ...workflows.stores.opening import open_store
 
     with refusals():
-        return open_store(address, reading=reading)
+        return open_store(default_store(address), reading=reading)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 import tempfile
 
 from fireworks import FWorker, LaunchPad
@@ -12,7 +13,7 @@ from fireworks.core.rocket_launcher import launch_rocket
 from ..engine.flow import Flow
 from ..stores.store import State, Store
 from .launchpads import QUIET, memory_launchpad
-from .tasks import StepsLeftError, workflow
+from .tasks import fizzled, workflow
 
 
 def run_here(flow: Flow, store: Store, name: str, run: int | None = None) -> None:
@@ -37,13 +38,9 @@ def run_here(flow: Flow, store: Store, name: str, run: int | None = None) -> Non
 
 
 def _raise_if_broken(launchpad: LaunchPad) -> None:
-    """FireWorks swallows every exception of a task, Ctrl-C too; raise it again unless it reports crashed steps."""
-    launch = launchpad.launches.find_one(sort=[("time_end", -1)])
-    if launch is None or launch["state"] != "FIZZLED":
-        return
-    stack = launch["action"]["stored_data"]["_exception"]["_stacktrace"].strip()
-    last = stack.splitlines()[-1]
-    if last.startswith("KeyboardInterrupt"):
+    """FireWorks swallows every exception of a task, Ctrl-C too; raise it again unless it reports steps that are left."""
+    problem = fizzled(launchpad.launches.find_one(sort=[("time_end", -1)]))
+    if problem.startswith("KeyboardInterrupt"):
         raise KeyboardInterrupt
-    if not last.startswith(f"{StepsLeftError.__module__}.{StepsLeftError.__name__}:"):
-        raise RuntimeError(last)
+    if problem and not re.match(r"\d+ of \d+ steps left: ", problem):
+        raise RuntimeError(problem)

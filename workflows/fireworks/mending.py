@@ -1,50 +1,87 @@
-"""Retries: crashed steps are tried again after a while, a few times; then a person has to look."""
+"""What is done about Fireworks that failed or were left: tries with a growing wait, lost workers, writes that were cut."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import datetime
+from collections.abc import Iterable
 
 from fireworks import LaunchPad
 
 from ..engine.leaving import LeaveError
-from ..stores.store import Store
-from .tasks import MOST_TRIES
+from ..stores.result import Status
+from ..stores.store import State, Store
+from .tasks import fizzled
 
+MOST_TRIES = 3
+"""Crashes after which a step is left alone until a person asks for it again."""
 BACK_OFF_S = (30.0, 300.0, 1200.0)
 """Seconds after the first, second and third crash of a step before it is tried again."""
-
 LOST_S = 900
 """Silence after which a worker of a launchpad on a server is lost; clocks of two machines may differ by minutes."""
 
 
-def fizzled(launch: Mapping[str, Any] | None) -> str:
-    """Return the last line of what a launch crashed with; empty where it did not."""
-    if launch is None or launch["state"] != "FIZZLED":
-        return ""
-    stack = launch["action"]["stored_data"].get("_exception", {}).get("_stacktrace", "") if launch["action"] else ""
-    return str(stack).strip().splitlines()[-1] if str(stack).strip() else "no word"
+def rerun_due(launchpad: LaunchPad, store: Store) -> None:
+    """Run failed packs again when they have waited long enough; a run of which nothing more can be computed is stopped."""
+    for run in {run.id for run in store.runs() if run.state is State.RUNNING}:
+        numbers = fireworks_of(launchpad, store.address, run)
+        waits, problem = False, ""
+        for number in numbers:
+            wait_s, words = _wait(launchpad, store, number)
+            problem = problem or words
+            if wait_s is not None and wait_s <= 0:
+                launchpad.rerun_fw(number)
+            waits = waits or wait_s is not None
+        going = {"fw_id": {"$in": numbers}, "state": {"$nin": ["FIZZLED", "COMPLETED", "DEFUSED", "ARCHIVED"]}}
+        if problem and not waits and not launchpad.fireworks.count_documents(going):
+            store.change_run(run, state=State.STOPPED, message=problem)
 
 
-def rerun_due(launchpad: LaunchPad, store: Store, address: str | None = None) -> list[int]:
-    """Run fizzled packs again whose crashed steps have waited long enough; return their Firework ids.
+def fireworks_of(launchpad: LaunchPad, address: str, run: int) -> list[int]:
+    """Return the Fireworks of a run."""
+    again = {"spec._tasks.run": run, "spec._tasks.store": address, "state": {"$ne": "ARCHIVED"}}
+    planners = [one["fw_id"] for one in launchpad.fireworks.find(again, {"fw_id": 1})]
+    flows = launchpad.workflows.find({"nodes": {"$in": planners}}, {"nodes": 1})
+    return sorted({number for flow in flows for number in flow["nodes"]})
 
-    A pack that only waits for another is run again with it. One that was left because the worker had to stop is run again at
-    once.
-    """
-    again = []
-    query = {"state": "FIZZLED"} | ({"spec._tasks.store": address} if address else {})
-    for firework in launchpad.fireworks.find(query, {"fw_id": 1, "spec._tasks": 1, "launches": 1}):
-        keys = firework["spec"]["_tasks"][0].get("keys")
-        if not keys or not firework["launches"]:
-            continue
-        launch = launchpad.launches.find_one({"launch_id": firework["launches"][-1]})
-        tries = store.tries(set(keys) - store.finished(keys))
-        due = any(one.n < MOST_TRIES and one.ago_s >= BACK_OFF_S[one.n - 1] for one in tries.values())
-        if due or LeaveError.__name__ in fizzled(launch):
-            launchpad.rerun_fw(firework["fw_id"])
-            again.append(firework["fw_id"])
-    return again
+
+def _wait(launchpad: LaunchPad, store: Store, number: int) -> tuple[float | None, str]:
+    """Return how long a failed Firework has to wait for its next try, None for ever, and what it failed with."""
+    fields = {"state": 1, "spec._tasks": 1, "launches": 1, "archived_launches": 1}
+    firework = launchpad.fireworks.find_one({"fw_id": number}, fields)
+    if firework["state"] != "FIZZLED" or not firework["launches"]:
+        return None, ""
+    launch = launchpad.launches.find_one({"launch_id": firework["launches"][-1]})
+    problem, keys = fizzled(launch), firework["spec"]["_tasks"][0].get("keys")
+    if keys is None:  # the plan: it is made again with the packs
+        return None, problem
+    if LeaveError.__name__ in problem:
+        return 0.0, problem
+    crashed = [key for key, result in store.get(keys).items() if result.status is Status.CRASHED]
+    tries = store.tries(crashed)
+    if crashed:
+        waits = [_left_s(tries[key].n, tries[key].ago_s) if key in tries else 0.0 for key in crashed]
+    elif " waits for " in problem:
+        return None, ""
+    else:
+        ago_s = (datetime.datetime.now(datetime.UTC) - _utc(launch["time_end"])).total_seconds()
+        waits = [_left_s(len(firework["archived_launches"]) + 1, ago_s)]
+    return min((wait for wait in waits if wait is not None), default=None), problem
+
+
+def _left_s(n: int, ago_s: float) -> float | None:
+    return None if n >= MOST_TRIES else BACK_OFF_S[n - 1] - ago_s
+
+
+def _utc(when: datetime.datetime | str) -> datetime.datetime:
+    found = datetime.datetime.fromisoformat(when) if isinstance(when, str) else when
+    return found.replace(tzinfo=found.tzinfo or datetime.UTC)
+
+
+def forget(launchpad: LaunchPad, address: str, runs: Iterable[int]) -> None:
+    """Remove the workflows of runs."""
+    for run in runs:
+        while numbers := fireworks_of(launchpad, address, run):
+            launchpad.delete_wf(numbers[0])
 
 
 def lost(launchpad: LaunchPad) -> list[int]:

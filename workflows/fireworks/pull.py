@@ -22,7 +22,7 @@ from ..stores.opening import open_store
 from ..stores.store import State, Store
 from .launchpads import QUIET, read_launchpad
 from .mending import lost, refresh_waiting, rerun_due
-from .tasks import plan_of, workflow
+from .tasks import AGAIN, plan_of, workflow
 
 LOG = logging.getLogger(__name__)
 PING_S = 60
@@ -75,7 +75,7 @@ def mend(launchpad: LaunchPad) -> None:
     for address in launchpad.fireworks.distinct("spec._tasks.store", {"state": "FIZZLED"}):
         store = open_store(address)
         try:
-            rerun_due(launchpad, store, address)
+            rerun_due(launchpad, store)
         finally:
             store.close()
 
@@ -113,7 +113,7 @@ class MongoSubmitter:
 
     def _obey(self, runs: dict[int, State]) -> None:
         """Pause, resume and cancel workflows as their runs say."""
-        query = {"name": "plan again", "spec._tasks.store": self.store.address}
+        query = {"name": AGAIN, "spec._tasks.store": self.store.address}
         for firework in self.launchpad.fireworks.find(query, {"fw_id": 1, "state": 1, "spec._tasks": 1}):
             number, state = firework["fw_id"], firework["state"]
             wanted = runs.get(firework["spec"]["_tasks"][0]["run"])

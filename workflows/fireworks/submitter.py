@@ -22,8 +22,8 @@ from ..engine.execute import LOG as STEPS_LOG
 from ..stores.result import Result
 from ..stores.store import State, Store
 from .launchpads import QUIET, memory_launchpad
-from .mending import fizzled, rerun_due
-from .tasks import PLAN, StepsLeftError, plan_of, sentence, workflow
+from .mending import forget, rerun_due
+from .tasks import AGAIN, PLAN, StepsLeftError, fizzled, plan_of, sentence, workflow
 
 LOG = logging.getLogger(__name__)
 DEAD_S = 45.0
@@ -82,6 +82,7 @@ class Submitter:
         for run in [run for run in self.runs if run not in found]:
             del self.runs[run]
             self._withdraw(run, READY, RUNNING)
+            forget(self.launchpad, self.store.address, [run])
         for run in [run for run, state in found.items() if state is State.PAUSED]:
             self._withdraw(run, READY)
         return found
@@ -100,7 +101,7 @@ class Submitter:
         assert flow  # it has at least the Firework that plans again
         self.launchpad.add_wf(flow)
         by_keys = {tuple(sorted(keys)): name for name, keys in made.items()}
-        for number in self.launchpad.get_fw_ids({"state": "READY", "name": {"$ne": "plan again"}}):
+        for number in self.launchpad.get_fw_ids({"state": "READY", "name": {"$ne": AGAIN}}):
             keys = tuple(sorted(self._keys(number)))
             name = next((name for ours, name in by_keys.items() if set(keys) <= set(ours)), None)
             if name and name not in self.launches:
@@ -128,7 +129,7 @@ class Submitter:
 
     def _feed(self, runs: Mapping[int, State]) -> None:
         """Make a folder of every pack that can start."""
-        for number in self.launchpad.get_fw_ids({"state": "READY", "name": {"$ne": "plan again"}}):
+        for number in self.launchpad.get_fw_ids({"state": "READY", "name": {"$ne": AGAIN}}):
             keys = self._keys(number)
             run = self._run_of(number)
             if runs.get(run) is not State.RUNNING:
@@ -225,7 +226,7 @@ class Submitter:
             launch = self.launchpad.launches.find_one(sort=[("time_end", -1)])
             number = launch["fw_id"]
             problem = fizzled(launch)
-            if problem and StepsLeftError.__name__ not in problem:
+            if problem and "steps left: " not in problem:
                 run = self._run_of(number)
                 LOG.warning("run %s cannot be planned again: %s", run, problem)
                 self.store.change_run(run, state=State.STOPPED, message=problem)
@@ -237,7 +238,7 @@ class Submitter:
     def _run_of(self, number: int) -> int:
         """Return the run of a Firework: its workflow has the one that plans it again."""
         nodes = self.launchpad.workflows.find_one({"nodes": number}, {"nodes": 1})["nodes"]
-        again = self.launchpad.fireworks.find_one({"fw_id": {"$in": nodes}, "name": "plan again"}, {"spec._tasks": 1})
+        again = self.launchpad.fireworks.find_one({"fw_id": {"$in": nodes}, "name": AGAIN}, {"spec._tasks": 1})
         return int(again["spec"]["_tasks"][0]["run"])
 
     def end(self, wait_s: float = 0.0) -> None:
@@ -248,7 +249,7 @@ class Submitter:
 
     def _tell(self) -> None:
         """Write down for `philic status` what only the submitter knows."""
-        waiting = len(self.launchpad.get_fw_ids({"state": "WAITING", "name": {"$ne": "plan again"}}))
+        waiting = len(self.launchpad.get_fw_ids({"state": "WAITING", "name": {"$ne": AGAIN}}))
         jobs = None if self.jobs.alive is None else dict(self.jobs.alive)
         left_s = {str(run): seconds for run, seconds in self.runs.items()}
         write(self.spool.folder / "status.json", {"seconds": left_s, "waiting": waiting, "jobs": jobs})
@@ -264,5 +265,6 @@ def logs_to(path: Path) -> None:
     """Let the submitter's words go to a file."""
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
-    LOG.addHandler(handler)
-    LOG.setLevel(logging.INFO)
+    ours = logging.getLogger("philic")
+    ours.addHandler(handler)
+    ours.setLevel(logging.INFO)

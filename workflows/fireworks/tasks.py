@@ -10,7 +10,7 @@ import math
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from fireworks import FiretaskBase, Firework, FWAction, Workflow
+from fireworks import FiretaskBase, Firework, FWAction, LaunchPad, Workflow
 
 from ..engine.costs import seconds
 from ..engine.execute import LOG, execute
@@ -20,14 +20,14 @@ from ..stores.store import State, Store
 
 PLANNER = "philic.recipes.running.planning"
 """The module of the floor above whose `plan_again` plans a run again, given the store and the run's id."""
-MOST_TRIES = 3
-"""Crashes after which a step is left alone until a person asks for it again."""
 
 
 LARGEST = 256
 """Steps in one Firework at most."""
 LONGEST_S = math.inf
 """Estimated seconds in one Firework at most: one process gains nothing from shorter ones."""
+AGAIN = "plan again"
+"""Name of the Firework that plans a run again."""
 PLAN = "plan"
 """Category of the Firework that plans again: only a worker that may read recipe files takes it."""
 
@@ -77,7 +77,8 @@ class PlanAgain(FiretaskBase):  # type: ignore[misc]
         """Return the next stage as additions."""
         store = open_store(self["store"])
         try:
-            return next_stage(store, self["run"], self.get("longest_s", LONGEST_S))
+            failed = failed_steps(self.launchpad, self.fw_id)
+            return next_stage(store, self["run"], self.get("longest_s", LONGEST_S), failed)
         finally:
             store.close()
 
@@ -87,12 +88,30 @@ def plan_of(store: Store, run: int) -> Any:
     return importlib.import_module(PLANNER).plan_again(store, run)
 
 
-def next_stage(store: Store, run: int, longest_s: float) -> FWAction:
-    """Plan a run and return the workflow of what can be computed now; the run is closed if that is nothing."""
+def failed_steps(launchpad: LaunchPad, number: int) -> dict[str, str]:
+    """Return the steps of the packs that failed in the workflow of a Firework, and the sentence of each pack."""
+    nodes = launchpad.workflows.find_one({"nodes": number}, {"nodes": 1})["nodes"]
+    found = launchpad.fireworks.find({"fw_id": {"$in": nodes}, "state": "FIZZLED"}, {"spec._tasks": 1, "launches": 1})
+    failed: dict[str, str] = {}
+    for firework in found:
+        launch = launchpad.launches.find_one({"launch_id": firework["launches"][-1]}) if firework["launches"] else None
+        failed |= dict.fromkeys(firework["spec"]["_tasks"][0].get("keys", ()), fizzled(launch))
+    return failed
+
+
+def fizzled(launch: Mapping[str, Any] | None) -> str:
+    """Return the last line of what a launch crashed with; empty where it did not."""
+    if launch is None or launch["state"] != "FIZZLED":
+        return ""
+    stack = ((launch["action"] or {}).get("stored_data", {}).get("_exception", {}).get("_stacktrace") or "no word").strip()
+    return str(stack).splitlines()[-1].removeprefix(f"{__name__}.{StepsLeftError.__name__}: ")
+
+
+def next_stage(store: Store, run: int, longest_s: float, failed: Mapping[str, str]) -> FWAction:
+    """Plan a run and return the workflow of what can be computed now; the run is finished if nothing is missing."""
     plan = plan_of(store, run)
     missing = {step.key: step for step in plan.missing}
-    tries = store.tries(missing)
-    left: dict[str, str] = {key: f"crashed {one.n} times" for key, one in tries.items()}
+    left: dict[str, str] = {key: words for key, words in failed.items() if key in missing}
     for step in plan.flow:
         blocking = next((parent for parent in step.waits_for if parent.key in left), None)
         if step.key in missing and step.key not in left and blocking:
@@ -102,8 +121,6 @@ def next_stage(store: Store, run: int, longest_s: float) -> FWAction:
         keys = {step.key for step in todo}
         return FWAction(additions=[workflow(Flow(todo), store, plan.recipe.name, run, todo=keys, longest_s=longest_s)])
     if left:
-        if all(one.n >= MOST_TRIES for one in tries.values()):
-            store.change_run(run, state=State.STOPPED, message=sentence(left, len(plan.flow)))
         raise StepsLeftError(sentence(left, len(plan.flow)))
     store.change_run(run, state=State.FINISHED)
     return FWAction()
@@ -160,8 +177,9 @@ def workflow(
                 links[runner[parent.key]].add(firework)
     if run is not None:
         task = PlanAgain(store=store.address, run=run, **({"longest_s": longest_s} if longest_s < LONGEST_S else {}))
-        again = Firework(task, name="plan again", spec={"_allow_fizzled_parents": True, "_category": PLAN})
-        links = {firework: children or {again} for firework, children in links.items()} | {again: set()}
+        spec = {"_allow_fizzled_parents": True, "_add_launchpad_and_fw_id": True, "_category": PLAN}
+        again = Firework(task, name=AGAIN, spec=spec)
+        links = {firework: {*children, again} for firework, children in links.items()} | {again: set()}
     if not links:
         return None
     return Workflow(list(links), {parent: list(children) for parent, children in links.items()}, name=name)
