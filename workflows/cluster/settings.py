@@ -125,6 +125,8 @@ def read(path: Path | None = None) -> Cluster:
     path = path or find()
     if path is None:
         raise ValueError(f"there is no {FILE} here or in ~/.config/philic: `philic cluster init` writes one")
+    if not path.is_file():
+        raise ValueError(f"`{path}` does not exist: `philic cluster init` writes one")
     if path.stat().st_mode & 0o022:
         raise ValueError(f"`{path}` can be written by others, and its set-up lines are run: chmod go-w {path}")
     try:

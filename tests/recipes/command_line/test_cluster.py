@@ -1,0 +1,335 @@
+"""Runs on several processes, as a user meets them: the same digits as one process gives, whatever dies in between."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from ase.build import bulk
+
+from philic.recipes.running.planning import begin, prepare
+from philic.recipes.running.recipe_files import read
+from philic.workflows.cluster import keeper
+from philic.workflows.cluster.jobs import Jobs
+from philic.workflows.cluster.queues import Local, QueueError
+from philic.workflows.cluster.settings import Cluster
+from philic.workflows.cluster.spool import READY, RUNNING, Spool
+from philic.workflows.cluster.status import packs_of, runs_of
+from philic.workflows.fireworks import mending, submitter
+from philic.workflows.fireworks.submitter import Submitter
+from philic.workflows.stores.opening import open_store
+from philic.workflows.stores.store import State
+
+GLASS = """\
+recipe: melt-quench
+question: Do several processes give the digits of one?
+metal: K
+hosts: cu.vasp
+potential: emt
+atoms: 14
+timestep_fs: 4
+melt_K: 3000
+melt_ps: {melt_ps}
+quench_K_per_ps: 40000
+end_K: 2500
+hold_ps: 0.1
+seeds: [0, 1]
+"""
+CLUSTER = 'queue: {queue}\nfolder: packs\nstore: philic.db\njobs: 2\ntime: "00:05:00"\n'
+SITES = """\
+recipe: surface-diffusion
+question: Does a recipe that is planned twice end when nobody looks?
+metal: K
+hosts: pristine
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    bulk("Cu", cubic=True).write(tmp_path / "cu.vasp")
+    (tmp_path / "glass.yaml").write_text(GLASS.format(melt_ps=0.1))
+    (tmp_path / "long.yaml").write_text(GLASS.format(melt_ps=8))
+    (tmp_path / "sites.yaml").write_text(SITES)
+    (tmp_path / "cluster.yaml").write_text(CLUSTER.format(queue="local"))
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path
+    stop(tmp_path)
+
+
+def stop(folder):
+    """End what a failed test left: only processes of this folder."""
+    found = keeper.keeper(Spool(folder / "packs"))
+    if found and found.pid != os.getpid():
+        kill(found.pid)
+    for path in (folder / "packs" / "jobs").glob("*.job"):
+        kill(-int(path.read_text()))
+
+
+def kill(pid, number=signal.SIGKILL):
+    try:
+        os.killpg(-pid, number) if pid < 0 else os.kill(pid, number)
+    except ProcessLookupError:
+        pass
+
+
+def philic(*arguments, cwd, code=0, **options):
+    command = [sys.executable, "-m", "philic.recipes.command_line.cli", *map(str, arguments)]
+    ran = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=200, **options)
+    assert ran.returncode == code, ran.stderr + ran.stdout
+    return ran.stdout + ran.stderr
+
+
+def ended(folder, seconds=150):
+    """Wait until no run is open."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        runs = open_store(folder / "philic.db").runs()
+        if runs and not any(run.state.open for run in runs):
+            return runs
+        time.sleep(0.2)
+    raise AssertionError((folder / "packs" / "submitter.log").read_text())
+
+
+def assert_same_digits(one, other):
+    """Every result of the last run is in both stores, with the same numbers to the last bit."""
+    one, other = open_store(one), open_store(other)
+    keys = one.runs()[-1].keys
+    first, second = one.get(keys), other.get(keys)
+    assert first.keys() == second.keys() == set(keys)
+    for key in keys:
+        left, right = ({k: v for k, v in r[key].scalars.items() if k != "folder"} for r in (first, second))
+        assert left == right
+        for name, array in first[key].arrays.items():
+            np.testing.assert_array_equal(array, second[key].arrays[name])
+        for name, atoms in first[key].structures.items():
+            np.testing.assert_array_equal(atoms.positions, second[key].structures[name].positions)
+
+
+def table(text):
+    """What is printed in the end, but for the seconds."""
+    return [line for line in text.splitlines() if not re.match(r"\d+/\d+ |\d+ force calls", line)]
+
+
+def test_two_processes_give_the_table_and_the_digits_of_one(folder):
+    one = philic("run", "glass.yaml", "--store", "one.db", cwd=folder)
+    two = philic("run", "glass.yaml", "--store", "two.db", "--workers", 2, cwd=folder)
+    assert table(one) == table(two)
+    assert_same_digits(folder / "one.db", folder / "two.db")
+    assert not list((folder / "two.db.packs" / "jobs").glob("*.job"))
+    again = philic("run", "glass.yaml", "--store", "two.db", "--workers", 2, cwd=folder)
+    assert "0 force calls, 0 steps computed" in again
+
+
+def test_a_submitted_recipe_ends_when_nobody_looks_and_is_one_run_over_its_stages(folder):
+    said = philic("submit", "sites.yaml", "--workers", 2, cwd=folder)
+    assert "run 1: 5 of 5 steps to compute, at most 2 jobs at once" in said
+    (run,) = ended(folder)
+    assert run.state is State.FINISHED
+    assert len(run.keys) == 10  # five to try the sites, five for the jumps between them
+    philic("run", "sites.yaml", "--store", "alone.db", cwd=folder)
+    assert_same_digits(folder / "philic.db", folder / "alone.db")
+    said = philic("status", cwd=folder)
+    assert re.search(r"1 +sites +finished +10 +10 +0", said)
+    assert keeper.keeper(Spool(folder / "packs")) is None
+
+
+def test_the_submitter_is_killed_and_another_finds_everything(folder):
+    philic("submit", "long.yaml", cwd=folder)
+    spool = Spool(folder / "packs")
+    wait(lambda: spool.packs(RUNNING))
+    kill(keeper.keeper(spool).pid)
+    assert "no submitter is at work: philic watch starts one" in philic("status", cwd=folder)
+    assert "run 1: " in philic("submit", "long.yaml", cwd=folder)  # the same run, not another
+    (run,) = ended(folder)
+    assert run.state is State.FINISHED
+    philic("run", "long.yaml", "--store", "alone.db", cwd=folder)
+    assert_same_digits(folder / "alone.db", folder / "philic.db")
+
+
+def wait(condition, seconds=60):
+    until = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    return found
+
+
+@pytest.fixture
+def at_work(folder, monkeypatch):
+    """A submitter in this process, with real workers in others; gives it, and a function that lets it work until a condition."""
+    monkeypatch.setattr(submitter, "DEAD_S", 1.0)
+    store = open_store(folder / "philic.db")
+    cluster = Cluster.model_validate({"queue": "local", "folder": folder / "packs"})
+    Spool(cluster.folder).make()
+    token = keeper.become(Spool(cluster.folder))
+    made = Submitter(store, cluster, Jobs(cluster, Local(), lambda: 2))
+
+    def until(condition, seconds=90):
+        end = time.monotonic() + seconds
+        while not (found := condition()):
+            made.round()
+            assert time.monotonic() < end, (folder / "packs" / "jobs").glob("*.out")
+            time.sleep(0.05)
+        return found
+
+    yield made, until
+    made.end(wait_s=10)
+    keeper.leave(made.spool, token)
+    store.close()
+
+
+def submitted(made, recipe):
+    run = begin(prepare(read(recipe), made.store.address), made.store)
+    made.spool.look_after(run)
+    return run
+
+
+def state(made, run):
+    return next(one.state for one in made.store.runs() if one.id == run)
+
+
+def test_a_worker_is_killed_and_its_pack_goes_to_another(folder, at_work):
+    made, until = at_work
+    run = submitted(made, "long.yaml")
+    pack = until(lambda: next((one for one in packs_of(made.spool) if one.worker), None))
+    kill(int(pack.worker.partition(":")[2]))
+    until(lambda: not state(made, run).open)
+    philic("run", "long.yaml", "--store", "alone.db", cwd=folder)
+    assert_same_digits(folder / "alone.db", folder / "philic.db")
+    assert made.spool.packs(RUNNING) == made.spool.packs(READY) == []
+
+
+def test_a_paused_run_starts_nothing_until_it_is_resumed(folder, at_work):
+    made, until = at_work
+    run = submitted(made, "glass.yaml")
+    made.store.change_run(run, state=State.PAUSED)
+    for _ in range(5):
+        made.round()
+    assert made.spool.packs(READY) == made.spool.packs(RUNNING) == []
+    assert "resumed" in philic("resume", cwd=folder)
+    until(lambda: state(made, run) is State.FINISHED)
+
+
+def test_a_cancelled_run_leaves_no_pack_and_no_job_and_keeps_what_it_has(folder, at_work):
+    made, until = at_work
+    run = submitted(made, "long.yaml")
+    until(lambda: made.spool.packs(RUNNING))
+    made.store.change_run(run, state=State.CANCELLED)
+    made.round()
+    assert made.spool.packs(READY) == made.spool.packs(RUNNING) == []
+    made.end(wait_s=20)
+    assert not made.jobs.ours(made.jobs.queue.states())
+    assert "run 1 is not open" in philic("cancel", 1, cwd=folder, code=2)
+
+
+def test_a_step_that_always_crashes_is_quarantined_and_a_retry_mends_it(folder, at_work, monkeypatch):
+    """A file where the folder of trajectories should be is what crashes, until it is taken away."""
+    monkeypatch.setattr(mending, "BACK_OFF_S", (0.5, 0.5, 0.5))
+    made, until = at_work
+    in_the_way = folder / "philic.db.work"
+    in_the_way.touch()
+    run = submitted(made, "glass.yaml")
+    until(lambda: state(made, run) is State.STOPPED)
+    (found,) = runs_of(made.store, made.spool, run)
+    assert {trouble.tries for trouble in found.troubles} == {3}
+    said = philic("status", 1, "--store", made.store.address, cwd=folder)
+    assert re.search(r"md .*: quarantined after 3 tries: NotADirectoryError", said.replace("\n", " "))
+    assert "philic retry 1 tries the quarantined steps again" in said
+    in_the_way.unlink()
+    assert "2 crashed steps of run 1 will be tried again" in philic("retry", 1, cwd=folder)
+    until(lambda: state(made, run) is State.FINISHED)
+
+
+def test_a_queue_that_does_not_answer_loses_no_job(folder, at_work, monkeypatch):
+    made, until = at_work
+    run = submitted(made, "long.yaml")
+    until(lambda: made.spool.packs(RUNNING))
+    jobs = made.jobs.ours(made.jobs.queue.states())
+
+    def silent():
+        raise QueueError("`squeue` failed: Socket timed out")
+
+    monkeypatch.setattr(made.jobs.queue, "states", silent)
+    for _ in range(20):
+        made.round()
+        time.sleep(0.1)
+    assert made.jobs.alive is None
+    monkeypatch.undo()
+    assert set(jobs) <= set(made.jobs.queue.states())
+    made.jobs._ask_after = 0.0  # do not wait for the back-off
+    until(lambda: state(made, run) is State.FINISHED)
+
+
+def test_a_changed_model_stops_the_run(folder, at_work, tiny_mace):
+    made, until = at_work
+    path = tiny_mace("float64")
+    recipe = folder / "mace.yaml"
+    recipe.write_text(f"recipe: migration\nquestion: q\nmetal: K\nhosts: MF\npotential: 'mace:{path}'\n")
+    run = submitted(made, str(recipe))
+    path.write_bytes(path.read_bytes() + b"x")
+    from philic.potentials import registry
+
+    for one in (registry.fingerprint, registry.load):
+        getattr(one, "cache_clear", lambda: None)()
+    until(lambda: not state(made, run).open)
+    (found,) = (one for one in made.store.runs() if one.id == run)
+    assert found.state is State.STOPPED
+    assert "has changed since: start a new run" in found.message
+
+
+def test_one_submitter_at_a_time(folder):
+    spool = Spool(folder / "packs")
+    spool.make()
+    token = keeper.become(spool)
+    with pytest.raises(ValueError, match=r"a submitter is at work on .* \(process \d+\)"):
+        keeper.become(spool)
+    assert keeper.still(spool, token)
+    keeper.leave(spool, token)
+    other = keeper.become(spool)
+    assert not keeper.still(spool, token)
+    assert keeper.still(spool, other)
+    keeper.leave(spool, other)
+    assert "a submitter is at work" not in philic("status", cwd=folder, code=2)
+
+
+def test_a_stale_submitter_of_another_machine_gives_way(folder, monkeypatch):
+    spool = Spool(folder / "packs")
+    spool.make()
+    monkeypatch.setattr(keeper.platform, "node", lambda: "elsewhere")
+    token = keeper.become(spool)
+    monkeypatch.undo()
+    with pytest.raises(ValueError, match="a submitter is at work on elsewhere"):
+        keeper.become(spool)
+    old = time.time() - 2 * keeper.STALE_S
+    os.utime(spool.folder / "submitter.json", (old, old))
+    keeper.become(spool)
+    assert not keeper.still(spool, token)
+
+
+def test_settings_are_checked_line_by_line(folder):
+    said = philic("cluster", "check", cwd=folder, code=1)
+    assert "ok    folder: " in said
+    assert "ok    queue: local answers" in said
+    assert "WRONG setup: its lines run, and find the command `philic`: no command `philic`" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["submit", "glass.yaml", "--cluster", "none.yaml"], "`none.yaml` does not exist: `philic cluster init` writes one"),
+        (["status", "9"], "does not exist: run a recipe first"),
+        (["work", "--folder", "nowhere"], "`nowhere` is no folder of packs: give that of cluster.yaml"),
+        (["cancel", "9", "--store", "empty.db"], "there is no run 9 in"),
+        (["pause", "--store", "empty.db"], "no run is open"),
+        (["work", "--launchpad", "none.yaml"], "`none.yaml` does not exist: `lpad init` writes one"),
+    ],
+)
+def test_bad_input_is_one_sentence(folder, arguments, words):
+    open_store(folder / "empty.db").close()
+    said = philic(*arguments, cwd=folder, code=2)
+    assert said.startswith("error: ")
+    assert words in said
