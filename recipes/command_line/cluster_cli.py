@@ -86,7 +86,7 @@ def submit_prepared(prepared: Any, store: Any, settings: Any, path: Path | None,
 
             add(settings, store, run)
         spool.look_after(run)
-        keeper.start(spool, path.absolute() if path else None)
+        keeper.start(spool, path)
     n, jobs = len(prepared.missing), workers or settings.jobs
     print(f"run {run}: {n} of {len(prepared.flow)} steps to compute, at most {jobs} jobs at once")
     print(f"philic status {run} shows how far it is; philic results shows what it found")
@@ -206,9 +206,9 @@ def status(run: RunArgument = None, store: StoreOption = None, cluster: ClusterO
     """Show how far runs are: steps, packs, jobs, what crashed and why."""
     from .status import status_tables
 
-    opened, spool = _here(store, cluster)
+    opened, spool, settings = _here(store, cluster)
     with refusals():
-        for table in status_tables(opened, spool, run):
+        for table in status_tables(opened, spool, run, settings):
             terminal().print(table, highlight=False)
 
 
@@ -221,13 +221,13 @@ def watch(run: RunArgument = None, store: StoreOption = None, cluster: ClusterOp
     from ...workflows.cluster.settings import find
     from .status import status_tables
 
-    opened, spool = _here(store, cluster)
+    opened, spool, settings = _here(store, cluster)
     path = cluster or find()
     try:
         with Live(console=terminal(), auto_refresh=False) as live:
             while True:
                 still_open = [one for one in opened.runs() if one.state.open and one.kind]
-                live.update(Group(*status_tables(opened, spool, run)), refresh=True)
+                live.update(Group(*status_tables(opened, spool, run, settings)), refresh=True)
                 if not still_open:
                     return
                 if spool:
@@ -249,7 +249,7 @@ def retry(
     from ...workflows.cluster.status import SILENT_S, packs_of
     from ...workflows.stores.store import State
 
-    opened, spool = _here(store, cluster)
+    opened, spool, _ = _here(store, cluster)
     if lost and spool:
         silent = [pack for pack in packs_of(spool) if pack.place == RUNNING and pack.silent_s > SILENT_S]
         for pack in silent:
@@ -288,7 +288,7 @@ def resume(run: RunArgument = None, store: StoreOption = None, cluster: ClusterO
 def _change(run: int | None, store: str | None, cluster: Path | None, state: str, words: str) -> None:
     from ...workflows.stores.store import State
 
-    opened, spool = _here(store, cluster)
+    opened, spool, _ = _here(store, cluster)
     with refusals():
         chosen = [one for one in _chosen(opened, run) if one.state.open]
         if not chosen:
@@ -320,11 +320,11 @@ def _call_submitter(spool: Any, cluster: Path | None) -> None:
 
     path = cluster or find()
     if spool and path:
-        keeper.start(spool, path.absolute())
+        keeper.start(spool, path)
 
 
-def _here(store: str | None, cluster: Path | None) -> tuple[Any, Any]:
-    """Open the store, and the folder of packs where cluster.yaml names one."""
+def _here(store: str | None, cluster: Path | None) -> tuple[Any, Any, Any]:
+    """Open the store, and give the folder of packs and the settings where there is a cluster.yaml."""
     from ...workflows.cluster.settings import find, read
     from ...workflows.cluster.spool import Spool
     from ...workflows.stores.opening import exists, open_store
@@ -335,4 +335,5 @@ def _here(store: str | None, cluster: Path | None) -> tuple[Any, Any]:
         address = default_store(store or "")
         if not exists(address):
             raise ValueError(f"`{address}` does not exist: run a recipe first, or name the store with --store")
-        return open_store(address), Spool(settings.folder) if settings and settings.folder.is_dir() else None
+        spool = Spool(settings.folder) if settings and settings.folder.is_dir() else None
+        return open_store(address), spool, settings

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ...workflows.cluster.keeper import keeper
+from ...workflows.cluster.settings import Cluster
 from ...workflows.cluster.spool import RUNNING, Spool
 from ...workflows.cluster.status import SILENT_S, PackStatus, RunStatus, known, packs_of, runs_of
 from ...workflows.stores.store import Store
@@ -18,12 +19,18 @@ AT_MOST = 20
 """Packs and crashed steps that are printed."""
 
 
-def status_tables(store: Store, spool: Spool | None, run: int | None = None) -> list[RenderableType]:
+def status_tables(
+    store: Store, spool: Spool | None, run: int | None = None, cluster: Cluster | None = None
+) -> list[RenderableType]:
     """Say how far runs are."""
     runs = runs_of(store, spool, run)
     if not runs:
         return [Text(f"there is no run{f' {run}' if run else ''} in {store.address}")]
     packs = [pack for pack in packs_of(spool) if pack.run in {one.run.id for one in runs}] if spool else []
+    if cluster and cluster.launchpad:
+        from ...workflows.fireworks import pull
+
+        packs = [pack for one in runs if one.run.state.open for pack in pull.packs_of(cluster, store.address, one.run.id)]
     jobs = known(spool).get("jobs") if spool else None
     tables: list[RenderableType] = [_runs_table(runs, packs)]
     if packs:

@@ -103,7 +103,7 @@ def start(spool: Spool, settings: Path | None) -> None:
     command = [sys.executable, "-m", "philic.recipes.command_line.cli", "submitter"]
     with (spool.folder / "submitter.log").open("ab") as log:
         subprocess.Popen(
-            [*command, *(["--cluster", str(settings)] if settings else [])],
+            [*command, *(["--cluster", str(settings.absolute())] if settings else [])],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

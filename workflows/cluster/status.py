@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ..stores.result import title
 from ..stores.store import Run, Store
-from .spool import READY, RUNNING, Spool, SpoolError, read
+from .spool import READY, RUNNING, Spool, SpoolError, read, write
 
 SILENT_S = 120.0
 """Silence after which a worker is reported as possibly lost."""
@@ -112,6 +113,12 @@ def packs_of(spool: Spool) -> list[PackStatus]:
             about: dict[str, Any] = {"title": content["title"], "run": content["run"], "n_steps": len(content["keys"])}
             found.append(PackStatus(name=name, place=place, n_done=done, **about, **who))
     return found
+
+
+def tell(folder: Path, jobs: Mapping[str, str] | None, seconds: Mapping[int, float]) -> None:
+    """Write down what only the submitter knows: jobs, None if the queue is silent, and estimated seconds of runs."""
+    left_s = {str(run): seconds for run, seconds in seconds.items()}
+    write(folder / "status.json", {"jobs": None if jobs is None else dict(jobs), "seconds": left_s})
 
 
 def known(spool: Spool) -> Mapping[str, Any]:

@@ -9,6 +9,8 @@ import mongomock
 from fireworks import LaunchPad
 from fireworks.core import launchpad as fireworks_launchpad
 from fireworks.core import rocket
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 QUIET = "CRITICAL"
 
@@ -43,7 +45,10 @@ def read_launchpad(path: Path) -> LaunchPad:
     secret = re.search(r"^\s*password:(?!\s*(null|''|\"\")?\s*$)|://[^/\s]*:[^/\s]*@", text, re.MULTILINE)
     if secret and path.stat().st_mode & 0o077:
         raise ValueError(f"`{path}` holds a password and others can read it: chmod 600 {path}")
-    launchpad = LaunchPad.from_file(str(path))
-    given = {"serverSelectionTimeoutMS": 10_000, **launchpad.mongoclient_kwargs}
-    rocket.ROCKET_STREAM_LOGLEVEL = QUIET
-    return LaunchPad.from_dict({**launchpad.to_dict(), "mongoclient_kwargs": given, "strm_lvl": QUIET})
+    try:
+        settings = YAML(typ="safe").load(text)
+        given = {"serverSelectionTimeoutMS": 10_000, **(settings.get("mongoclient_kwargs") or {})}
+        rocket.ROCKET_STREAM_LOGLEVEL = QUIET
+        return LaunchPad.from_dict({**settings, "mongoclient_kwargs": given, "strm_lvl": QUIET})
+    except (YAMLError, AttributeError, TypeError) as error:
+        raise ValueError(f"`{path}` is no launchpad of FireWorks: `lpad init` writes one") from error

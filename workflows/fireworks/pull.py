@@ -13,30 +13,37 @@ from fireworks import FWorker, LaunchPad
 from fireworks.core import launchpad as fireworks_launchpad
 from fireworks.core import rocket
 from fireworks.core.rocket_launcher import launch_rocket
+from pymongo.errors import PyMongoError
 
 from ..cluster.jobs import Jobs
 from ..cluster.settings import Cluster
+from ..cluster.status import PackStatus, tell
 from ..engine.costs import seconds
 from ..engine.leaving import LEAVING
 from ..stores.opening import open_store
 from ..stores.store import State, Store
 from .launchpads import QUIET, read_launchpad
-from .mending import lost, refresh_waiting, rerun_due
+from .mending import fireworks_of, lost, refresh_waiting, rerun_due
 from .tasks import AGAIN, plan_of, workflow
 
 LOG = logging.getLogger(__name__)
 PING_S = 60
 """Seconds between two signs of life of a worker; FireWorks has an hour."""
+PATIENCE_S = 600.0
+"""How long a server that went away is waited for."""
 POLL_S = 2.0
 MEND_EVERY_S = 30.0
 """Seconds between two looks for work again, and for what has to be mended."""
 
 
 def add(cluster: Cluster, store: Store, run: int) -> None:
-    """Put what a run has to compute on the launchpad, unless it is there."""
+    """Put what a run has to compute on the launchpad, unless it is there; a new database is initialised."""
     assert cluster.launchpad
     launchpad = read_launchpad(cluster.launchpad)
-    if launchpad.get_fw_ids({"spec._tasks.run": run, "spec._tasks.store": store.address, "state": {"$ne": "ARCHIVED"}}):
+    if not launchpad.fw_id_assigner.find_one() and not launchpad.fireworks.find_one():
+        launchpad.reset("", require_password=False)
+    there = {"fw_id": {"$in": fireworks_of(launchpad, store.address, run)}, "state": {"$nin": ["COMPLETED", "DEFUSED"]}}
+    if launchpad.fireworks.count_documents(there):
         return
     plan = plan_of(store, run)
     longest_s = cluster.longest_s(sum(seconds(step) for step in plan.missing), cluster.jobs)
@@ -54,18 +61,40 @@ def work(path: Path, idle_s: float) -> int:
     done, idle_since, mended = 0, time.monotonic(), -MEND_EVERY_S
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         while not LEAVING.why:
-            if time.monotonic() - mended > MEND_EVERY_S:
-                mend(launchpad)
-                mended = time.monotonic()
-            if launch_rocket(launchpad, FWorker(), strm_lvl=QUIET, err_file=io.StringIO()):
+            try:
+                if time.monotonic() - mended > MEND_EVERY_S:
+                    mend(launchpad)
+                    mended = time.monotonic()
+                ran = launch_rocket(launchpad, FWorker(), strm_lvl=QUIET, err_file=io.StringIO())
+            except PyMongoError as error:
+                if time.monotonic() - idle_since > PATIENCE_S:
+                    raise
+                LOG.warning("the launchpad is out of reach: %s", error)
+                time.sleep(POLL_S)
+                continue
+            if ran:
                 done, idle_since = done + 1, time.monotonic()
             elif time.monotonic() - idle_since > idle_s:
                 break
             else:
                 time.sleep(POLL_S)
-        if LEAVING.why:
+        with contextlib.suppress(PyMongoError):
             mend(launchpad)  # what was left at a force call is ready again
     return done
+
+
+def packs_of(cluster: Cluster, address: str, run: int) -> list[PackStatus]:
+    """Return the packs of a run that are ready or running."""
+    assert cluster.launchpad
+    launchpad, found = read_launchpad(cluster.launchpad), []
+    for number in fireworks_of(launchpad, address, run):
+        firework = launchpad.get_fw_dict_by_id(number)
+        if firework["state"] in ("READY", "RUNNING") and firework["name"] != AGAIN:
+            keys = firework["spec"]["_tasks"][0]["keys"]
+            host = (firework["launches"] or [{}])[-1].get("host", "")
+            about = {"title": firework["name"], "run": run, "n_steps": len(keys), "n_done": 0, "worker": host}
+            found.append(PackStatus(name=str(number), place=firework["state"].lower(), **about))
+    return found
 
 
 def mend(launchpad: LaunchPad) -> None:
@@ -96,6 +125,7 @@ class MongoSubmitter:
     def __init__(self, store: Store, cluster: Cluster, jobs: Jobs) -> None:
         assert cluster.launchpad
         self.store, self.jobs, self.launchpad = store, jobs, read_launchpad(cluster.launchpad)
+        self.folder = cluster.folder
 
     def round(self) -> bool:
         """Do what there is to do now; False when no run is open any more."""
@@ -105,6 +135,7 @@ class MongoSubmitter:
         self.jobs.ask()
         count = self.launchpad.fireworks.count_documents
         self.jobs.hand_in(count({"state": "READY"}), count({"state": "RUNNING"}))
+        tell(self.folder, self.jobs.alive, {})
         return any(state.open for state in runs.values())
 
     def end(self) -> None:

@@ -16,7 +16,8 @@ from fireworks.core.rocket_launcher import launch_rocket
 
 from ..cluster.jobs import Jobs
 from ..cluster.settings import Cluster
-from ..cluster.spool import DONE, READY, RUNNING, Pack, Spool, SpoolError, write
+from ..cluster.spool import DONE, READY, RUNNING, Pack, Spool, SpoolError
+from ..cluster.status import tell
 from ..engine.costs import seconds
 from ..engine.execute import LOG as STEPS_LOG
 from ..stores.result import Result
@@ -64,7 +65,7 @@ class Submitter:
             rerun_due(self.launchpad, self.store)
         self._feed(open_runs)
         self.jobs.hand_in(len(self.spool.packs(READY)), len(self.spool.packs(RUNNING)))
-        self._tell()
+        tell(self.spool.folder, self.jobs.alive, self.runs)
         return bool(open_runs) and (self.retries or self._busy())
 
     def _busy(self) -> bool:
@@ -246,13 +247,6 @@ class Submitter:
         self.jobs.end(wait_s)
         for name in self.spool.packs(DONE):
             self._take_in(name)
-
-    def _tell(self) -> None:
-        """Write down for `philic status` what only the submitter knows."""
-        waiting = len(self.launchpad.get_fw_ids({"state": "WAITING", "name": {"$ne": AGAIN}}))
-        jobs = None if self.jobs.alive is None else dict(self.jobs.alive)
-        left_s = {str(run): seconds for run, seconds in self.runs.items()}
-        write(self.spool.folder / "status.json", {"seconds": left_s, "waiting": waiting, "jobs": jobs})
 
 
 def _waits_for(definition: Mapping[str, object]) -> list[str]:

@@ -1,5 +1,6 @@
 """Runs on several processes, as a user meets them: the same digits as one process gives, whatever dies in between."""
 
+import contextlib
 import os
 import re
 import signal
@@ -70,10 +71,8 @@ def stop(folder):
 
 
 def kill(pid, number=signal.SIGKILL):
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(-pid, number) if pid < 0 else os.kill(pid, number)
-    except ProcessLookupError:
-        pass
 
 
 def philic(*arguments, cwd, code=0, **options):
@@ -160,7 +159,7 @@ def wait(condition, seconds=60):
 
 @pytest.fixture
 def at_work(folder, monkeypatch):
-    """A submitter in this process, with real workers in others; gives it, and a function that lets it work until a condition."""
+    """A submitter in this process with real workers in others, and a function that lets it work until a condition."""
     monkeypatch.setattr(submitter, "DEAD_S", 1.0)
     store = open_store(folder / "philic.db")
     cluster = Cluster.model_validate({"queue": "local", "folder": folder / "packs"})
@@ -244,7 +243,7 @@ def test_a_step_that_always_crashes_is_quarantined_and_a_retry_mends_it(folder, 
     until(lambda: state(made, run) is State.FINISHED)
 
 
-def test_a_queue_that_does_not_answer_loses_no_job(folder, at_work, monkeypatch):
+def test_a_queue_that_does_not_answer_loses_no_job(at_work, monkeypatch):
     made, until = at_work
     run = submitted(made, "long.yaml")
     until(lambda: made.spool.packs(RUNNING))
