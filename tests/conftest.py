@@ -6,8 +6,11 @@ import contextlib
 import getpass
 import io
 import os
+import platform
 import shutil
+import socket
 import subprocess
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
@@ -125,3 +128,86 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], 
 
     yield new
     call(*control, "-m", "immediate", "stop")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Start a Slurm of one node, without systemd, cgroups or accounting; needs root."""
+    folder, host = tmp_path_factory.mktemp("slurm"), platform.node().split(".")[0]
+    for name in ("state", "spool"):
+        (folder / name).mkdir()
+    settings = {
+        "ClusterName": "test",
+        "SlurmctldHost": f"{host}(127.0.0.1)",
+        **{"SlurmUser": "root", "SlurmdUser": "root", "AuthType": "auth/munge", "CredType": "cred/munge"},
+        **{"ProctrackType": "proctrack/linuxproc", "TaskPlugin": "task/none", "SelectType": "select/cons_tres"},
+        **{"JobAcctGatherType": "jobacct_gather/none", "AccountingStorageType": "accounting_storage/none"},
+        **{"SlurmctldPort": free_port(), "SlurmdPort": free_port(), "MpiDefault": "none", "ReturnToService": 2},
+        **{"SlurmctldPidFile": folder / "ctld.pid", "SlurmdPidFile": folder / "d.pid"},
+        **{"StateSaveLocation": folder / "state", "SlurmdSpoolDir": folder / "spool"},
+        **{"SlurmctldLogFile": folder / "ctld.log", "SlurmdLogFile": folder / "d.log", "KillWait": 5, "InactiveLimit": 0},
+        "SchedulerParameters": "sched_interval=5,bf_interval=5,batch_sched_delay=1,sched_min_interval=0",
+    }
+    lines = [f"{key}={value}" for key, value in settings.items()]
+    lines += [f"NodeName={host} NodeAddr=127.0.0.1 CPUs={os.cpu_count()} State=UNKNOWN"]
+    lines += [f"PartitionName=all Nodes={host} Default=YES MaxTime=INFINITE State=UP"]
+    (folder / "slurm.conf").write_text("\n".join([*lines, ""]))
+    os.environ["SLURM_CONF"] = str(folder / "slurm.conf")
+    if subprocess.run(["munge", "-n"], capture_output=True).returncode:
+        Path("/run/munge").mkdir(exist_ok=True)
+        shutil.chown("/run/munge", "munge")
+        subprocess.run(["runuser", "-u", "munge", "--", "/usr/sbin/munged"], check=True)
+    subprocess.run(["slurmctld"], check=True, env={**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin"})
+    subprocess.run(["slurmd", "-N", host], check=True, env={**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin"})
+    for _ in range(300):
+        if "idle" in subprocess.run(["sinfo", "-h", "-o", "%T"], capture_output=True, text=True).stdout:
+            break
+        time.sleep(0.1)
+    yield
+    subprocess.run(["scancel", "--user", getpass.getuser()])
+    subprocess.run(["scontrol", "shutdown"], check=True)
+
+
+@pytest.fixture(scope="session")
+def mongodb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoServer]:
+    """Start a server of MongoDB's protocol (SecantusDB) in a process of its own: the program that SECANTUSD names."""
+    server = MongoServer(os.environ["SECANTUSD"], tmp_path_factory.mktemp("mongodb"), free_port())
+    server.start()
+    yield server
+    server.kill()
+
+
+class MongoServer:
+    """A server that can be killed and started again."""
+
+    def __init__(self, program: str, folder: Path, port: int) -> None:
+        self.program, self.folder, self.port = program, folder, port
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        command = [self.program, "--port", str(self.port), "--storage-path", str(self.folder / "data")]
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen([*command, "--standalone", "--sync-on-commit"], stdout=log, stderr=log)
+        for _ in range(300):
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
+                return
+            time.sleep(0.1)
+        raise RuntimeError((self.folder / "log").read_text())
+
+    def kill(self) -> None:
+        assert self.process
+        self.process.kill()
+        self.process.wait()
+
+    def launchpad(self, folder: Path) -> Path:
+        """Write FireWorks' file for a database of its own."""
+        path = folder / "my_launchpad.yaml"
+        path.write_text(f"host: localhost\nport: {self.port}\nname: {folder.name.replace('-', '_')}\n")
+        path.chmod(0o600)
+        return path

@@ -332,3 +332,105 @@ def test_bad_input_is_one_sentence(folder, arguments, words):
     said = philic(*arguments, cwd=folder, code=2)
     assert said.startswith("error: ")
     assert words in said
+
+
+# On real servers
+
+
+@pytest.fixture
+def on_slurm(folder, slurm):  # noqa: ARG001
+    """A folder whose jobs go to Slurm."""
+    here = f'philic() {{ {sys.executable} -m philic.recipes.command_line.cli "$@"; }}; export -f philic'
+    lines = [f"export PYTHONPATH={os.environ.get('PYTHONPATH', '')}", here]
+    (folder / "cluster.yaml").write_text(
+        CLUSTER.format(queue="slurm") + "setup:\n" + "".join(f"- '{line}'\n" for line in lines)
+    )
+    return folder
+
+
+def squeue():
+    return subprocess.run(["squeue", "-h", "-o", "%i %T"], capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.server
+def test_on_slurm_an_adaptive_recipe_ends_with_the_digits_of_one_process(on_slurm):
+    assert "WRONG" not in philic("cluster", "check", cwd=on_slurm)
+    philic("submit", "sites.yaml", "--workers", 2, cwd=on_slurm)
+    (run,) = ended(on_slurm)
+    assert run.state is State.FINISHED
+    philic("run", "sites.yaml", "--store", "alone.db", cwd=on_slurm)
+    assert_same_digits(on_slurm / "alone.db", on_slurm / "philic.db")
+    wait(lambda: not squeue())
+
+
+@pytest.mark.server
+def test_on_slurm_a_killed_job_is_noticed_and_its_pack_goes_to_another(on_slurm):
+    (on_slurm / "long.yaml").write_text(GLASS.format(melt_ps=16))
+    philic("submit", "long.yaml", "--workers", 1, cwd=on_slurm)
+    spool = Spool(on_slurm / "packs")
+    pack = wait(lambda: next((one for one in packs_of(spool) if one.worker and one.n_steps == 2), None))
+    time.sleep(3)
+    kill(int(pack.worker.partition(":")[2]))  # without a warning: the script of the job ends with its worker
+    (run,) = ended(on_slurm, seconds=240)
+    assert run.state is State.FINISHED
+    assert "its worker was lost" in (spool.folder / "submitter.log").read_text()
+    philic("run", "long.yaml", "--store", "alone.db", cwd=on_slurm)
+    assert_same_digits(on_slurm / "alone.db", on_slurm / "philic.db")
+
+
+@pytest.mark.server
+def test_on_slurm_a_run_that_the_walltime_cuts_twice_ends_with_the_same_digits(on_slurm):
+    settings = (on_slurm / "cluster.yaml").read_text().replace("00:05:00", "00:01:00").replace("jobs: 2", "jobs: 1")
+    (on_slurm / "cluster.yaml").write_text(settings)
+    (on_slurm / "long.yaml").write_text(GLASS.format(melt_ps=45))
+    philic("submit", "long.yaml", cwd=on_slurm)
+    (run,) = ended(on_slurm, seconds=500)
+    assert run.state is State.FINISHED
+    log = (on_slurm / "packs" / "submitter.log").read_text()
+    assert len(re.findall(r"came back with \d of \d steps done: (SIGTERM|the walltime ends)", log)) >= 2
+    philic("run", "long.yaml", "--store", "alone.db", cwd=on_slurm)
+    assert_same_digits(on_slurm / "alone.db", on_slurm / "philic.db")
+
+
+@pytest.fixture
+def pulling(folder, mongodb):
+    """A folder whose runs go to a launchpad on a server."""
+    path = mongodb.launchpad(folder)
+    (folder / "cluster.yaml").write_text(CLUSTER.format(queue="local") + f"launchpad: {path}\n")
+    return folder
+
+
+@pytest.mark.server
+def test_workers_that_pull_from_a_launchpad_give_the_digits_of_one_process(pulling):
+    philic("submit", "sites.yaml", "--workers", 2, cwd=pulling)
+    (run,) = ended(pulling)
+    assert run.state is State.FINISHED
+    philic("run", "sites.yaml", "--store", "alone.db", cwd=pulling)
+    assert_same_digits(pulling / "alone.db", pulling / "philic.db")
+
+
+@pytest.mark.server
+def test_a_launchpad_lists_readable_names(pulling):
+    from philic.workflows.fireworks.launchpads import read_launchpad
+
+    philic("submit", "sites.yaml", cwd=pulling)
+    launchpad = read_launchpad(pulling / "my_launchpad.yaml")
+    names = {one["name"] for one in launchpad.fireworks.find({}, {"name": 1})}
+    launchpad.connection.close()
+    assert {"relax pristine (1)", "plan again"} <= names
+    ended(pulling)
+
+
+@pytest.mark.server
+def test_a_server_killed_and_started_again_loses_nothing(pulling, mongodb):
+    (pulling / "long.yaml").write_text(GLASS.format(melt_ps=20))
+    philic("submit", "long.yaml", "--workers", 2, cwd=pulling)
+    store = open_store(pulling / "philic.db")
+    wait(lambda: runs_of(store, None)[0].finished)
+    mongodb.kill()
+    time.sleep(2)
+    mongodb.start()
+    (run,) = ended(pulling, seconds=200)
+    assert run.state is State.FINISHED
+    philic("run", "long.yaml", "--store", "alone.db", cwd=pulling)
+    assert_same_digits(pulling / "alone.db", pulling / "philic.db")
