@@ -33,6 +33,7 @@ from philic.structures.carbons.carbon import carbon_host
 from philic.structures.sites.adatoms import place_adatoms
 from philic.structures.sites.sites import adsorption_sites
 from philic.structures.surfaces.slabs import slab
+from philic.workflows.steps.relax import isolated
 
 Floats = NDArray[np.float64]
 
@@ -50,6 +51,8 @@ HOSTS = (
     *("O-B", "pyridinic-4N", "N-S", "N-P", "epoxy", "N-C-B", "pyridinic-2N", "B-P", "B-S", "O-P", "hydroxyl"),
     *("O-C-B", "N-O", "S-P", "divacancy", "B-F", "carbonyl", "N-F", "O-S"),
 )
+CUTOFF_A = 6.0
+"""CHGNet's: it refuses an atom with no neighbour that near."""
 GAP_A = 10.0
 """Empty height between a sheet or slab with what lies on it and its periodic image."""
 HEIGHTS_A = (1.5, 1.8, 2.1, 2.4, 2.7, 3.0, 3.4, 3.9, 4.6, 5.5, 7.0)
@@ -312,6 +315,8 @@ class Sheets:
         on = []
         for metal in METALS:
             start = adsorbed(self._host(host, 3), metal, int(generator.choice([1, 1, 2, 3])), generator)
+            while isolated(start, CUTOFF_A):
+                start = adsorbed(self._host(host, 3), metal, int(generator.choice([1, 1, 2, 3])), generator)
             on.append(self._heated(self._settled(start, 15), generator.uniform(400, 1200), generator))
         bare = on[0][: len(self._host(host, 3))]
         return self._named(bare, on, host, f"hot-{turn}", "3x3")

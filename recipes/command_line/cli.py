@@ -26,6 +26,7 @@ app.add_typer(structures_app, name="structures")
 app.add_typer(cluster_cli.settings_app, name="cluster")
 for name in ("status", "watch", "retry", "cancel", "pause", "resume", "work", "submitter"):
     app.command(name, hidden=name == "submitter")(getattr(cluster_cli, name))
+app.command("check")(cluster_cli.check_store)
 
 StoreOption = Annotated[
     str,

@@ -237,6 +237,22 @@ def watch(run: RunArgument = None, store: StoreOption = None, cluster: ClusterOp
         print("the runs go on; philic status shows them", file=sys.stderr)
 
 
+def check_store(store: StoreOption = None, cluster: ClusterOption = None) -> None:
+    """Look whether everything in the store can be read and fits together, and whether packs or jobs were left behind."""
+    from ...workflows.cluster.spool import DONE, READY, RUNNING
+    from ...workflows.stores.check import problems
+
+    opened, spool, _ = _here(store, cluster)
+    found = list(problems(opened))
+    if spool and not any(run.state.open for run in opened.runs()):
+        found += [f"the pack {name} was left in {place}" for place in (READY, RUNNING, DONE) for name in spool.packs(place)]
+    for sentence in found:
+        print(sentence)
+    if found:
+        raise typer.Exit(1)
+    print(f"{opened.address} is sound: {len(opened.runs())} runs")
+
+
 def retry(
     run: RunArgument = None,
     all_failed: Annotated[bool, typer.Option("--all-failed", help="In every run, those that ended too.")] = False,

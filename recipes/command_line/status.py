@@ -39,6 +39,8 @@ def status_tables(
         tables.append(Text("\n".join(troubles)))
     if spool and any(one.run.state.open for one in runs):
         tables.append(Text(_keeper_line(spool, jobs)))
+        if trouble := known(spool).get("trouble"):
+            tables.append(Text(trouble))
     return tables
 
 

@@ -111,7 +111,8 @@ def _is_ours(process: Path) -> bool:
     """Whether a process runs one of our job scripts."""
     try:
         words = (process / "cmdline").read_bytes().split(b"\0")
-        return process.stat().st_uid == os.getuid() and words[0] == b"bash" and words[1].endswith(b".philic.sh")
+        ours = words[0] == b"bash" and re.search(rb"/jobs/philic-[0-9a-f]+\.sh$", words[1])
+        return bool(ours) and process.stat().st_uid == os.getuid()
     except (OSError, IndexError):
         return False
 
@@ -164,10 +165,20 @@ def script(cluster: Cluster, folder: Path, name: str) -> str:
     place = shlex.join(["--launchpad", str(cluster.launchpad)] if cluster.launchpad else ["--folder", str(cluster.folder)])
     lines += [
         "trap 'kill -TERM $(jobs -p) 2>/dev/null' TERM INT USR1",
-        f"for i in $(seq {cluster.workers}); do {command} {place} & done",
+        f"for i in $(seq 0 {cluster.workers - 1}); do {_gpu(cluster)}{command} {place} & done",
         'while [ -n "$(jobs -pr)" ]; do wait; done',
     ]
     return "\n".join([*lines, ""])
+
+
+def _gpu(cluster: Cluster) -> str:
+    """Let the workers of a job with several GPUs take turns with them, of those that the queue gave it."""
+    if cluster.gpus < 2:
+        return ""
+    numbers = ",".join(map(str, range(cluster.gpus)))
+    return (
+        f"GPUS=($(tr , ' ' <<< ${{CUDA_VISIBLE_DEVICES:-{numbers}}})); CUDA_VISIBLE_DEVICES=${{GPUS[i % {cluster.gpus}]}} "
+    )
 
 
 def _header(cluster: Cluster, folder: Path, name: str) -> list[str]:

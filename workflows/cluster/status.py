@@ -115,10 +115,11 @@ def packs_of(spool: Spool) -> list[PackStatus]:
     return found
 
 
-def tell(folder: Path, jobs: Mapping[str, str] | None, seconds: Mapping[int, float]) -> None:
-    """Write down what only the submitter knows: jobs, None if the queue is silent, and estimated seconds of runs."""
+def tell(folder: Path, jobs: Mapping[str, str] | None, trouble: str, seconds: Mapping[int, float]) -> None:
+    """Write down what only the submitter knows: jobs, None if the queue is silent, their trouble, and seconds of runs."""
     left_s = {str(run): seconds for run, seconds in seconds.items()}
-    write(folder / "status.json", {"jobs": None if jobs is None else dict(jobs), "seconds": left_s})
+    known = {"jobs": None if jobs is None else dict(jobs), "trouble": trouble, "seconds": left_s}
+    write(folder / "status.json", known)
 
 
 def known(spool: Spool) -> Mapping[str, Any]:

@@ -18,7 +18,7 @@ from pymongo.errors import PyMongoError
 from ..cluster.jobs import Jobs
 from ..cluster.settings import Cluster
 from ..cluster.status import PackStatus, tell
-from ..engine.costs import seconds
+from ..engine.costs import measured
 from ..engine.leaving import LEAVING
 from ..stores.opening import open_store
 from ..stores.store import State, Store
@@ -46,7 +46,7 @@ def add(cluster: Cluster, store: Store, run: int) -> None:
     if launchpad.fireworks.count_documents(there):
         return
     plan = plan_of(store, run)
-    longest_s = cluster.longest_s(sum(seconds(step) for step in plan.missing), cluster.jobs)
+    longest_s = cluster.longest_s(sum(map(measured(store.costs()), plan.missing)), cluster.jobs)
     made = workflow(plan.flow, store, plan.recipe.name, run, longest_s=longest_s)
     assert made  # it has at least the Firework that plans again
     launchpad.add_wf(made)
@@ -135,7 +135,7 @@ class MongoSubmitter:
         self.jobs.ask()
         count = self.launchpad.fireworks.count_documents
         self.jobs.hand_in(count({"state": "READY"}), count({"state": "RUNNING"}))
-        tell(self.folder, self.jobs.alive, {})
+        tell(self.folder, self.jobs.alive, self.jobs.trouble, {})
         return any(state.open for state in runs.values())
 
     def end(self) -> None:

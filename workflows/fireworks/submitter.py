@@ -18,7 +18,7 @@ from ..cluster.jobs import Jobs
 from ..cluster.settings import Cluster
 from ..cluster.spool import DONE, READY, RUNNING, Pack, Spool, SpoolError
 from ..cluster.status import tell
-from ..engine.costs import seconds
+from ..engine.costs import measured
 from ..engine.execute import LOG as STEPS_LOG
 from ..stores.result import Result
 from ..stores.store import State, Store
@@ -65,7 +65,7 @@ class Submitter:
             rerun_due(self.launchpad, self.store)
         self._feed(open_runs)
         self.jobs.hand_in(len(self.spool.packs(READY)), len(self.spool.packs(RUNNING)))
-        tell(self.spool.folder, self.jobs.alive, self.runs)
+        tell(self.spool.folder, self.jobs.alive, self.jobs.trouble, self.runs)
         return bool(open_runs) and (self.retries or self._busy())
 
     def _busy(self) -> bool:
@@ -95,7 +95,7 @@ class Submitter:
             LOG.warning("run %s cannot go on: %s", run, error)
             self.store.change_run(run, state=State.STOPPED, message=str(error))
             return
-        self.runs[run] = sum(seconds(step) for step in plan.missing)
+        self.runs[run] = sum(map(measured(self.store.costs()), plan.missing))
         made = {name: pack.content["keys"] for name, pack in self._packs_of(run)}
         longest_s = self.cluster.longest_s(self.runs[run], self.jobs.at_most())
         flow = workflow(plan.flow, self.store, plan.recipe.name, run, made=made.values(), longest_s=longest_s)

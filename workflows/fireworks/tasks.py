@@ -12,7 +12,7 @@ from typing import Any
 
 from fireworks import FiretaskBase, Firework, FWAction, LaunchPad, Workflow
 
-from ..engine.costs import seconds
+from ..engine.costs import measured
 from ..engine.execute import LOG, execute
 from ..engine.flow import Flow
 from ..stores.opening import open_store
@@ -160,7 +160,8 @@ def workflow(
     missing = set(flow.steps) - store.finished(flow.steps) if todo is None else set(todo)
     store.add_definitions({key: flow.steps[key].definition() for key in flow.steps if key in missing})
     packs = [pack for keys in made if (pack := [flow.steps[key] for key in keys if key in missing])]
-    packs += flow.packs(missing - {step.key for pack in packs for step in pack}, LARGEST, longest_s, seconds)
+    rest = missing - {step.key for pack in packs for step in pack}
+    packs += flow.packs(rest, LARGEST, longest_s, measured(store.costs()))
     fireworks = [
         Firework(
             RunSteps(store=store.address, keys=[step.key for step in pack]),

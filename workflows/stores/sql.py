@@ -17,7 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from . import tables
 from .predictions import packed, unpacked
 from .result import Memory, Result, Status
-from .store import Run, State, StoreError, Tries
+from .store import Cost, Run, State, StoreError, Tries
 
 WAIT_FOR_LOCK_S = 60
 PATIENCE_S = 600.0
@@ -79,6 +79,23 @@ class SqlStore:
         for some in _batches(list(keys)):
             yield from self._rows(query.where(column.in_(some)))
 
+    def damage(self) -> Iterator[str]:
+        """Yield a sentence for every row that cannot be read."""
+        if self.engine.dialect.name == "sqlite":
+            for row in self._rows(sa.text("PRAGMA integrity_check")):
+                if row[0] != "ok":
+                    yield f"the file is damaged: {row[0]}"
+        for (key,) in self._rows(sa.select(tables.results.c.key)):
+            try:
+                self.get([key])
+            except Exception as error:
+                yield f"the result {key} cannot be read: {error}"
+        for (key,) in self._rows(sa.select(tables.definitions.c.key)):
+            try:
+                self.definitions([key])
+            except Exception as error:
+                yield f"the step {key} cannot be read: {error}"
+
     def close(self) -> None:
         """Close every connection; the store can still be used, and opens new ones."""
         self.engine.dispose()
@@ -118,10 +135,18 @@ class SqlStore:
         first = self._insert(tables.tries).values(key=result.key, n=1, at=self._now)
         again = first.on_conflict_do_update(index_elements=["key"], set_={"n": tables.tries.c.n + 1, "at": self._now})
 
+        cost = _cost(result)
+        costs = tables.costs
+        spent = self._insert(costs).values(**cost)
+        sums = {name: costs.c[name] + spent.excluded[name] for name in ("calls", "seconds")}
+        more = spent.on_conflict_do_update(index_elements=["potential", "device", "n_atoms"], set_=sums)
+
         def write(connection: sa.Connection) -> None:
             written = connection.execute(upsert.returning(tables.results.c.key)).first()
             if written and not result.status.final:
                 connection.execute(again)
+            if written and cost:
+                connection.execute(more)
 
         self._do(write)
 
@@ -157,6 +182,10 @@ class SqlStore:
                 connection.execute(sa.delete(tables.tries).where(tables.tries.c.key.in_(some)))
 
         self._do(delete)
+
+    def costs(self) -> list[Cost]:
+        """Return what force calls took so far."""
+        return [] if self.schema < 3 else [Cost(**row._mapping) for row in self._rows(sa.select(tables.costs))]
 
     def memory(self, trail: str) -> Memory:
         """Return the memory of a calculation."""
@@ -226,6 +255,16 @@ class _Memory:
 def _result(row: Any) -> Result:
     plain = {name: getattr(row, name) for name in tables.PLAIN}
     return Result(status=Status(row.status), **plain, **{name: decode(getattr(row, name)) for name in tables.ENCODED})
+
+
+def _cost(result: Result) -> dict[str, Any]:
+    """Return what the force calls of a result took, as a row; nothing where there were none."""
+    if not result.force_calls or not result.structures:
+        return {}
+    origin = result.provenance
+    names = {"potential": origin.get("fingerprint", {}).get("name", ""), "device": origin.get("device", "cpu")}
+    atoms = len(next(iter(result.structures.values())))
+    return {**names, "n_atoms": atoms, "calls": result.force_calls, "seconds": result.wall_s}
 
 
 def _run(row: Mapping[str, Any]) -> Run:

@@ -87,6 +87,27 @@ class Tries:
     ago_s: float
 
 
+@dataclass(frozen=True)
+class Cost:
+    """What force calls took so far.
+
+    Attributes
+    ----------
+    potential, device
+        Name of the potential, and what it ran on.
+    n_atoms
+        Size of the structures.
+    calls, seconds
+        Number of force calls, and the wall seconds of them all.
+    """
+
+    potential: str
+    device: str
+    n_atoms: int
+    calls: int
+    seconds: float
+
+
 class StepStore(Protocol):
     """What a worker needs: what the steps are, what they start from, and where their results go."""
 
@@ -137,6 +158,9 @@ class Store(StepStore, Protocol):
 
     def forget_tries(self, keys: Iterable[str]) -> None:
         """Let crashed steps be tried again as if for the first time."""
+
+    def costs(self) -> list[Cost]:
+        """Return what force calls took so far, by potential, device and size."""
 
     def add_run(
         self,

@@ -36,6 +36,14 @@ tries = sa.Table(
     sa.Column("n", sa.Integer, nullable=False),
     sa.Column("at", sa.Double, nullable=False),
 )
+costs = sa.Table(
+    "costs",
+    metadata,
+    *(sa.Column(name, sa.String, primary_key=True) for name in ("potential", "device")),
+    sa.Column("n_atoms", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("calls", sa.Integer, nullable=False),
+    sa.Column("seconds", sa.Double, nullable=False),
+)
 predictions = sa.Table(
     "predictions",
     metadata,
