@@ -1,11 +1,11 @@
 """What a step costs beside its calculation: CPU milliseconds for a trivial step, memory, a rerun, and the other engines.
 
-    python benchmarks/orchestration.py [--steps 1000 10000 100000]
+    python benchmarks/orchestration.py [--steps 1000 10000 100000] [--jobflow /environment/bin/python]
 
 A step is a single point of two copper atoms by EMT, given in flows of that many steps; what the bare calculations take is
 measured in the same process and subtracted. Each line is of a process of its own.
 Plain FireWorks (on the same launchpad in memory) and jobflow's `run_locally` are given an empty function as often, up to
-1,000 times: more takes them minutes. jobflow is tried where it is installed (`pip install jobflow`).
+1,000 times: more takes them minutes. jobflow needs an environment of its own: it comes with another mongomock.
 """
 
 import argparse
@@ -112,6 +112,7 @@ MEASURES = {"philic": measure_philic, "fireworks": measure_fireworks, "jobflow":
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, nargs="+", default=[1_000, 10_000, 100_000])
+    parser.add_argument("--jobflow", default=sys.executable, help="the Python of an environment that has jobflow")
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
@@ -124,7 +125,8 @@ def main():
         for n in options.steps:
             if name != "philic" and n > LEFT_OUT:
                 continue
-            command = [sys.executable, __file__, "--one", name, str(n)]
+            python = options.jobflow if name == "jobflow" else sys.executable
+            command = [python, __file__, "--one", name, str(n)]
             ran = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
             if ran.returncode:
                 print(f"{name:10}{n:16,}  could not be run here")
