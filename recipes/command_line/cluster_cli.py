@@ -156,11 +156,23 @@ def submitter(cluster: ClusterOption = None) -> None:
                 LOG.info("no run is open: the submitter ends")
                 break
             time.sleep(ROUND_S)
+            jobs.cluster = _read_again(cluster, jobs.cluster)
         else:
             LOG.warning("another submitter has taken over: this one ends")
     finally:
         keeper.leave(spool, token)
         store.close()
+
+
+def _read_again(path: Path | None, before: Any) -> Any:
+    """Return the settings as they are now, where they changed and are right: the next jobs get new lines."""
+    from ...workflows.cluster.settings import read
+
+    try:
+        now = read(path)
+    except (ValueError, OSError):
+        return before
+    return now if now.folder == before.folder and now.store == before.store else before
 
 
 def at_most(spool: Any, default: int) -> int:

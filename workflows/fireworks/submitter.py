@@ -52,6 +52,7 @@ class Submitter:
         self.launchpad: LaunchPad = memory_launchpad()
         self.runs: dict[int, float] = {}  # what was adopted, and the seconds that are left of it
         self.launches: dict[str, tuple[int, int]] = {}  # of packs in the spool: Firework and launch
+        self.computing: dict[str, list[str]] = {}  # and their steps
 
     def round(self) -> bool:
         """Do what there is to do now; False when no run is open any more."""
@@ -107,6 +108,7 @@ class Submitter:
             name = next((name for ours, name in by_keys.items() if set(keys) <= set(ours)), None)
             if name and name not in self.launches:
                 self._check_out(number, name)
+                self.computing[name] = made[name]
 
     def _packs_of(self, run: int) -> list[tuple[str, Pack]]:
         found = []
@@ -136,12 +138,16 @@ class Submitter:
             if runs.get(run) is not State.RUNNING:
                 continue
             done = self.store.finished(keys)
-            left = [key for key in keys if key not in done]
+            under_way = {key for pack in self.launches for key in self.computing.get(pack, ())}
+            left = [key for key in keys if key not in done | under_way]
+            if not left and set(keys) - done:
+                continue  # another run computes them
             name = f"{time.time_ns():x}-{run}-{number}"
             self._check_out(number, name)
             if not left:
                 self._complete(name, "")
                 continue
+            self.computing[name] = left
             definitions = self.store.definitions(left)
             parents = {parent for one in definitions.values() for parent in _waits_for(one)} - set(left)
             known = self.store.get(parents)
@@ -188,6 +194,9 @@ class Submitter:
         if name not in self.launches:
             return
         number, launch = self.launches.pop(name)
+        self.computing.pop(name, None)
+        keys = self._keys(number)
+        again = again or bool(not problem and set(keys) - self.store.finished(keys))  # steps that another run computed
         if problem or again:
             said = {"_exception": {"_stacktrace": f"{StepsLeftError.__module__}.{StepsLeftError.__name__}: {problem}"}}
             self.launchpad.complete_launch(launch, FWAction(stored_data=said), "FIZZLED")

@@ -25,6 +25,7 @@ from philic.workflows.fireworks.submitter import Submitter
 from philic.workflows.stores.opening import open_store
 from philic.workflows.stores.store import State
 
+COMMAND = f"{sys.executable} -m philic.recipes.command_line.cli"
 GLASS = """\
 recipe: melt-quench
 question: Do several processes give the digits of one?
@@ -332,6 +333,53 @@ def test_bad_input_is_one_sentence(folder, arguments, words):
     said = philic(*arguments, cwd=folder, code=2)
     assert said.startswith("error: ")
     assert words in said
+
+
+def test_a_silent_worker_is_reported_and_its_pack_taken_on_request(folder, at_work):
+    made, until = at_work
+    run = submitted(made, "long.yaml")
+    pack = until(lambda: next((one for one in packs_of(made.spool) if one.worker), None))
+    worker = int(pack.worker.partition(":")[2])
+    kill(worker, signal.SIGSTOP)
+    beat = made.spool.folder / RUNNING / pack.name / "beat"
+    long_ago = time.time() - 500
+    os.utime(beat, (long_ago, long_ago))
+    said = philic("status", run, cwd=folder)
+    assert re.search(r"(499|50\d) s ago \(lost\?", said)
+    assert "1 packs taken from silent workers" in philic("retry", "--lost", cwd=folder)
+    kill(worker, signal.SIGCONT)  # it notices that its pack was taken away
+    until(lambda: state(made, run) is State.FINISHED)
+    philic("run", "long.yaml", "--store", "alone.db", cwd=folder)
+    assert_same_digits(folder / "alone.db", folder / "philic.db")
+
+
+def test_jobs_that_cannot_write_end_at_once_and_no_flood_of_them_follows(folder):
+    """As on a full disk: a limit of zero bytes for any file, set by a set-up line, until the line is taken out."""
+    path = folder / "cluster.yaml"
+    path.write_text(CLUSTER.format(queue="local") + f"setup: ['ulimit -f 0', 'philic() {{ {COMMAND} \"$@\"; }}']\n")
+    philic("submit", "glass.yaml", cwd=folder)
+    wait(lambda: "jobs ended at once: see the .out files" in philic("status", cwd=folder).replace("\n", " "))
+    n = len(list((folder / "packs" / "jobs").glob("*.sh")))
+    time.sleep(5)
+    assert len(list((folder / "packs" / "jobs").glob("*.sh"))) == n <= 6
+    path.write_text(CLUSTER.format(queue="local"))
+    (run,) = ended(folder)
+    assert run.state is State.FINISHED
+    assert "is sound: 1 runs" in philic("check", cwd=folder)
+
+
+def test_two_runs_that_share_steps_compute_each_once(folder, at_work, caplog):
+    caplog.set_level("INFO", logger="philic")
+    made, until = at_work
+    (folder / "one.yaml").write_text(GLASS.format(melt_ps=2).replace("seeds: [0, 1]", "seeds: [0]"))
+    (folder / "both.yaml").write_text(GLASS.format(melt_ps=2))
+    runs = [submitted(made, name) for name in ("one.yaml", "both.yaml")]
+    until(lambda: not any(state(made, run).open for run in runs))
+    assert [state(made, run) for run in runs] == [State.FINISHED] * 2
+    shared = set(made.store.runs()[0].keys) & set(made.store.runs()[1].keys)
+    ends = [record.__dict__["key"] for record in caplog.records if record.__dict__.get("event") == "end"]
+    assert shared <= set(ends)
+    assert len(ends) == len(set(ends))
 
 
 # On real servers

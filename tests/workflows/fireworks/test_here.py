@@ -1,6 +1,7 @@
 """Small flows of every shape, run through FireWorks with real potentials."""
 
 import io
+import json
 import os
 import signal
 import subprocess
@@ -211,12 +212,13 @@ def test_nan_energies_are_a_failed_result_and_the_run_goes_on(tmp_path, tiny_mac
 
 
 def test_the_spec_holds_keys_and_nothing_else(tmp_path):
-    flow = Flow([then(copper(seed)) for seed in range(3)])
+    flow = Flow([then(copper(seed)) for seed in range(300)])
     made = workflow(flow, open_store(tmp_path / "philic.db"), "three")
     tasks = [task for firework in made.fws for task in firework.tasks]
     assert all(isinstance(task, RunSteps) for task in tasks)
     assert all(set(task) == {"store", "keys", "_fw_name"} - {"_fw_name"} for task in tasks)
     assert all(firework.spec.keys() <= {"_tasks", "_allow_fizzled_parents"} for firework in made.fws)
+    assert all(len(json.dumps(firework.to_dict(), default=str)) < 16_000 for firework in made.fws)
     assert sorted(key for task in tasks for key in task["keys"]) == sorted(flow.steps)
     assert RunSteps._fw_name == "{{philic.workflows.fireworks.RunSteps}}"
 
