@@ -218,7 +218,7 @@ def status(run: RunArgument = None, store: StoreOption = None, cluster: ClusterO
     """Show how far runs are: steps, packs, jobs, what crashed and why."""
     from .status import status_tables
 
-    opened, spool, settings = _here(store, cluster)
+    opened, spool, settings = _here(store, cluster, reading=True)
     with refusals():
         for table in status_tables(opened, spool, run, settings):
             terminal().print(table, highlight=False)
@@ -351,7 +351,7 @@ def _call_submitter(spool: Any, cluster: Path | None) -> None:
         keeper.start(spool, path)
 
 
-def _here(store: str | None, cluster: Path | None) -> tuple[Any, Any, Any]:
+def _here(store: str | None, cluster: Path | None, *, reading: bool = False) -> tuple[Any, Any, Any]:
     """Open the store, and give the folder of packs and the settings where there is a cluster.yaml."""
     from ...workflows.cluster.settings import find, read
     from ...workflows.cluster.spool import Spool
@@ -364,4 +364,4 @@ def _here(store: str | None, cluster: Path | None) -> tuple[Any, Any, Any]:
         if not exists(address):
             raise ValueError(f"`{address}` does not exist: run a recipe first, or name the store with --store")
         spool = Spool(settings.folder) if settings and settings.folder.is_dir() else None
-        return open_store(address), spool, settings
+        return open_store(address, reading=reading), spool, settings

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from ..engine.execute import execute
 from ..engine.leaving import LEAVING, LeaveError
-from .spool import Pack, Spool, SpoolError
+from .spool import DONE, RUNNING, Pack, Spool, SpoolError
 
 LOG = logging.getLogger(__name__)
 BEAT_S = 10.0
@@ -45,8 +45,9 @@ def run(pack: Pack) -> None:
             left, handed_back = execute(pack, pack.content["keys"]), ""
     except LeaveError as why:
         left, handed_back = {}, str(why)
-    except SpoolError as error:  # the pack is no longer ours
+    except SpoolError as error:  # the pack was taken away, or is damaged
         LOG.warning("%s", error)
+        pack.spool.move(pack.path.name, RUNNING, DONE)
         return
     except Exception as error:  # no step's failure: the disk is full, say
         left, handed_back = {"": f"{type(error).__name__}: {error}"}, ""

@@ -368,6 +368,20 @@ def test_jobs_that_cannot_write_end_at_once_and_no_flood_of_them_follows(folder)
     assert "is sound: 1 runs" in philic("check", cwd=folder)
 
 
+def test_a_damaged_pack_is_made_again(folder, at_work):
+    """A byte is changed in what the first pack starts from, before a worker can take it."""
+    made, until = at_work
+    run = submitted(made, "glass.yaml")
+    made.jobs.at_most = lambda: 0
+    (name, *_) = until(lambda: made.spool.packs(READY))
+    for file in ("pack.json", "parents.json"):
+        path = made.spool.folder / READY / name / file
+        path.write_bytes(path.read_bytes().replace(b"a", b"b", 1))
+    made.jobs.at_most = lambda: 1
+    until(lambda: state(made, run) is State.FINISHED)
+    assert "is sound: 1 runs" in philic("check", cwd=folder)
+
+
 def test_two_runs_that_share_steps_compute_each_once(folder, at_work, caplog):
     caplog.set_level("INFO", logger="philic")
     made, until = at_work
