@@ -2,7 +2,7 @@
 
 from .base import Card, Fingerprint, Potential, Prediction
 from .references import MetalReference, adsorption_pbe, cohesive_energy_eV, forces_pbe, reference
-from .registry import card, check_elements, device_of, fingerprint, known, load, resolve
+from .registry import card, check_elements, fingerprint, known, load, resolve
 
 __all__ = [
     "Card",
@@ -14,7 +14,6 @@ __all__ = [
     "card",
     "check_elements",
     "cohesive_energy_eV",
-    "device_of",
     "fingerprint",
     "forces_pbe",
     "known",

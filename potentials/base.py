@@ -160,8 +160,7 @@ class Kind:
 
     `variants` lists the known names with a description; the other three take a full name. Only `predict` (and
     `card`, where the facts are in the model file) may import torch. A kind with `resolve` takes files: it gets every
-    other name with its prefix too, refuses the wrong ones, and makes the path absolute. One that is `on_device` runs where
-    `philic.potentials.devices.device` says.
+    other name with its prefix too, refuses the wrong ones, and makes the path absolute.
     """
 
     prefix: str
@@ -170,7 +169,6 @@ class Kind:
     card: Callable[[str], Card]
     predict: Callable[[str], Predict]
     resolve: Callable[[str], str] | None = None
-    on_device: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,14 +183,11 @@ class Potential:
         What goes into the key of a step.
     predict
         The kind's own function from checked structures to predictions.
-    device
-        Where it runs: ``cpu``, or ``cuda (NVIDIA H100)``.
     """
 
     card: Card
     fingerprint: Fingerprint
     predict: Predict
-    device: str = "cpu"
 
     @property
     def name(self) -> str:

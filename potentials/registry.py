@@ -9,7 +9,6 @@ from importlib.metadata import entry_points
 from . import analytic, committee, dispersion
 from .base import Card, Fingerprint, Kind, Potential
 from .chgnet import potential as chgnet
-from .devices import device_name
 from .external import potential as external
 from .mace import potential as mace
 
@@ -134,14 +133,7 @@ def load(name: str) -> Potential:
     predict = _kind(base).predict(base)
     if base != name:
         predict = dispersion.predict(predict, card(base))
-    return Potential(card(name), fingerprint(name), predict, device_of(name))
-
-
-def device_of(name: str) -> str:
-    """Return where a potential runs: ``cpu``, or ``cuda (NVIDIA H100)``."""
-    if name.startswith(committee.PREFIX):
-        return device_name()
-    return device_name() if _kind(_without_dispersion(name)).on_device else "cpu"
+    return Potential(card(name), fingerprint(name), predict)
 
 
 def _without_dispersion(name: str) -> str:

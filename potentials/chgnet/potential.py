@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..base import Card, Fingerprint, Kind, Predict, Prediction, nothing_known, sha256_of_file
-from ..devices import device, import_torch, map_structures
+from ..torch_threads import import_torch, map_in_threads
 from ..training import record
 
 if TYPE_CHECKING:
@@ -152,10 +152,10 @@ def original(name: str) -> Any:
 
 
 def _load(name: str) -> Any:
-    """Load the model with philic's layers, on its device."""
+    """Load the model with philic's layers."""
     from .layers import rearrange
 
-    return rearrange(original(name)).to(device())
+    return rearrange(original(name))
 
 
 def _predict(model: Any, structures: Sequence[Atoms], stress: bool) -> list[Prediction]:
@@ -167,7 +167,7 @@ def _predict(model: Any, structures: Sequence[Atoms], stress: bool) -> list[Pred
         warnings.filterwarnings("ignore", message="Converting a tensor with requires_grad", category=UserWarning)
         boxed = [atoms for atoms in structures if atoms.cell.rank == 3]
         graphs = ((atoms, crystal_graph(atoms, CUTOFF_A, ANGLE_CUTOFF_A)) for atoms in boxed)
-        predictions = iter(map_structures(partial(_predict_some, model, stress), graphs, lambda pair: len(pair[0])))
+        predictions = iter(map_in_threads(partial(_predict_one, model, stress), graphs))
     return [next(predictions) if atoms.cell.rank == 3 else _without_cell(atoms, stress) for atoms in structures]
 
 
@@ -179,45 +179,22 @@ def _without_cell(atoms: Atoms, stress: bool) -> Prediction:
     return nothing_known(atoms, stress, sentence)
 
 
-def _predict_some(model: Any, stress: bool, pairs: Sequence[tuple[Atoms, Any]]) -> list[Prediction]:
-    """Evaluate structures in one call; those with an isolated atom are not given to the model."""
-    problems = [_isolated(atoms, graph) for atoms, graph in pairs]
-    sound = [pair for pair, problem in zip(pairs, problems, strict=True) if not problem]
-    predictions = iter(_call(model, stress, sound) if sound else [])
-    return [
-        nothing_known(atoms, stress, problem) if problem else next(predictions)
-        for (atoms, _), problem in zip(pairs, problems, strict=True)
-    ]
-
-
-def _isolated(atoms: Atoms, graph: Any) -> str:
-    """Say how many atoms have no neighbour; empty where all have."""
-    n_isolated = len(atoms) - len(graph.atom_graph.reshape(-1, 2)[:, 0].unique())
-    return (
-        f"{n_isolated} atom(s) have no neighbour within {CUTOFF_A:g} angstrom; it knows no free atoms" if n_isolated else ""
-    )
-
-
-def _call(model: Any, stress: bool, pairs: Sequence[tuple[Atoms, Any]]) -> list[Prediction]:
+def _predict_one(model: Any, stress: bool, pair: tuple[Atoms, Any]) -> Prediction:
     """Call the model and differentiate once, by fractional coordinates and cell vectors together.
 
     CHGNet's own prediction keeps the graph for training and differentiates twice. The site energies are summed in
     float64, which rounds less than CHGNet's energy per atom times the number of atoms.
     """
+    atoms, graph = pair
+    n_isolated = len(atoms) - len(graph.atom_graph.reshape(-1, 2)[:, 0].unique())
+    if n_isolated:
+        sentence = f"{n_isolated} atom(s) have no neighbour within {CUTOFF_A:g} angstrom; it knows no free atoms"
+        return nothing_known(atoms, stress, sentence)
     torch = import_torch()
-    graphs = [graph.to(device()) for _, graph in pairs]
-    site_energies = model.forward(graphs, task="e", return_site_energies=True)["site_energies"]
-    inputs = [graph.atom_frac_coord for graph in graphs] + [graph.lattice for graph in graphs] * stress
-    total = sum(energies.sum() for energies in site_energies)
-    derivatives = [g.double().cpu().numpy() for g in torch.autograd.grad(total, inputs)]
-    energies_eV = [float(energies.double().sum()) for energies in site_energies]
-    by_lattice = derivatives[len(graphs) :] if stress else [None] * len(graphs)
-    return [
-        _prediction(atoms, energy_eV, by_frac, by_cell)
-        for (atoms, _), energy_eV, by_frac, by_cell in zip(
-            pairs, energies_eV, derivatives[: len(graphs)], by_lattice, strict=True
-        )
-    ]
+    (site_energies,) = model.forward([graph], task="e", return_site_energies=True)["site_energies"]
+    inputs = [graph.atom_frac_coord] + [graph.lattice] * stress
+    by_frac, *by_lattice = (g.double().numpy() for g in torch.autograd.grad(site_energies.sum(), inputs))
+    return _prediction(atoms, float(site_energies.double().sum()), by_frac, by_lattice[0] if stress else None)
 
 
 def _prediction(atoms: Atoms, energy_eV: float, by_frac: Any, by_lattice: Any) -> Prediction:
@@ -242,5 +219,4 @@ KIND = Kind(
     card=_card,
     predict=_loaded_predict,
     resolve=_resolve,
-    on_device=True,
 )

@@ -8,7 +8,7 @@ import os
 import warnings
 from collections.abc import Iterator
 
-from ..devices import import_torch
+from ..torch_threads import import_torch
 
 _LOAD_SWITCH = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
 

@@ -8,14 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache, partial
 from importlib.metadata import version
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ..base import Card, Fingerprint, Kind, Predict, Prediction, sha256_of_file
-from ..devices import device, import_torch, map_structures
+from ..torch_threads import import_torch, map_in_threads
 from ..training import record
 from .files import PREFIX, file_dtype, foundation_urls, parse, resolve, weights_file
 from .importing import import_mace, old_torchscript
@@ -115,7 +112,7 @@ def _calculator(name: str) -> Any:
         model = torch.load(path, map_location="cpu", weights_only=False)
     head = _chosen_head(name, getattr(model, "heads", ["Default"]), parts.head or _DEFAULT_HEADS.get(parts.model))
     # mace would convert a model silently to another dtype: give it the one the model has.
-    return MACECalculator(models=[model], device=device(), default_dtype=get_model_dtype(model), head=head)
+    return MACECalculator(models=[model], device="cpu", default_dtype=get_model_dtype(model), head=head)
 
 
 def _chosen_head(name: str, heads: Sequence[str], head: str | None) -> str:
@@ -132,32 +129,29 @@ def _predict(calculator: Any, structures: Sequence[Atoms], stress: bool) -> list
     from mace.tools import torch_tools
 
     with torch_tools.default_dtype(calculator.default_dtype):
-        graphs = (_graph(calculator, atoms) for atoms in structures)
-        return map_structures(partial(_call, calculator, stress), graphs, lambda graph: int(graph.num_nodes))
+        return map_in_threads(partial(_call, calculator, stress), (_graph(calculator, atoms) for atoms in structures))
 
 
 def _graph(calculator: Any, atoms: Atoms) -> Any:
     from mace.data import AtomicData, KeySpecification, config_from_atoms
-
-    config = config_from_atoms(atoms, KeySpecification(), head_name=calculator.head)
-    return AtomicData.from_config(
-        config, z_table=calculator.z_table, cutoff=calculator.r_max, heads=calculator.available_heads
-    )
-
-
-def _call(calculator: Any, stress: bool, graphs: Sequence[Any]) -> list[Prediction]:
-    """Call the model once."""
     from mace.tools.torch_geometric import Batch
 
-    batch = Batch.from_data_list(list(graphs)).to(device())  # type: ignore[no-untyped-call]
-    output = calculator.models[0](batch.to_dict(), compute_stress=stress)
-    energies, forces = (output[name].detach().double().cpu().numpy() for name in ("energy", "forces"))
-    starts = np.cumsum([0, *(graph.num_nodes for graph in graphs)])
-    rows = [forces[start:end] for start, end in pairwise(starts)]
+    config = config_from_atoms(atoms, KeySpecification(), head_name=calculator.head)
+    data = AtomicData.from_config(
+        config, z_table=calculator.z_table, cutoff=calculator.r_max, heads=calculator.available_heads
+    )
+    return Batch.from_data_list([data])  # type: ignore[no-untyped-call]
+
+
+def _call(calculator: Any, stress: bool, graph: Any) -> Prediction:
+    """Call the model once."""
+    output = calculator.models[0](graph.to_dict(), compute_stress=stress)
+    energy = float(output["energy"].detach().double())
+    forces = output["forces"].detach().double().numpy()
     if not stress:
-        return [Prediction(float(energy), own) for energy, own in zip(energies, rows, strict=True)]
-    voigt = output["stress"].detach().double().cpu().numpy()[:, [0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]
-    return [Prediction(float(energy), own, one) for energy, own, one in zip(energies, rows, voigt, strict=True)]
+        return Prediction(energy, forces)
+    tensor = output["stress"].detach().double().numpy()[0]
+    return Prediction(energy, forces, tensor[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]])
 
 
 def _loaded_predict(name: str) -> Predict:
@@ -171,5 +165,4 @@ KIND = Kind(
     card=_card,
     predict=_loaded_predict,
     resolve=resolve,
-    on_device=True,
 )

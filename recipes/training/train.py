@@ -98,7 +98,7 @@ def checked_start(name: str) -> str:
 
 
 def _check_device(device: str) -> None:
-    from ...potentials.devices import import_torch
+    from ...potentials.torch_threads import import_torch
 
     known = ["cpu"] + ["cuda"] * import_torch().cuda.is_available()
     if device not in known:

@@ -30,7 +30,7 @@ def test_cards_need_no_torch() -> None:
 def test_idle_threads_sleep_unless_the_user_chose(given: str | None, found: str) -> None:
     environment = {key: value for key, value in os.environ.items() if key != "OMP_WAIT_POLICY"}
     environment |= {"OMP_WAIT_POLICY": given} if given else {}
-    code = "import os; from philic.potentials.devices import import_torch; import_torch();"
+    code = "import os; from philic.potentials.torch_threads import import_torch; import_torch();"
     code += "print(os.environ['OMP_WAIT_POLICY'])"
     assert subprocess.check_output([sys.executable, "-c", code], text=True, env=environment).strip() == found
 

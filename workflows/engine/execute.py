@@ -19,7 +19,7 @@ from ase import Atoms
 from threadpoolctl import ThreadpoolController
 
 from ... import __version__
-from ...potentials import device_of, load
+from ...potentials import load
 from ..stores.one_potential import CHECK, check_one_potential
 from ..stores.result import Outcome, Result, Status, title
 from ..stores.store import StepStore, StoreError
@@ -222,7 +222,6 @@ def _end(store: StepStore, key: str, definition: Definition, outcome: Outcome | 
         "fingerprint": _fingerprint(store, definition),
         "versions": _versions(),
         "host": platform.node(),
-        **({"device": device_of(definition["potential"])} if outcome.force_calls else {}),
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
     result = Result(

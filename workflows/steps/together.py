@@ -20,8 +20,6 @@ numbers and no clock, so the same predictions always lead it along the same path
 Watch = Callable[[int], None]
 WINDOW = 8
 """Number of calculations in progress at a time; more gain nothing on a few cores."""
-WINDOW_ON_GPU = 256
-"""On a GPU one call serves them all, in batches that fit its memory."""
 
 
 @dataclass
@@ -77,7 +75,7 @@ def together(
     """
     waiting = deque(enumerate(calculations))
     active: dict[int, _Going] = {}
-    window = 1 if potential.card.slow else WINDOW if potential.device == "cpu" else WINDOW_ON_GPU
+    window = 1 if potential.card.slow else WINDOW
     while waiting or active:
         while waiting and len(active) < window:
             index, calculation = waiting.popleft()
