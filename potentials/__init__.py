@@ -1,6 +1,7 @@
 """A name -> energies, forces, fingerprint and what it is good for. The only place that imports torch."""
 
 from .base import Card, Fingerprint, Potential, Prediction
+from .devices import check_machine
 from .references import MetalReference, adsorption_pbe, cohesive_energy_eV, forces_pbe, reference
 from .registry import card, check_elements, fingerprint, known, load, resolve
 
@@ -13,6 +14,7 @@ __all__ = [
     "adsorption_pbe",
     "card",
     "check_elements",
+    "check_machine",
     "cohesive_energy_eV",
     "fingerprint",
     "forces_pbe",

@@ -160,7 +160,8 @@ class Kind:
 
     `variants` lists the known names with a description; the other three take a full name. Only `predict` (and
     `card`, where the facts are in the model file) may import torch. A kind with `resolve` takes files: it gets every
-    other name with its prefix too, refuses the wrong ones, and makes the path absolute.
+    other name with its prefix too, refuses the wrong ones, and makes the path absolute. `device` says where the model runs
+    (see `Potential`).
     """
 
     prefix: str
@@ -169,6 +170,7 @@ class Kind:
     card: Callable[[str], Card]
     predict: Callable[[str], Predict]
     resolve: Callable[[str], str] | None = None
+    device: Callable[[str], str] = lambda _: "cpu"
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,11 +185,14 @@ class Potential:
         What goes into the key of a step.
     predict
         The kind's own function from checked structures to predictions.
+    device
+        Where it runs: ``cpu``, ``cuda (NVIDIA H100)`` or ``unknown``. It is in the provenance of results, not in their keys.
     """
 
     card: Card
     fingerprint: Fingerprint
     predict: Predict
+    device: str = "cpu"
 
     @property
     def name(self) -> str:
@@ -197,7 +202,8 @@ class Potential:
     def evaluate(self, structures: Sequence[Atoms], stress: bool = False) -> list[Prediction]:
         """Compute energies and forces of several structures, together where the model can.
 
-        The same list gives bit-identical numbers, run after run on the same machine. NaN comes back as NaN.
+        On a CPU the same list gives bit-identical numbers, run after run on the same machine; on a GPU they may differ by
+        rounding. NaN comes back as NaN.
 
         Parameters
         ----------

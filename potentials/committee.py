@@ -38,6 +38,7 @@ def kind(members: Members) -> Kind:
         card=lambda name: _card(name, members),
         predict=lambda name: _loaded_predict(name, members),
         resolve=lambda name: _resolve(name, members),
+        device=lambda name: " + ".join(sorted({members.load(part).device for part in _names(name)})),
     )
 
 

@@ -123,17 +123,18 @@ def load(name: str) -> Potential:
     Raises
     ------
     ValueError
-        The name is unknown.
+        The name is unknown, or `PHILIC_DEVICE` names no device of this machine.
     FileNotFoundError
         The weights are not on this machine and could not be downloaded.
     ModuleNotFoundError
         The package of the potential is not installed.
     """
     base = _without_dispersion(name)
-    predict = _kind(base).predict(base)
+    kind = _kind(base)
+    predict = kind.predict(base)
     if base != name:
         predict = dispersion.predict(predict, card(base))
-    return Potential(card(name), fingerprint(name), predict)
+    return Potential(card(name), fingerprint(name), predict, kind.device(base))
 
 
 def _without_dispersion(name: str) -> str:

@@ -13,16 +13,21 @@ import subprocess
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: its threads spin, and tests call functions directly too
+os.environ.setdefault("PHILIC_DEVICE", "cpu")  # bits are compared, also on a machine with a GPU
 
 import numpy as np
 import pytest
 from hypothesis import settings
 
+from philic.potentials import Potential
+from philic.potentials.devices import Batches
 from philic.potentials.mace import potential as philic_mace
 
 settings.register_profile("steady", derandomize=True, deadline=None)  # the same examples every time: a red run is a change
@@ -43,6 +48,17 @@ def tiny_mace(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def in_batches() -> Callable[..., Potential]:
+    """Give a CHGNet or MACE on the CPU the batches of a GPU."""
+
+    def collating(potential: Potential, n_rows: int = 10_000) -> Potential:
+        predict: partial = potential.predict
+        return replace(potential, predict=partial(predict.func, predict.args[0], Batches("cpu", n_rows)))
+
+    return collating
 
 
 @pytest.fixture(scope="session")

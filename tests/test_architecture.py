@@ -23,8 +23,8 @@ FLOORS = {
 ROOMS = {  # rooms and single files of a floor, in the order in which they may import each other
     "structures": "symmetry crystals carbons surfaces sites defects jumps contacts measures catalogue",
     "potentials": (
-        "calculator base torch_threads references analytic dispersion training chgnet mace external committee registry"
-        " __init__"
+        "calculator base torch_threads devices references analytic dispersion training chgnet mace external committee"
+        " registry __init__"
     ),
     "workflows": "stores steps neb dynamics transport analyses engine cluster fireworks",
     "recipes": "parts adsorption dynamics barriers glasses wetting verification labelling training running command_line",

@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..base import Card, Fingerprint, Kind, Predict, Prediction, nothing_known, sha256_of_file
-from ..torch_threads import import_torch, map_in_threads
+from ..devices import Batches, Input, batches_of_this_machine, device, device_name, evaluate
+from ..torch_threads import import_torch
 from ..training import record
 
 if TYPE_CHECKING:
@@ -152,49 +153,63 @@ def original(name: str) -> Any:
 
 
 def _load(name: str) -> Any:
-    """Load the model with philic's layers."""
+    """Load the model with philic's layers onto the device."""
     from .layers import rearrange
 
-    return rearrange(original(name))
+    return rearrange(original(name).to(device()))
 
 
-def _predict(model: Any, structures: Sequence[Atoms], stress: bool) -> list[Prediction]:
+def _predict(model: Any, batches: Batches | None, structures: Sequence[Atoms], stress: bool) -> list[Prediction]:
     """Evaluate structures; one with an isolated atom gets NaN, for CHGNet never saw one, and so does one without a cell."""
-    from .graphs import crystal_graph
-
     with warnings.catch_warnings():
         # chgnet copies the volumes, which it does not use here, out of tensors with a gradient.
         warnings.filterwarnings("ignore", message="Converting a tensor with requires_grad", category=UserWarning)
-        boxed = [atoms for atoms in structures if atoms.cell.rank == 3]
-        graphs = ((atoms, crystal_graph(atoms, CUTOFF_A, ANGLE_CUTOFF_A)) for atoms in boxed)
-        predictions = iter(map_in_threads(partial(_predict_one, model, stress), graphs))
-    return [next(predictions) if atoms.cell.rank == 3 else _without_cell(atoms, stress) for atoms in structures]
+        return evaluate(partial(_call, model, stress), map(_input, structures), batches)
 
 
-def _without_cell(atoms: Atoms, stress: bool) -> Prediction:
-    sentence = (
-        f"the cell of {atoms.get_chemical_formula()} has no volume but CHGNet needs three cell "
-        "vectors; give it a box, for instance with atoms.center(vacuum=10)"
-    )
-    return nothing_known(atoms, stress, sentence)
+def _input(atoms: Atoms) -> Input:
+    """Return a structure with its graph, or with a sentence in its place where CHGNet can say nothing about it."""
+    from .graphs import crystal_graph
+
+    if atoms.cell.rank < 3:
+        sentence = (
+            f"the cell of {atoms.get_chemical_formula()} has no volume but CHGNet needs three cell "
+            "vectors; give it a box, for instance with atoms.center(vacuum=10)"
+        )
+        return Input(atoms, sentence, 0)
+    graph = crystal_graph(atoms, CUTOFF_A, ANGLE_CUTOFF_A)
+    n_isolated = len(atoms) - len(graph.atom_graph.reshape(-1, 2)[:, 0].unique())
+    if n_isolated:
+        sentence = f"{n_isolated} atom(s) have no neighbour within {CUTOFF_A:g} angstrom; it knows no free atoms"
+        return Input(atoms, sentence, 0)
+    return Input(atoms, graph, len(graph.atom_graph) + len(graph.bond_graph))
 
 
-def _predict_one(model: Any, stress: bool, pair: tuple[Atoms, Any]) -> Prediction:
+def _call(model: Any, stress: bool, inputs: Sequence[Input]) -> list[Prediction]:
+    """Call the model once for those structures that have a graph."""
+    sound = [one for one in inputs if not isinstance(one.graph, str)]
+    found = iter(_differentiated(model, stress, sound) if sound else [])
+    return [nothing_known(one.atoms, stress, one.graph) if isinstance(one.graph, str) else next(found) for one in inputs]
+
+
+def _differentiated(model: Any, stress: bool, inputs: Sequence[Input]) -> list[Prediction]:
     """Call the model and differentiate once, by fractional coordinates and cell vectors together.
 
     CHGNet's own prediction keeps the graph for training and differentiates twice. The site energies are summed in
     float64, which rounds less than CHGNet's energy per atom times the number of atoms.
     """
-    atoms, graph = pair
-    n_isolated = len(atoms) - len(graph.atom_graph.reshape(-1, 2)[:, 0].unique())
-    if n_isolated:
-        sentence = f"{n_isolated} atom(s) have no neighbour within {CUTOFF_A:g} angstrom; it knows no free atoms"
-        return nothing_known(atoms, stress, sentence)
     torch = import_torch()
-    (site_energies,) = model.forward([graph], task="e", return_site_energies=True)["site_energies"]
-    inputs = [graph.atom_frac_coord] + [graph.lattice] * stress
-    by_frac, *by_lattice = (g.double().numpy() for g in torch.autograd.grad(site_energies.sum(), inputs))
-    return _prediction(atoms, float(site_energies.double().sum()), by_frac, by_lattice[0] if stress else None)
+    graphs, place = [one.graph for one in inputs], next(model.parameters()).device
+    output = model.forward([graph.to(place) for graph in graphs], task="e", return_site_energies=True)
+    site_energies = output["site_energies"]
+    leaves = [graph.atom_frac_coord for graph in graphs] + [graph.lattice for graph in graphs] * stress
+    by_leaf = [slope.double().numpy() for slope in torch.autograd.grad(torch.cat(site_energies).sum(), leaves)]
+    energies = [float(energies.double().sum()) for energies in site_energies]
+    by_lattice = by_leaf[len(graphs) :] or [None] * len(graphs)
+    return [
+        _prediction(one.atoms, *derivatives)
+        for one, *derivatives in zip(inputs, energies, by_leaf[: len(graphs)], by_lattice, strict=True)
+    ]
 
 
 def _prediction(atoms: Atoms, energy_eV: float, by_frac: Any, by_lattice: Any) -> Prediction:
@@ -209,7 +224,7 @@ def _prediction(atoms: Atoms, energy_eV: float, by_frac: Any, by_lattice: Any) -
 
 
 def _loaded_predict(name: str) -> Predict:
-    return partial(_predict, _load(name))
+    return partial(_predict, _load(name), batches_of_this_machine())
 
 
 KIND = Kind(
@@ -219,4 +234,5 @@ KIND = Kind(
     card=_card,
     predict=_loaded_predict,
     resolve=_resolve,
+    device=lambda _: device_name(),
 )

@@ -278,4 +278,5 @@ KIND = Kind(
     card=_card,
     predict=lambda name: partial(_predict, _settings(name)[1]),
     resolve=_resolve,
+    device=lambda _: "unknown",
 )

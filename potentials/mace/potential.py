@@ -11,8 +11,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..base import Card, Fingerprint, Kind, Predict, Prediction, sha256_of_file
-from ..torch_threads import import_torch, map_in_threads
+from ..devices import Batches, Input, batches_of_this_machine, device, device_name, evaluate
+from ..torch_threads import import_torch
 from ..training import record
 from .files import PREFIX, file_dtype, foundation_urls, parse, resolve, weights_file
 from .importing import import_mace, old_torchscript
@@ -102,7 +105,7 @@ def _content(path: Path, mtime_ns: int, size: int) -> tuple[str, str]:
 
 @cache
 def _calculator(name: str) -> Any:
-    """Load the model in the dtype of its file; mace's calculator knows its elements and heads."""
+    """Load the model, on the CPU, in the dtype of its file; mace's calculator knows its elements and heads."""
     path, parts = weights_file(name), parse(name)
     import_mace()
     torch = import_torch()
@@ -124,38 +127,48 @@ def _chosen_head(name: str, heads: Sequence[str], head: str | None) -> str:
     raise ValueError(f"{head!r} is not a head of {name!r}; choose one of {', '.join(heads)} and write mace:MODEL@HEAD")
 
 
-def _predict(calculator: Any, structures: Sequence[Atoms], stress: bool) -> list[Prediction]:
-    """Evaluate structures, one a call, with torch's default dtype, which mace reads, as the model's."""
+def _predict(calculator: Any, batches: Batches | None, structures: Sequence[Atoms], stress: bool) -> list[Prediction]:
+    """Evaluate structures with torch's default dtype, which mace reads, as the model's."""
     from mace.tools import torch_tools
 
     with torch_tools.default_dtype(calculator.default_dtype):
-        return map_in_threads(partial(_call, calculator, stress), (_graph(calculator, atoms) for atoms in structures))
+        return evaluate(partial(_call, calculator, stress), map(partial(_input, calculator), structures), batches)
 
 
-def _graph(calculator: Any, atoms: Atoms) -> Any:
+def _input(calculator: Any, atoms: Atoms) -> Input:
     from mace.data import AtomicData, KeySpecification, config_from_atoms
-    from mace.tools.torch_geometric import Batch
 
     config = config_from_atoms(atoms, KeySpecification(), head_name=calculator.head)
-    data = AtomicData.from_config(
+    graph = AtomicData.from_config(
         config, z_table=calculator.z_table, cutoff=calculator.r_max, heads=calculator.available_heads
     )
-    return Batch.from_data_list([data])  # type: ignore[no-untyped-call]
+    return Input(atoms, graph, graph.edge_index.shape[1])
 
 
-def _call(calculator: Any, stress: bool, graph: Any) -> Prediction:
+def _call(calculator: Any, stress: bool, inputs: Sequence[Input]) -> list[Prediction]:
     """Call the model once."""
-    output = calculator.models[0](graph.to_dict(), compute_stress=stress)
-    energy = float(output["energy"].detach().double())
-    forces = output["forces"].detach().double().numpy()
-    if not stress:
-        return Prediction(energy, forces)
-    tensor = output["stress"].detach().double().numpy()[0]
-    return Prediction(energy, forces, tensor[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]])
+    from mace.tools.torch_geometric import Batch
+
+    (model,) = calculator.models
+    batch = Batch.from_data_list([one.graph for one in inputs])  # type: ignore[no-untyped-call]
+    output = model(batch.to(next(model.parameters()).device).to_dict(), compute_stress=stress)
+    energies, forces = _numbers(output["energy"]), _numbers(output["forces"])
+    tensors = _numbers(output["stress"]) if stress else [None] * len(inputs)
+    ends = np.cumsum([len(one.atoms) for one in inputs])
+    return [
+        Prediction(float(energy), of_atoms, None if tensor is None else tensor[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]])
+        for energy, of_atoms, tensor in zip(energies, np.split(forces, ends[:-1]), tensors, strict=True)
+    ]
+
+
+def _numbers(tensor: Any) -> Any:
+    return tensor.detach().double().cpu().numpy()
 
 
 def _loaded_predict(name: str) -> Predict:
-    return partial(_predict, _calculator(name))
+    calculator = _calculator(name)
+    calculator.models[0].to(device())
+    return partial(_predict, calculator, batches_of_this_machine())
 
 
 KIND = Kind(
@@ -165,4 +178,5 @@ KIND = Kind(
     card=_card,
     predict=_loaded_predict,
     resolve=resolve,
+    device=lambda _: device_name(),
 )

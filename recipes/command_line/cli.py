@@ -270,11 +270,15 @@ def _run_to_the_end(
     plan: Callable[[], Any], store: str, dry_run: bool, workers: int = 1
 ) -> tuple[Any, dict[str, Any]] | None:
     """Plan, run and print; return the last plan and all results, or nothing where only the plan was asked for."""
+    from ...potentials import check_machine
     from ...workflows.stores.store import StoreError
     from . import report
 
     console = terminal()
     prepared = plan()
+    if not dry_run:
+        with refusals():
+            check_machine()
     console.print("\n".join(report.plan_lines(prepared)), highlight=False)
     if dry_run:
         return None

@@ -22,7 +22,7 @@ HIDDEN = {
     "function", "kind", "adatoms", "shift_A", "n_metal", "nearest_element", "atom_reference", "force_calls", "wall_s",
     "closure_eV", "climb_forward_eV", "climb_reverse_eV", "path_length_A", "clearance_A", "collision", "n_images",
     "n_parts", "mirror", "start_moved_A", "end_moved_A", "image_distance_A", "created", "cutoff_A", "source", "n_atoms",
-    "gate", "host_kept_bonds",
+    "gate", "host_kept_bonds", "device",
     "loosest_A", "area_per_metal_A2", "folder", "drift_meV_per_atom_ps", "volume_A3", "n_mobile", "left_out_ps", "asked_K",
     "temperature_error_K", "timestep_fs", "potential_eV", "charge_diffusivity_cm2_per_s", "nernst_einstein_mS_per_cm",
     "framework_rmsd_A", "not_calibrated", "nearest_A", "stayed",

@@ -51,6 +51,8 @@ ZOO = [
     Case("chgnet:r2scan", salt, 2e-5, 0.02, 5e-3),
     Case("mace:float64", salt, 1e-9, 1e-3, 1e-6),
     Case("mace:float32", salt, 2e-5, 0.02, 5e-3),
+    Case("chgnet in batches", salt, 2e-5, 0.02, 5e-3),
+    Case("mace:float64 in batches", salt, 1e-9, 1e-3, 1e-6),
     Case("committee", salt, 1e-9, 1e-3, 1e-6),
     Case("emt", metals, 1e-9, 1e-4, 1e-6),
     Case("ase:emt", metals, 1e-9, 1e-4, 1e-6),
@@ -65,7 +67,11 @@ def case(request: pytest.FixtureRequest) -> Case:
 
 @pytest.fixture(scope="module")
 def potential(case: Case, tiny_mace: Callable[..., Path], request: pytest.FixtureRequest) -> Potential:
-    prefix, _, dtype = case.name.partition(":")
+    name = case.name.removesuffix(" in batches")
+    if name != case.name:
+        loaded = potentials.load(f"mace:{tiny_mace('float64')}" if name.startswith("mace") else name)
+        return request.getfixturevalue("in_batches")(loaded)
+    prefix, _, dtype = name.partition(":")
     if prefix == "committee":
         return potentials.load("committee:" + ",".join(f"mace:{path}" for path in request.getfixturevalue("mace_pair")))
     if prefix == "ase":

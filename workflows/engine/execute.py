@@ -220,6 +220,7 @@ def _end(store: StepStore, key: str, definition: Definition, outcome: Outcome | 
         "parents": definition["parents"],
         "structure_parent": (definition["structure"] or {}).get("parent"),
         "fingerprint": _fingerprint(store, definition),
+        **({"device": load(definition["potential"]).device} if outcome.force_calls else {}),
         "versions": _versions(),
         "host": platform.node(),
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

@@ -43,6 +43,7 @@ def flat(result: Result) -> Row:
         "message": result.message,
         "force_calls": result.force_calls,
         "wall_s": result.wall_s,
+        "device": result.provenance.get("device"),
         "created": result.provenance.get("created"),
     }
 

@@ -79,7 +79,7 @@ class Result(Outcome):
     about
         What the step is about (metal, host, site …), for people; not part of the key.
     provenance
-        Parameters, parents, potential fingerprint, package versions, host name, time.
+        Parameters, parents, potential fingerprint, package versions, host name, time; the device, if forces were computed.
     """
 
     key: str = ""

@@ -169,9 +169,15 @@ def test_show_and_list_tell_what_there_is(folder):
         (["results", "--store", "none.db"], "error: `none.db` does not exist: run a recipe first"),
         (["results", "--where", "colour=red"], "error: `colour` is no column of these results"),
         (["results", "--to", "small.yaml"], "error: `small.yaml` ends in '.yaml' but must end in one of"),
+        (
+            ["run", "small.yaml", "--set", "metal=Na"],
+            "error: `PHILIC_DEVICE` is 'gpu' but must be auto, cpu, cuda or",
+        ),
     ],
 )
-def test_bad_input_is_one_sentence_and_exit_code_2(folder, arguments, sentence):
+def test_bad_input_is_one_sentence_and_exit_code_2(folder, arguments, sentence, monkeypatch):
+    if "PHILIC_DEVICE" in sentence:
+        monkeypatch.setenv("PHILIC_DEVICE", "gpu")
     before = {path.name: path.stat().st_mtime_ns for path in folder.iterdir() if path.suffix != ".db-shm"}
     refused = philic(*arguments, cwd=folder)
     assert refused.returncode == 2

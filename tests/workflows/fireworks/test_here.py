@@ -101,6 +101,7 @@ def test_every_step_of_a_flow_ends_with_a_result_unless_it_waits(tmp_path, steps
     for key, step in ((key, flow.steps[key]) for key in results):
         assert results[key].provenance["parameters"] == step.parameters
         assert results[key].provenance["fingerprint"] == step.fingerprint
+        assert results[key].provenance.get("device") == ("cpu" if results[key].force_calls else None)
         assert results[key].about == step.about
 
 
