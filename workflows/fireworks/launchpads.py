@@ -15,6 +15,12 @@ from ruamel.yaml.error import YAMLError
 QUIET = "CRITICAL"
 
 
+def be_quiet() -> None:
+    """Let FireWorks print nothing while it launches, and leave no ``FW.json`` in the present folder."""
+    rocket.ROCKET_STREAM_LOGLEVEL = QUIET  # a second level, apart from strm_lvl
+    rocket.PRINT_FW_JSON = False
+
+
 def memory_launchpad() -> LaunchPad:
     """Make a launchpad on mongomock. FireWorks reads both from globals of its module when a launchpad is made."""
     in_memory = {"MongoClient": mongomock.MongoClient, "GRIDFS_FALLBACK_COLLECTION": None}
@@ -24,7 +30,7 @@ def memory_launchpad() -> LaunchPad:
         launchpad = LaunchPad(strm_lvl=QUIET)
     finally:
         vars(fireworks_launchpad).update(before)
-    rocket.ROCKET_STREAM_LOGLEVEL = QUIET  # a second level, apart from strm_lvl
+    be_quiet()
     launchpad.reset("", require_password=False)
     # FireWorks says from another thread that a run is alive, and once more as it ends; mongomock is not made for two threads
     vars(launchpad)["ping_launch"] = lambda *_, **__: None
@@ -48,7 +54,7 @@ def read_launchpad(path: Path) -> LaunchPad:
     try:
         settings = YAML(typ="safe").load(text)
         given = {"serverSelectionTimeoutMS": 10_000, **(settings.get("mongoclient_kwargs") or {})}
-        rocket.ROCKET_STREAM_LOGLEVEL = QUIET
+        be_quiet()
         return LaunchPad.from_dict({**settings, "mongoclient_kwargs": given, "strm_lvl": QUIET})
     except (YAMLError, AttributeError, TypeError) as error:
         raise ValueError(f"`{path}` is no launchpad of FireWorks: `lpad init` writes one") from error

@@ -54,7 +54,7 @@ hosts: pristine
 def folder(tmp_path, monkeypatch):
     bulk("Cu", cubic=True).write(tmp_path / "cu.vasp")
     (tmp_path / "glass.yaml").write_text(GLASS.format(melt_ps=0.1))
-    (tmp_path / "long.yaml").write_text(GLASS.format(melt_ps=8))
+    (tmp_path / "long.yaml").write_text(GLASS.format(melt_ps=5))
     (tmp_path / "sites.yaml").write_text(SITES)
     (tmp_path / "cluster.yaml").write_text(CLUSTER.format(queue="local"))
     monkeypatch.chdir(tmp_path)
