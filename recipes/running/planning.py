@@ -167,14 +167,11 @@ def results_of(flow: Flow, store: Store) -> dict[str, Result]:
     results = store.get(flow.steps)
     for key, step in flow.steps.items():
         if key not in results:
-            waiting = next((parent for parent in step.waits_for if not _final(results.get(parent.key))), None)
-            words = f"not run: {waiting.title} has no result" if waiting else "not run"
+            before = (results.get(parent.key) for parent in step.waits_for)
+            crashed = next((result for result in before if result and not result.status.final), None)
+            words = f"not run: {crashed.title} crashed: {crashed.message}" if crashed else "not run"
             results[key] = Result(Status.CRASHED, words, key=key, function=step.function, about=step.about)
     return results
-
-
-def _final(result: Result | None) -> bool:
-    return result is not None and result.status.final
 
 
 def _potentials(parameters: Mapping[str, Any]) -> list[str]:
