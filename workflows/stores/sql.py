@@ -79,6 +79,13 @@ class SqlStore:
         for some in _batches(list(keys)):
             yield from self._rows(query.where(column.in_(some)))
 
+    def unknown(self, keys: Iterable[str]) -> list[str]:
+        """Return which of the keys are not written down."""
+        asked = list(keys)
+        table = tables.definitions
+        known = {row.key for row in self._rows_of(sa.select(table.c.key), table.c.key, asked)}
+        return [key for key in asked if key not in known]
+
     def damage(self) -> Iterator[str]:
         """Yield a sentence for every row that cannot be read."""
         if self.engine.dialect.name == "sqlite":

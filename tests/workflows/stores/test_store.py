@@ -14,9 +14,10 @@ from ase.build import bulk
 
 from philic.potentials.base import Prediction
 from philic.workflows.stores import opening
+from philic.workflows.stores.check import problems
 from philic.workflows.stores.opening import network_file_system, open_store, work_folder
 from philic.workflows.stores.result import Result, Status
-from philic.workflows.stores.store import State, StoreError
+from philic.workflows.stores.store import Cost, State, StoreError
 from philic.workflows.stores.tables import SCHEMA
 
 
@@ -165,6 +166,7 @@ def test_predictions_come_back_to_the_last_bit(store):
 WRITER = """
 import sys
 from philic.workflows.stores import opening
+from philic.workflows.stores.check import problems
 from philic.workflows.stores.opening import network_file_system, open_store, work_folder
 from philic.workflows.stores.result import Result, Status
 store = open_store(sys.argv[1])
@@ -376,3 +378,42 @@ def test_reading_a_store_does_not_write_it(tmp_path):
     assert again.finished(["a"]) == {"a"}
     again.close()
     assert path.read_bytes() == before
+
+
+def test_what_force_calls_took_is_summed_by_size(store):
+    origin = {"fingerprint": {"name": "emt"}}
+    for key, calls, wall_s in (("a", 3, 1.0), ("b", 5, 2.5)):
+        store.add(result(key, force_calls=calls, wall_s=wall_s, provenance=origin))
+    store.add(result("a", force_calls=99, wall_s=99.0, provenance=origin))  # is there already
+    store.add(result("c", force_calls=0, provenance=origin))
+    assert store.costs() == [Cost("emt", "cpu", 2, 8, 3.5)]
+
+
+def test_a_sound_store_has_no_problems_and_a_damaged_row_is_named(tmp_path):
+    path = tmp_path / "philic.db"
+    store = open_store(path)
+    store.add(result("a"))
+    store.add_definitions({"a": {"function": "relax"}, "b": {"function": "relax"}})
+    store.add_run("new", {}, {}, ["a", "b"])
+    assert list(problems(store)) == []
+    store.add_run("other", {}, {}, ["a", "c"])
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE results SET scalars = substr(scalars, 3) WHERE key = 'a'")
+        connection.execute("UPDATE definitions SET definition = '{' WHERE key = 'b'")
+    connection.close()
+    said = "\n".join(problems(store))
+    assert "the result a cannot be read: " in said
+    assert "the step b cannot be read: " in said
+    assert "run 2 (other): 1 of its steps are not written down, c for one" in said
+
+
+def test_a_damaged_file_is_noticed(tmp_path):
+    path = tmp_path / "philic.db"
+    store = open_store(path)
+    for number in range(40):
+        store.add(result(f"k{number}"))
+    store.close()
+    whole = bytearray(path.read_bytes())
+    whole[5 * 4096 : 6 * 4096] = bytes(4096)
+    path.write_bytes(whole)
+    assert any("malformed" in sentence or "damaged" in sentence for sentence in problems(open_store(path)))
