@@ -103,7 +103,7 @@ class Batches:
         """
         found: list[Prediction] = []
         while left := inputs[len(found) :]:
-            rows = np.cumsum([one.n_rows for one in left])
+            rows = np.cumsum([1 + one.n_rows for one in left])  # free atoms have none, and must be halved too
             n = max(1, int(np.searchsorted(rows, self.n_rows, side="right")))
             if (predictions := _unless_out_of_memory(call, left[:n])) is not None:
                 found += predictions

@@ -91,6 +91,8 @@ class SmallMemory:
 OUT = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 IN_TORCHSCRIPT = RuntimeError("The following operation failed in the TorchScript interpreter.\n… CUDA out of memory.")
 
+IN_CUBLAS = RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")
+
 
 def model_of(potential: Potential) -> Any:
     held = potential.predict.args[0]
@@ -107,7 +109,7 @@ def small_memory(monkeypatch: pytest.MonkeyPatch) -> Callable[..., SmallMemory]:
     return shrink
 
 
-@pytest.mark.parametrize("error", [OUT, IN_TORCHSCRIPT], ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("error", [OUT, IN_TORCHSCRIPT, IN_CUBLAS], ids=["torch", "TorchScript", "cuBLAS"])
 def test_a_batch_that_does_not_fit_is_halved(case: tuple[str, float], error: Exception, in_batches, small_memory) -> None:
     name, tolerance = case
     atoms = [bulk("KF", "rocksalt", a=5.3) for _ in range(9)]  # no neighbours near a cutoff: all have as many rows
@@ -130,6 +132,15 @@ def test_a_structure_that_does_not_fit_alone_is_refused(in_batches, small_memory
     with pytest.raises(MemoryError, match=sentence):
         together.evaluate([bulk("KF", "rocksalt", a=5.4), bulk("KF", "rocksalt", a=5.4, cubic=True)])
     assert memory.calls == [10, 2, 8]
+
+
+def test_free_atoms_are_halved_too(tiny_mace: Callable[..., Path], in_batches, small_memory) -> None:
+    potential = potentials.load(f"mace:{tiny_mace()}")
+    atoms = [Atoms(symbol, cell=[20, 20, 20], pbc=True) for symbol in ("K", "F", "C")]
+    expected, together = potential.evaluate(atoms), in_batches(potential)
+    memory = small_memory(together, 1)
+    assert_same(expected, together.evaluate(atoms), 1e-9)
+    assert memory.calls == [3, 1, 1, 1]
 
 
 def test_another_error_is_not_taken_for_memory(in_batches, small_memory) -> None:
