@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import io
 from collections.abc import Iterable
 
 from fireworks import LaunchPad
@@ -79,9 +81,10 @@ def _utc(when: datetime.datetime | str) -> datetime.datetime:
 
 def forget(launchpad: LaunchPad, address: str, runs: Iterable[int]) -> None:
     """Remove the workflows of runs."""
-    for run in runs:
-        while numbers := fireworks_of(launchpad, address, run):
-            launchpad.delete_wf(numbers[0])
+    with contextlib.redirect_stdout(io.StringIO()):  # FireWorks prints what it removes
+        for run in runs:
+            while numbers := fireworks_of(launchpad, address, run):
+                launchpad.delete_wf(numbers[0])
 
 
 def lost(launchpad: LaunchPad) -> list[int]:

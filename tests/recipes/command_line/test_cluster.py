@@ -429,7 +429,7 @@ def test_on_slurm_an_adaptive_recipe_ends_with_the_digits_of_one_process(on_slur
 
 @pytest.mark.server
 def test_on_slurm_a_killed_job_is_noticed_and_its_pack_goes_to_another(on_slurm):
-    (on_slurm / "long.yaml").write_text(GLASS.format(melt_ps=16))
+    (on_slurm / "long.yaml").write_text(GLASS.format(melt_ps=8))
     philic("submit", "long.yaml", "--workers", 1, cwd=on_slurm)
     spool = Spool(on_slurm / "packs")
     pack = wait(lambda: next((one for one in packs_of(spool) if one.worker and one.n_steps == 2), None))
@@ -446,7 +446,7 @@ def test_on_slurm_a_killed_job_is_noticed_and_its_pack_goes_to_another(on_slurm)
 def test_on_slurm_a_run_that_the_walltime_cuts_twice_ends_with_the_same_digits(on_slurm):
     settings = (on_slurm / "cluster.yaml").read_text().replace("00:05:00", "00:01:00").replace("jobs: 2", "jobs: 1")
     (on_slurm / "cluster.yaml").write_text(settings)
-    (on_slurm / "long.yaml").write_text(GLASS.format(melt_ps=45))
+    (on_slurm / "long.yaml").write_text(GLASS.format(melt_ps=36))
     philic("submit", "long.yaml", cwd=on_slurm)
     (run,) = ended(on_slurm, seconds=500)
     assert run.state is State.FINISHED
@@ -487,7 +487,7 @@ def test_a_launchpad_lists_readable_names(pulling):
 
 @pytest.mark.server
 def test_a_server_killed_and_started_again_loses_nothing(pulling, mongodb):
-    (pulling / "long.yaml").write_text(GLASS.format(melt_ps=20))
+    (pulling / "long.yaml").write_text(GLASS.format(melt_ps=8))
     philic("submit", "long.yaml", "--workers", 2, cwd=pulling)
     store = open_store(pulling / "philic.db")
     wait(lambda: runs_of(store, None)[0].finished)
