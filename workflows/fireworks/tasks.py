@@ -187,5 +187,5 @@ def workflow(
 
 
 def sentence(left: Mapping[str, str], n: int) -> str:
-    """Say how many steps are left, and why the first is."""
-    return f"{len(left)} of {n} steps left: {next(iter(left.values()))}"
+    """Say in one line how many steps are left, and why the first is."""
+    return f"{len(left)} of {n} steps left: {' '.join(next(iter(left.values())).split())}"

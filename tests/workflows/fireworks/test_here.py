@@ -25,7 +25,7 @@ from philic.workflows.engine.flow import Derived, Flow, Step
 from philic.workflows.fireworks import RunSteps
 from philic.workflows.fireworks.here import run_here
 from philic.workflows.fireworks.launchpads import memory_launchpad
-from philic.workflows.fireworks.tasks import workflow
+from philic.workflows.fireworks.tasks import sentence, workflow
 from philic.workflows.stores.opening import open_store
 from philic.workflows.stores.result import Status
 from philic.workflows.stores.store import StoreError
@@ -162,6 +162,11 @@ def test_a_crash_leaves_its_firework_fizzled_with_the_sentence_and_a_retry_mends
     launch_all(launchpad)
     assert {(name, words) for name, state, words in fireworks(launchpad) if state != "COMPLETED"} == set()
     assert store.finished(flow.steps) == set(flow.steps)
+
+
+def test_why_steps_are_left_is_one_line():
+    """The last line of a stack is what tells a crashed step from a broken engine."""
+    assert sentence({"a": "relax K crashed: two\n lines", "b": "x"}, 3) == "2 of 3 steps left: relax K crashed: two lines"
 
 
 def launch_all(launchpad):
