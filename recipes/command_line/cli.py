@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -24,9 +25,6 @@ app = typer.Typer(
 )
 app.add_typer(structures_app, name="structures")
 app.add_typer(cluster_cli.settings_app, name="cluster")
-for name in ("status", "watch", "retry", "cancel", "pause", "resume", "work", "submitter"):
-    app.command(name, hidden=name == "submitter")(getattr(cluster_cli, name))
-app.command("check")(cluster_cli.check_store)
 
 StoreOption = Annotated[
     str,
@@ -129,7 +127,6 @@ def submit(
     points: PointsOption = None,
     workers: Annotated[int | None, typer.Option("--workers", min=1, help="Jobs at once, at most.")] = None,
     cluster: cluster_cli.ClusterOption = None,
-    store: StoreOption = "",
 ) -> None:
     """Send a recipe to the queue of cluster.yaml, and return at once."""
     from ...workflows.cluster.settings import find, read
@@ -141,10 +138,16 @@ def submit(
     with refusals():
         path = cluster or find()
         settings = read(path)
+    os.environ.setdefault("PHILIC_WORK", str(settings.work))
     for name in (None, *others):
-        prepared = _prepare(recipe, overrides | ({"potential": name} if name else {}), store)
+        prepared = _prepare(recipe, overrides | ({"potential": name} if name else {}), settings.store)
         terminal().print("\n".join(plan_lines(prepared)), highlight=False)
-        cluster_cli.submit_prepared(prepared, _open(store), settings, path, workers)
+        cluster_cli.submit_prepared(prepared, _open(settings.store), settings, path, workers)
+
+
+for name in ("status", "watch", "retry", "cancel", "pause", "resume", "work", "submitter"):
+    app.command(name, hidden=name == "submitter")(getattr(cluster_cli, name))
+app.command("check")(cluster_cli.check_store)
 
 
 @app.command()

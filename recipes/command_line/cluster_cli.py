@@ -360,7 +360,7 @@ def _here(store: str | None, cluster: Path | None, *, reading: bool = False) -> 
     with refusals():
         path = cluster or find()
         settings = read(path) if path else None
-        address = default_store(store or "")
+        address = store or (settings.store if settings else default_store())
         if not exists(address):
             raise ValueError(f"`{address}` does not exist: run a recipe first, or name the store with --store")
         spool = Spool(settings.folder) if settings and settings.folder.is_dir() else None
