@@ -57,7 +57,7 @@ def device_name() -> str:
 def check_machine() -> None:
     """Refuse wrong values of `PHILIC_DEVICE` and `PHILIC_THREADS`; torch is imported only where a value needs it."""
     threads()
-    if os.environ.get(DEVICE, "auto") != "auto":
+    if (os.environ.get(DEVICE) or "auto") != "auto":
         device()
 
 
@@ -107,7 +107,8 @@ class Batches:
             n = max(1, int(np.searchsorted(rows, self.n_rows, side="right")))
             if (predictions := _unless_out_of_memory(call, left[:n])) is not None:
                 found += predictions
-                self.n_rows *= 1 if self.ran_out or n == len(left) else 2
+                if n < len(left) and not self.ran_out:
+                    self.n_rows *= 2
             elif n > 1:
                 self.n_rows, self.ran_out = int(rows[n - 1]) // 2, True
             else:
