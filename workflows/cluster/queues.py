@@ -151,6 +151,7 @@ def script(cluster: Cluster, folder: Path, name: str) -> str:
     """
     environment = {
         "PHILIC_DEVICE": cluster.device,
+        "PHILIC_THREADS": str(cluster.threads),
         "OMP_NUM_THREADS": str(cluster.threads),
     }
     lines = ["#!/bin/bash", *_header(cluster, folder, name), *cluster.header]

@@ -39,7 +39,7 @@ store: {store}
 # launchpad: my_launchpad.yaml
 
 device: auto             # auto, cpu, cuda or cuda:1
-threads: 1               # of each worker's potential
+threads: 1               # cores for one structure: more pay for large ones alone, and the last bits may then differ
 """
 SHORTEST_S = 60.0
 """Estimated seconds of a pack that is worth a Firework of its own."""
@@ -91,7 +91,7 @@ class Cluster(BaseModel):
     header: Lines = Field((), description="further lines of the job's header")
     setup: Lines = Field((), description="what a job runs first")
     device: Device = Field("auto", description="auto, cpu, cuda or cuda:1")
-    threads: PositiveInt = Field(1, description="of each worker's potential")
+    threads: PositiveInt = Field(1, description="cores for one structure")
 
     @property
     def workers(self) -> int:
