@@ -20,6 +20,8 @@ StoreOption = Annotated[str | None, typer.Option("--store", envvar="PHILIC_STORE
 ROUND_S = 2.0
 LOCAL_ROUND_S = 0.2
 """Seconds between two rounds of the submitter, with a queue and without."""
+START_EVERY_S = 30.0
+"""Seconds before a submitter that did not come up is started again."""
 HAND_IN_S = 20.0
 """How long processes that are told to stop may take to hand in what they have."""
 
@@ -234,7 +236,7 @@ def watch(run: RunArgument = None, store: StoreOption = None, cluster: ClusterOp
     from .status import status_tables
 
     opened, spool, settings = _here(store, cluster)
-    path = cluster or find()
+    path, started = cluster or find(), -START_EVERY_S
     try:
         with Live(console=terminal(), auto_refresh=False) as live:
             while True:
@@ -242,8 +244,9 @@ def watch(run: RunArgument = None, store: StoreOption = None, cluster: ClusterOp
                 live.update(Group(*status_tables(opened, spool, run, settings)), refresh=True)
                 if not still_open:
                     return
-                if spool:
+                if spool and time.monotonic() - started > START_EVERY_S:
                     keeper.start(spool, path)
+                    started = time.monotonic()
                 time.sleep(ROUND_S)
     except KeyboardInterrupt:
         print("the runs go on; philic status shows them", file=sys.stderr)
