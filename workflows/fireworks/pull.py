@@ -32,6 +32,8 @@ PING_S = 60
 PATIENCE_S = 600.0
 """How long a server that went away is waited for."""
 POLL_S = 2.0
+HAND_IN_S = 30.0
+"""How long jobs that are cancelled may take to end."""
 MEND_EVERY_S = 30.0
 """Seconds between two looks for work again, and for what has to be mended."""
 
@@ -130,20 +132,25 @@ class MongoSubmitter:
     def round(self) -> bool:
         """Do what there is to do now; False when no run is open any more."""
         runs = {run.id: run.state for run in self.store.runs()}
-        self._obey(runs)
+        ending = self._obey(runs)
         mend(self.launchpad)
         self.jobs.ask()
         count = self.launchpad.fireworks.count_documents
         self.jobs.hand_in(count({"state": "READY"}), count({"state": "RUNNING"}))
         tell(self.folder, self.jobs.alive, self.jobs.trouble, {})
-        return any(state.open for state in runs.values())
+        return ending or any(state.open for state in runs.values())
 
     def end(self) -> None:
-        """Cancel the jobs that are left."""
-        self.jobs.end()
+        """Cancel the jobs that are left; what they wrote as they ended is looked at once more."""
+        self.jobs.end(wait_s=HAND_IN_S)
+        self._obey({run.id: run.state for run in self.store.runs()})
 
-    def _obey(self, runs: dict[int, State]) -> None:
-        """Pause, resume and cancel workflows as their runs say."""
+    def _obey(self, runs: dict[int, State]) -> bool:
+        """Pause, resume and cancel workflows as their runs say; True if a cancelled one had anything left.
+
+        A worker that ends a pack at the same moment writes back the states that it knew: so it is looked at once more.
+        """
+        ending = False
         query = {"name": AGAIN, "spec._tasks.store": self.store.address}
         for firework in self.launchpad.fireworks.find(query, {"fw_id": 1, "state": 1, "spec._tasks": 1}):
             number, state = firework["fw_id"], firework["state"]
@@ -152,8 +159,15 @@ class MongoSubmitter:
                 self.launchpad.pause_wf(number)
             elif wanted is State.RUNNING and state == "PAUSED":
                 self._resume(number)
-            elif wanted is State.CANCELLED and state not in ("DEFUSED", "COMPLETED"):
+            elif wanted is State.CANCELLED and self._left_of(number):
                 self.launchpad.defuse_wf(number, defuse_all_states=False)
+                ending = True
+        return ending
+
+    def _left_of(self, number: int) -> int:
+        nodes = self.launchpad.workflows.find_one({"nodes": number})["nodes"]
+        left = {"fw_id": {"$in": nodes}, "state": {"$in": ["WAITING", "READY", "RESERVED", "PAUSED"]}}
+        return int(self.launchpad.fireworks.count_documents(left))
 
     def _resume(self, number: int) -> None:
         for firework in self.launchpad.workflows.find_one({"nodes": number})["nodes"]:

@@ -498,3 +498,23 @@ def test_a_server_killed_and_started_again_loses_nothing(pulling, mongodb):
     assert run.state is State.FINISHED
     philic("run", "long.yaml", "--store", "alone.db", cwd=pulling)
     assert_same_digits(pulling / "alone.db", pulling / "philic.db")
+
+
+@pytest.mark.server
+def test_pauses_and_ends_reach_the_launchpad(pulling):
+    from philic.workflows.fireworks.launchpads import read_launchpad
+
+    philic("submit", "long.yaml", "--workers", 1, cwd=pulling)
+    launchpad, store = read_launchpad(pulling / "my_launchpad.yaml"), open_store(pulling / "philic.db")
+    wait(lambda: launchpad.fireworks.count_documents({"state": "RUNNING"}))
+    philic("pause", cwd=pulling)
+    wait(lambda: launchpad.fireworks.find_one({"name": "plan again"})["state"] == "PAUSED")
+    wait(lambda: not launchpad.fireworks.count_documents({"state": {"$in": ["READY", "RUNNING"]}}), seconds=120)
+    philic("resume", cwd=pulling)
+    wait(lambda: launchpad.fireworks.count_documents({"state": {"$in": ["READY", "RUNNING"]}}))
+    philic("cancel", cwd=pulling)
+    wait(lambda: not launchpad.fireworks.count_documents({"state": {"$in": ["READY", "RUNNING", "WAITING"]}}), seconds=120)
+    launchpad.connection.close()
+    (run,) = store.runs()
+    assert run.state is State.CANCELLED
+    wait(lambda: keeper.keeper(Spool(pulling / "packs")) is None)
