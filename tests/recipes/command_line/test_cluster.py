@@ -1,6 +1,7 @@
 """Runs on several processes, as a user meets them: the same digits as one process gives, whatever dies in between."""
 
 import contextlib
+import math
 import os
 import re
 import signal
@@ -374,12 +375,12 @@ def test_a_damaged_pack_is_made_again(folder, at_work):
     """A byte is changed in what the first pack starts from, before a worker can take it."""
     made, until = at_work
     run = submitted(made, "glass.yaml")
-    made.jobs.at_most = lambda: 0
+    made.jobs._hand_in_after = math.inf
     (name, *_) = until(lambda: made.spool.packs(READY))
     for file in ("pack.json", "parents.json"):
         path = made.spool.folder / READY / name / file
         path.write_bytes(path.read_bytes().replace(b"a", b"b", 1))
-    made.jobs.at_most = lambda: 1
+    made.jobs._hand_in_after = 0.0
     until(lambda: state(made, run) is State.FINISHED)
     assert "is sound: 1 runs" in philic("check", cwd=folder)
 
