@@ -447,7 +447,7 @@ def test_on_slurm_a_killed_job_is_noticed_and_its_pack_goes_to_another(on_slurm)
 def test_on_slurm_a_run_that_the_walltime_cuts_twice_ends_with_the_same_digits(on_slurm):
     settings = (on_slurm / "cluster.yaml").read_text().replace("00:05:00", "00:01:00").replace("jobs: 2", "jobs: 1")
     (on_slurm / "cluster.yaml").write_text(settings)
-    (on_slurm / "long.yaml").write_text(GLASS.format(melt_ps=36))
+    (on_slurm / "long.yaml").write_text(GLASS.format(melt_ps=60))
     philic("submit", "long.yaml", cwd=on_slurm)
     (run,) = ended(on_slurm, seconds=500)
     assert run.state is State.FINISHED
