@@ -23,7 +23,7 @@ from ...potentials import load
 from ..stores.one_potential import CHECK, check_one_potential
 from ..stores.result import Outcome, Result, Status, title
 from ..stores.store import StepStore, StoreError
-from .flow import structure_from
+from .flow import parents_of, structure_from
 from .leaving import LEAVING
 from .registry import STEPS
 
@@ -109,7 +109,7 @@ def _parents_folders(store: StepStore, definition: Definition) -> dict[str, Path
 
 def _analyse(store: StepStore, definition: Definition) -> Outcome | str:
     by_role = _parents(store, definition)
-    blocked = _blocked(by_role, definition["parents"])
+    blocked = _blocked(by_role, len(definition["parents"]))
     if blocked:
         return blocked
     try:
@@ -176,10 +176,9 @@ def _outcomes(
 
 def _build(store: StepStore, definition: Definition) -> Atoms | Outcome | str:
     """Build a step's structure, or say why it cannot be, or what it waits for."""
-    parent = definition["structure"].get("parent")
-    wanted = {*([parent] if parent else []), *definition["parents"].values()}
+    wanted = parents_of(definition)
     results = store.get(wanted)
-    blocked = _blocked(results, list(wanted))
+    blocked = _blocked(results, len(wanted))
     if blocked:
         return blocked
     for result in results.values():
@@ -191,12 +190,12 @@ def _build(store: StepStore, definition: Definition) -> Atoms | Outcome | str:
         return _crash(error)
 
 
-def _blocked(parents: Mapping[str, Result], wanted: Sequence[str] | Mapping[str, str]) -> str:
+def _blocked(parents: Mapping[str, Result], n: int) -> str:
     """Say what a step waits for; empty where nothing."""
     for parent in parents.values():
         if not parent.status.final:
             return f"waits for {parent.title}, which crashed: {parent.message}"
-    return "waits for a step that has no result" if len(parents) < len(wanted) else ""
+    return "waits for a step that has no result" if len(parents) < n else ""
 
 
 def _crash(error: Exception) -> Outcome:

@@ -214,6 +214,12 @@ class Flow:
         return packs
 
 
+def parents_of(definition: Mapping[str, Any]) -> set[str]:
+    """Return the keys of every step that has to end before one starts, from its `Step.definition`."""
+    derived = (definition["structure"] or {}).get("parent")
+    return {*([derived] if derived else []), *definition["parents"].values()}
+
+
 def structure_from(definition: Mapping[str, Any], final: Mapping[str, Atoms]) -> Atoms:
     """Build the structure a definition's ``structure`` describes.
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from ..cluster.queues import QUEUES, QueueError, script
 from ..cluster.settings import Cluster
 from ..stores.opening import open_store
+from .launchpads import read_launchpad
 
 PROGRAMS = {"slurm": ("sbatch", "squeue", "scancel"), "pbs": ("qsub", "qstat", "qdel"), "local": ("bash",)}
 
@@ -27,8 +28,6 @@ def checks(cluster: Cluster) -> Iterator[tuple[str, str]]:
         yield "queue: sbatch would take the job", _refused(cluster)
     yield "setup: its lines run, and find the command `philic`", _unready(cluster)
     if cluster.launchpad:
-        from ..fireworks.launchpads import read_launchpad
-
         try:
             read_launchpad(cluster.launchpad).fireworks.count_documents({})
             yield f"launchpad: {cluster.launchpad} answers", ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import re
 import tempfile
 
 from fireworks import FWorker, LaunchPad
@@ -13,7 +12,8 @@ from fireworks.core.rocket_launcher import launch_rocket
 from ..engine.flow import Flow
 from ..stores.store import State, Store
 from .launchpads import QUIET, memory_launchpad
-from .tasks import fizzled, workflow
+from .reading import last_launch, only_steps_left, problem_of
+from .tasks import workflow
 
 
 def run_here(flow: Flow, store: Store, name: str, run: int | None = None) -> None:
@@ -39,8 +39,8 @@ def run_here(flow: Flow, store: Store, name: str, run: int | None = None) -> Non
 
 def _raise_if_broken(launchpad: LaunchPad) -> None:
     """FireWorks swallows every exception of a task, Ctrl-C too; raise it again unless it reports steps that are left."""
-    problem = fizzled(launchpad.launches.find_one(sort=[("time_end", -1)]))
+    problem = problem_of(last_launch(launchpad))
     if problem.startswith("KeyboardInterrupt"):
         raise KeyboardInterrupt
-    if problem and not re.match(r"\d+ of \d+ steps left: ", problem):
+    if problem and not only_steps_left(problem):
         raise RuntimeError(problem)

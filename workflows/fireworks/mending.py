@@ -5,19 +5,18 @@ from __future__ import annotations
 import contextlib
 import datetime
 import io
-from collections.abc import Iterable
 
 from fireworks import LaunchPad
 
 from ..engine.leaving import LeaveError
 from ..stores.result import Status
 from ..stores.store import State, Store
-from .tasks import fizzled
+from .reading import firework, launch_of, problem_of, task_of
 
 MOST_TRIES = 3
 """Crashes after which a step is left alone until a person asks for it again."""
-BACK_OFF_S = (30.0, 300.0, 1200.0)
-"""Seconds after the first, second and third crash of a step before it is tried again."""
+BACK_OFF_S = (30.0, 300.0)
+"""Seconds after the first and second crash of a step before it is tried again."""
 LOST_S = 900
 """Silence after which a worker of a launchpad on a server is lost; clocks of two machines may differ by minutes."""
 
@@ -48,12 +47,11 @@ def fireworks_of(launchpad: LaunchPad, address: str, run: int) -> list[int]:
 
 def _wait(launchpad: LaunchPad, store: Store, number: int) -> tuple[float | None, str]:
     """Return how long a failed Firework has to wait for its next try, None for ever, and what it failed with."""
-    fields = {"state": 1, "spec._tasks": 1, "launches": 1, "archived_launches": 1}
-    firework = launchpad.fireworks.find_one({"fw_id": number}, fields)
-    if firework["state"] != "FIZZLED" or not firework["launches"]:
+    document = firework(launchpad, number)
+    if document["state"] != "FIZZLED" or not document["launches"]:
         return None, ""
-    launch = launchpad.launches.find_one({"launch_id": firework["launches"][-1]})
-    problem, keys = fizzled(launch), firework["spec"]["_tasks"][0].get("keys")
+    launch = launch_of(launchpad, document)
+    problem, keys = problem_of(launch), task_of(document).get("keys")
     if keys is None:  # the plan: it is made again with the packs
         return None, problem
     if LeaveError.__name__ in problem:
@@ -66,7 +64,7 @@ def _wait(launchpad: LaunchPad, store: Store, number: int) -> tuple[float | None
         return None, ""
     else:
         ago_s = (datetime.datetime.now(datetime.UTC) - _utc(launch["time_end"])).total_seconds()
-        waits = [_left_s(len(firework["archived_launches"]) + 1, ago_s)]
+        waits = [_left_s(len(document["archived_launches"]) + 1, ago_s)]
     return min((wait for wait in waits if wait is not None), default=None), problem
 
 
@@ -79,29 +77,23 @@ def _utc(when: datetime.datetime | str) -> datetime.datetime:
     return found.replace(tzinfo=found.tzinfo or datetime.UTC)
 
 
-def forget(launchpad: LaunchPad, address: str, runs: Iterable[int]) -> None:
-    """Remove the workflows of runs."""
+def forget(launchpad: LaunchPad, address: str, run: int) -> None:
+    """Remove the workflows of a run."""
     with contextlib.redirect_stdout(io.StringIO()):  # FireWorks prints what it removes
-        for run in runs:
-            while numbers := fireworks_of(launchpad, address, run):
-                launchpad.delete_wf(numbers[0])
+        while numbers := fireworks_of(launchpad, address, run):
+            launchpad.delete_wf(numbers[0])
 
 
-def lost(launchpad: LaunchPad) -> list[int]:
-    """Run packs again whose worker has given no sign of life for long; return their Firework ids."""
-    _, numbers, _ = launchpad.detect_lostruns(expiration_secs=LOST_S, rerun=True)
-    return list(numbers)
+def rerun_lost(launchpad: LaunchPad) -> None:
+    """Run packs again whose worker has given no sign of life for long."""
+    launchpad.detect_lostruns(expiration_secs=LOST_S, rerun=True)
 
 
-def refresh_waiting(launchpad: LaunchPad) -> list[int]:
+def refresh_waiting(launchpad: LaunchPad) -> None:
     """Let Fireworks start whose parents have ended: a worker killed between two writes leaves them waiting for ever."""
-    again = []
-    for firework in launchpad.fireworks.find({"state": "WAITING"}, {"fw_id": 1}):
-        number = firework["fw_id"]
+    for number in launchpad.get_fw_ids({"state": "WAITING"}):
         links = launchpad.workflows.find_one({"nodes": number}, {"parent_links": 1})["parent_links"]
         parents = links.get(str(number), [])
         ended = launchpad.fireworks.count_documents({"fw_id": {"$in": parents}, "state": {"$in": ["COMPLETED", "FIZZLED"]}})
         if ended == len(parents):
             launchpad._refresh_wf(number)
-            again.append(number)
-    return again

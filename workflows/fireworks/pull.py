@@ -23,7 +23,8 @@ from ..engine.leaving import LEAVING
 from ..stores.opening import open_store
 from ..stores.store import State, Store
 from .launchpads import QUIET, read_launchpad
-from .mending import fireworks_of, lost, refresh_waiting, rerun_due
+from .mending import fireworks_of, refresh_waiting, rerun_due, rerun_lost
+from .reading import FIELDS, firework, launch_of, nodes_of, task_of
 from .tasks import AGAIN, plan_of, workflow
 
 LOG = logging.getLogger(__name__)
@@ -90,18 +91,18 @@ def packs_of(cluster: Cluster, address: str, run: int) -> list[PackStatus]:
     assert cluster.launchpad
     launchpad, found = read_launchpad(cluster.launchpad), []
     for number in fireworks_of(launchpad, address, run):
-        firework = launchpad.get_fw_dict_by_id(number)
-        if firework["state"] in ("READY", "RUNNING") and firework["name"] != AGAIN:
-            keys = firework["spec"]["_tasks"][0]["keys"]
-            host = (firework["launches"] or [{}])[-1].get("host", "")
-            about = {"title": firework["name"], "run": run, "n_steps": len(keys), "n_done": 0, "worker": host}
-            found.append(PackStatus(name=str(number), place=firework["state"].lower(), **about))
+        document = firework(launchpad, number)
+        if document["state"] in ("READY", "RUNNING") and document["name"] != AGAIN:
+            host = launch_of(launchpad, document).get("host", "")
+            n_steps = len(task_of(document)["keys"])
+            about = {"title": document["name"], "run": run, "n_steps": n_steps, "n_done": 0, "worker": host}
+            found.append(PackStatus(name=str(number), place=document["state"].lower(), **about))
     return found
 
 
 def mend(launchpad: LaunchPad) -> None:
     """Run again what is due, lost, or left half-way by a killed worker."""
-    lost(launchpad)
+    rerun_lost(launchpad)
     refresh_waiting(launchpad)
     for address in launchpad.fireworks.distinct("spec._tasks.store", {"state": "FIZZLED"}):
         store = open_store(address)
@@ -152,9 +153,9 @@ class MongoSubmitter:
         """
         ending = False
         query = {"name": AGAIN, "spec._tasks.store": self.store.address}
-        for firework in self.launchpad.fireworks.find(query, {"fw_id": 1, "state": 1, "spec._tasks": 1}):
-            number, state = firework["fw_id"], firework["state"]
-            wanted = runs.get(firework["spec"]["_tasks"][0]["run"])
+        for document in self.launchpad.fireworks.find(query, FIELDS):
+            number, state = document["fw_id"], document["state"]
+            wanted = runs.get(task_of(document)["run"])
             if wanted is State.PAUSED and state not in ("PAUSED", "COMPLETED"):
                 self.launchpad.pause_wf(number)
             elif wanted is State.RUNNING and state == "PAUSED":
@@ -165,11 +166,11 @@ class MongoSubmitter:
         return ending
 
     def _left_of(self, number: int) -> int:
-        nodes = self.launchpad.workflows.find_one({"nodes": number})["nodes"]
+        nodes = nodes_of(self.launchpad, number)
         left = {"fw_id": {"$in": nodes}, "state": {"$in": ["WAITING", "READY", "RESERVED", "PAUSED"]}}
         return int(self.launchpad.fireworks.count_documents(left))
 
     def _resume(self, number: int) -> None:
-        for firework in self.launchpad.workflows.find_one({"nodes": number})["nodes"]:
-            if self.launchpad.get_fw_dict_by_id(firework)["state"] == "PAUSED":
-                self.launchpad.resume_fw(firework)
+        for node in nodes_of(self.launchpad, number):
+            if firework(self.launchpad, node)["state"] == "PAUSED":
+                self.launchpad.resume_fw(node)

@@ -9,6 +9,7 @@ import io
 import logging
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from fireworks import FWAction, FWorker, LaunchPad
@@ -20,15 +21,39 @@ from ..cluster.spool import DONE, READY, RUNNING, Pack, Spool, SpoolError
 from ..cluster.status import tell
 from ..engine.costs import measured
 from ..engine.execute import LOG as STEPS_LOG
+from ..engine.flow import parents_of
 from ..stores.result import Result
 from ..stores.store import State, Store
 from .launchpads import QUIET, memory_launchpad
 from .mending import forget, rerun_due
-from .tasks import AGAIN, PLAN, StepsLeftError, fizzled, plan_of, sentence, workflow
+from .reading import (
+    FIELDS,
+    as_stack,
+    firework,
+    last_launch,
+    nodes_of,
+    only_steps_left,
+    problem_of,
+    sentence,
+    task_of,
+)
+from .tasks import AGAIN, PLAN, plan_of, workflow
 
 LOG = logging.getLogger(__name__)
 DEAD_S = 45.0
 """Silence after which a worker is lost whose job the queue no longer has."""
+
+
+READY_PACKS = {"state": "READY", "name": {"$ne": AGAIN}}
+
+
+@dataclass(frozen=True)
+class _CheckedOut:
+    """A pack in the spool: its Firework, its launch, and the steps that it computes."""
+
+    number: int
+    launch: int
+    keys: list[str]
 
 
 class Submitter:
@@ -51,8 +76,7 @@ class Submitter:
         self.spool = Spool(cluster.folder)
         self.launchpad: LaunchPad = memory_launchpad()
         self.runs: dict[int, float] = {}  # what was adopted, and the seconds that are left of it
-        self.launches: dict[str, tuple[int, int]] = {}  # of packs in the spool: Firework and launch
-        self.computing: dict[str, list[str]] = {}  # and their steps
+        self.packs: dict[str, _CheckedOut] = {}  # what is in the spool
 
     def round(self) -> bool:
         """Do what there is to do now; False when no run is open any more."""
@@ -84,7 +108,7 @@ class Submitter:
         for run in [run for run in self.runs if run not in found]:
             del self.runs[run]
             self._withdraw(run, READY, RUNNING)
-            forget(self.launchpad, self.store.address, [run])
+            forget(self.launchpad, self.store.address, run)
         for run in [run for run, state in found.items() if state is State.PAUSED]:
             self._withdraw(run, READY)
         return found
@@ -102,13 +126,10 @@ class Submitter:
         flow = workflow(plan.flow, self.store, plan.recipe.name, run, made=made.values(), longest_s=longest_s)
         assert flow  # it has at least the Firework that plans again
         self.launchpad.add_wf(flow)
-        by_keys = {tuple(sorted(keys)): name for name, keys in made.items()}
-        for number in self.launchpad.get_fw_ids({"state": "READY", "name": {"$ne": AGAIN}}):
-            keys = tuple(sorted(self._keys(number)))
-            name = next((name for ours, name in by_keys.items() if set(keys) <= set(ours)), None)
-            if name and name not in self.launches:
-                self._check_out(number, name)
-                self.computing[name] = made[name]
+        name_of = {key: name for name, keys in made.items() for key in keys}
+        for number in self.launchpad.get_fw_ids(READY_PACKS):
+            if name := name_of.get(self._keys(number)[0]):
+                self._check_out(number, name, made[name])
 
     def _packs_of(self, run: int) -> list[tuple[str, Pack]]:
         found = []
@@ -132,29 +153,32 @@ class Submitter:
 
     def _feed(self, runs: Mapping[int, State]) -> None:
         """Make a folder of every pack that can start."""
-        for number in self.launchpad.get_fw_ids({"state": "READY", "name": {"$ne": AGAIN}}):
+        under_way = {key for pack in self.packs.values() for key in pack.keys}
+        for number in self.launchpad.get_fw_ids(READY_PACKS):
             keys = self._keys(number)
             run = self._run_of(number)
             if runs.get(run) is not State.RUNNING:
                 continue
             done = self.store.finished(keys)
-            under_way = {key for pack in self.launches for key in self.computing.get(pack, ())}
             left = [key for key in keys if key not in done | under_way]
             if not left and set(keys) - done:
                 continue  # another run computes them
+            under_way.update(left)
             name = f"{time.time_ns():x}-{run}-{number}"
-            self._check_out(number, name)
-            if not left:
+            self._check_out(number, name, left)
+            if left:
+                self._write(name, run, firework(self.launchpad, number)["name"], left)
+            else:
                 self._complete(name, "")
-                continue
-            self.computing[name] = left
-            definitions = self.store.definitions(left)
-            parents = {parent for one in definitions.values() for parent in _waits_for(one)} - set(left)
-            known = self.store.get(parents)
-            definitions |= self.store.definitions(known)
-            title = self.launchpad.get_fw_by_id(number).name
-            about = {"run": run, "title": title, "keys": left, "work": str(self.store.work or self.spool.folder / "work")}
-            self.spool.add(name, {**about, "definitions": definitions}, known.values())
+
+    def _write(self, name: str, run: int, title: str, keys: list[str]) -> None:
+        """Put a pack into the spool, with what its steps start from."""
+        definitions = self.store.definitions(keys)
+        parents = self.store.get(set().union(*map(parents_of, definitions.values())) - set(keys))
+        definitions |= self.store.definitions(parents)
+        work = str(self.store.work or self.spool.folder / "work")
+        about = {"run": run, "title": title, "keys": keys, "work": work, "definitions": definitions}
+        self.spool.add(name, about, parents.values())
 
     def _take_in(self, name: str) -> None:
         """Store the results of a pack that ended, and tell the launchpad."""
@@ -174,7 +198,7 @@ class Submitter:
                 LOG.warning("%s: the step is computed again", result)
         done = self.store.finished(keys)
         if keys:
-            self._read_memories({key: pack.content["definitions"][key] for key in keys}, done)
+            self._read_memories(pack, done)
         left, back = ended["left"], ended["handed_back"]
         if not left and not back and set(keys) - done:
             back = "results are missing"
@@ -183,27 +207,25 @@ class Submitter:
         self._complete(name, sentence(left, len(keys)) if left else "", again=bool(back))
         self.spool.remove(name)
 
-    def _check_out(self, number: int, name: str) -> tuple[int, int]:
+    def _check_out(self, number: int, name: str, keys: list[str]) -> None:
         """Mark a Firework as running, in a pack."""
         _, launch = self.launchpad.checkout_fw(FWorker(), str(self.spool.folder), fw_id=number)
-        self.launches[name] = (number, launch)
-        return self.launches[name]
+        self.packs[name] = _CheckedOut(number, launch, keys)
 
     def _complete(self, name: str, problem: str, again: bool = False) -> None:
         """Tell the launchpad how a pack ended; nothing for a pack of a run that is no longer open."""
-        if name not in self.launches:
+        if name not in self.packs:
             return
-        number, launch = self.launches.pop(name)
-        self.computing.pop(name, None)
-        keys = self._keys(number)
+        pack = self.packs.pop(name)
+        keys = self._keys(pack.number)
         again = again or bool(not problem and set(keys) - self.store.finished(keys))  # steps that another run computed
         if problem or again:
-            said = {"_exception": {"_stacktrace": f"{StepsLeftError.__module__}.{StepsLeftError.__name__}: {problem}"}}
-            self.launchpad.complete_launch(launch, FWAction(stored_data=said), "FIZZLED")
+            said = {"_exception": {"_stacktrace": as_stack(problem)}}
+            self.launchpad.complete_launch(pack.launch, FWAction(stored_data=said), "FIZZLED")
         else:
-            self.launchpad.complete_launch(launch, FWAction(), "COMPLETED")
+            self.launchpad.complete_launch(pack.launch, FWAction(), "COMPLETED")
         if again and not problem:
-            self.launchpad.rerun_fw(number)
+            self.launchpad.rerun_fw(pack.number)
 
     def _find_lost(self) -> None:
         """Take packs back whose worker is gone: it is silent, and the queue has no such job."""
@@ -219,10 +241,10 @@ class Submitter:
                 LOG.warning("pack %s: its worker was lost", name)
                 self._take_in(name)
 
-    def _read_memories(self, definitions: Mapping[str, Mapping[str, object]], done: set[str]) -> None:
+    def _read_memories(self, pack: Pack, done: set[str]) -> None:
         """Keep the forces of finished calculations in the store, where a tighter one looks for them."""
-        for key in done:
-            trail = str(definitions[key]["trail"])
+        for definition in pack.definitions(done).values():
+            trail = definition["trail"]
             memory = self.spool.memory(trail)
             if known := memory.all():
                 self.store.memory(trail).update(known)
@@ -233,35 +255,26 @@ class Submitter:
     def _plan(self) -> None:
         """Launch the Fireworks that plan again."""
         while launch_rocket(self.launchpad, FWorker(category=PLAN), strm_lvl=QUIET, err_file=io.StringIO()):
-            launch = self.launchpad.launches.find_one(sort=[("time_end", -1)])
-            number = launch["fw_id"]
-            problem = fizzled(launch)
-            if problem and "steps left: " not in problem:
-                run = self._run_of(number)
+            launch = last_launch(self.launchpad)
+            problem = problem_of(launch)
+            if problem and not only_steps_left(problem):
+                run = self._run_of(launch["fw_id"])
                 LOG.warning("run %s cannot be planned again: %s", run, problem)
                 self.store.change_run(run, state=State.STOPPED, message=problem)
 
     def _keys(self, number: int) -> list[str]:
-        task = self.launchpad.fireworks.find_one({"fw_id": number}, {"spec._tasks": 1})["spec"]["_tasks"][0]
-        return list(task.get("keys", ()))
+        return list(task_of(firework(self.launchpad, number))["keys"])
 
     def _run_of(self, number: int) -> int:
         """Return the run of a Firework: its workflow has the one that plans it again."""
-        nodes = self.launchpad.workflows.find_one({"nodes": number}, {"nodes": 1})["nodes"]
-        again = self.launchpad.fireworks.find_one({"fw_id": {"$in": nodes}, "name": AGAIN}, {"spec._tasks": 1})
-        return int(again["spec"]["_tasks"][0]["run"])
+        planner = {"fw_id": {"$in": nodes_of(self.launchpad, number)}, "name": AGAIN}
+        return int(task_of(self.launchpad.fireworks.find_one(planner, FIELDS))["run"])
 
     def end(self, wait_s: float = 0.0) -> None:
         """Cancel the jobs that are left, and take in what they hand back in time."""
         self.jobs.end(wait_s)
         for name in self.spool.packs(DONE):
             self._take_in(name)
-
-
-def _waits_for(definition: Mapping[str, object]) -> list[str]:
-    structure, parents = definition["structure"], definition["parents"]
-    derived = [structure["parent"]] if isinstance(structure, dict) and structure.get("parent") else []
-    return [*derived, *(parents.values() if isinstance(parents, dict) else ())]
 
 
 def logs_to(path: Path) -> None:

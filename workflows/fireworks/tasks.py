@@ -17,11 +17,10 @@ from ..engine.execute import LOG, execute
 from ..engine.flow import Flow
 from ..stores.opening import open_store
 from ..stores.store import State, Store
+from .reading import FIELDS, StepsLeftError, launch_of, nodes_of, problem_of, sentence, task_of
 
 PLANNER = "philic.recipes.running.planning"
 """The module of the floor above whose `plan_again` plans a run again, given the store and the run's id."""
-
-
 LARGEST = 256
 """Steps in one Firework at most."""
 LONGEST_S = math.inf
@@ -30,10 +29,6 @@ AGAIN = "plan again"
 """Name of the Firework that plans a run again."""
 PLAN = "plan"
 """Category of the Firework that plans again: only a worker that may read recipe files takes it."""
-
-
-class StepsLeftError(RuntimeError):
-    """Steps of a pack that have no result: they crashed, or wait for one that did."""
 
 
 class RunSteps(FiretaskBase):  # type: ignore[misc]
@@ -90,21 +85,10 @@ def plan_of(store: Store, run: int) -> Any:
 
 def failed_steps(launchpad: LaunchPad, number: int) -> dict[str, str]:
     """Return the steps of the packs that failed in the workflow of a Firework, and the sentence of each pack."""
-    nodes = launchpad.workflows.find_one({"nodes": number}, {"nodes": 1})["nodes"]
-    found = launchpad.fireworks.find({"fw_id": {"$in": nodes}, "state": "FIZZLED"}, {"spec._tasks": 1, "launches": 1})
     failed: dict[str, str] = {}
-    for firework in found:
-        launch = launchpad.launches.find_one({"launch_id": firework["launches"][-1]}) if firework["launches"] else None
-        failed |= dict.fromkeys(firework["spec"]["_tasks"][0].get("keys", ()), fizzled(launch))
+    for document in launchpad.fireworks.find({"fw_id": {"$in": nodes_of(launchpad, number)}, "state": "FIZZLED"}, FIELDS):
+        failed |= dict.fromkeys(task_of(document).get("keys", ()), problem_of(launch_of(launchpad, document)))
     return failed
-
-
-def fizzled(launch: Mapping[str, Any] | None) -> str:
-    """Return the last line of what a launch crashed with; empty where it did not."""
-    if launch is None or launch["state"] != "FIZZLED":
-        return ""
-    stack = ((launch["action"] or {}).get("stored_data", {}).get("_exception", {}).get("_stacktrace") or "no word").strip()
-    return str(stack).splitlines()[-1].removeprefix(f"{__name__}.{StepsLeftError.__name__}: ")
 
 
 def next_stage(store: Store, run: int, longest_s: float, failed: Mapping[str, str]) -> FWAction:
@@ -184,8 +168,3 @@ def workflow(
     if not links:
         return None
     return Workflow(list(links), {parent: list(children) for parent, children in links.items()}, name=name)
-
-
-def sentence(left: Mapping[str, str], n: int) -> str:
-    """Say in one line how many steps are left, and why the first is."""
-    return f"{len(left)} of {n} steps left: {' '.join(next(iter(left.values())).split())}"

@@ -25,7 +25,8 @@ from philic.workflows.engine.flow import Derived, Flow, Step
 from philic.workflows.fireworks import RunSteps
 from philic.workflows.fireworks.here import run_here
 from philic.workflows.fireworks.launchpads import memory_launchpad
-from philic.workflows.fireworks.tasks import sentence, workflow
+from philic.workflows.fireworks.reading import sentence
+from philic.workflows.fireworks.tasks import workflow
 from philic.workflows.stores.opening import open_store
 from philic.workflows.stores.result import Status
 from philic.workflows.stores.store import StoreError
