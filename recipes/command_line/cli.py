@@ -292,11 +292,12 @@ def _run_to_the_end(
     except KeyboardInterrupt as error:
         print("stopped; what is finished is stored: run it again to resume", file=sys.stderr)
         raise typer.Exit(130) from error
-    except typer.Exit:  # a RuntimeError too, and its sentence is said
-        raise
     except (RuntimeError, StoreError) as error:
         print(f"error: the run stopped: {error}; what is finished is stored: run it again to resume", file=sys.stderr)
         raise typer.Exit(1) from error
+    except ValueError as error:
+        with refusals():
+            raise error
     for table in prepared.recipe.kind.tables(prepared.plan, results):
         console.print(table)
     if line := report.card_line(opened, prepared.recipe.parameters.potential):
@@ -354,13 +355,11 @@ def _prepare(recipe: str, overrides: dict[str, str], store: str) -> Any:
 
 def _run(prepared: Any, store: Any, workers: int) -> tuple[Any, dict[str, Any], list[str]]:
     """Run to the end; return the last plan, all results, and the keys of what was computed."""
-    if workers > 1:
-        return cluster_cli.run_beside(prepared, store, workers)
     from ..running.planning import run as run_recipe
     from .progress import progress
 
     with progress(prepared) as computed:
-        return *run_recipe(prepared, store), computed
+        return *run_recipe(prepared, store, workers), computed
 
 
 def _pair(text: str) -> tuple[str, str]:

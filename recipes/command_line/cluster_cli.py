@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,13 +17,9 @@ settings_app = typer.Typer(help="The file cluster.yaml: where jobs go and what t
 ClusterOption = Annotated[Path | None, typer.Option("--cluster", help="The settings; else cluster.yaml, here or ~/.config.")]
 RunArgument = Annotated[int | None, typer.Argument(help="Number of a run (`philic status`); else the open ones.")]
 StoreOption = Annotated[str | None, typer.Option("--store", envvar="PHILIC_STORE", help="The results store.")]
-ROUND_S = 2.0
-LOCAL_ROUND_S = 0.2
-"""Seconds between two rounds of the submitter, with a queue and without."""
+WATCH_EVERY_S = 2.0
 START_EVERY_S = 30.0
 """Seconds before a submitter that did not come up is started again."""
-HAND_IN_S = 20.0
-"""How long processes that are told to stop may take to hand in what they have."""
 
 
 def default_store(given: str = "") -> str:
@@ -82,7 +78,7 @@ def submit_prepared(prepared: Any, store: Any, settings: Any, path: Path | None,
     with refusals():
         spool.make()
         run = begin(prepared, store)
-        (spool.folder / "jobs" / "at-most").write_text(str(workers or settings.jobs), encoding="utf-8")
+        spool.limit_jobs(workers or settings.jobs)
         if settings.launchpad:
             from ...workflows.fireworks.pull import add
 
@@ -94,95 +90,18 @@ def submit_prepared(prepared: Any, store: Any, settings: Any, path: Path | None,
     print(f"philic status {run} shows how far it is; philic results shows what it found")
 
 
-def run_beside(prepared: Any, store: Any, workers: int) -> tuple[Any, dict[str, Any], list[str]]:
-    """Run a recipe in several processes of this machine, and wait for the end; Ctrl-C lets each hand in what it has."""
-    from ...workflows.cluster import keeper
-    from ...workflows.cluster.jobs import Jobs
-    from ...workflows.cluster.queues import Local
-    from ...workflows.cluster.settings import Cluster
-    from ...workflows.cluster.spool import Spool
-    from ...workflows.fireworks.submitter import Submitter
-    from ...workflows.stores.store import State
-    from ..running.planning import begin, plan_again, results_of
-    from .progress import progress
-
-    folder = Path("philic.packs" if "://" in store.address else f"{store.address}.packs").absolute()
-    spool = Spool(folder)
-    with refusals():
-        spool.make()
-        token = keeper.become(spool)
-    cluster = Cluster.model_validate({"queue": "local", "folder": folder})
-    made = Submitter(store, cluster, Jobs(cluster, Local(), lambda: workers), retries=False)
-    number = begin(prepared, store)
-    spool.look_after(number)
-    try:
-        with progress(prepared) as computed:
-            while made.round() and keeper.still(spool, token):
-                time.sleep(LOCAL_ROUND_S)
-    finally:
-        made.end(wait_s=HAND_IN_S)
-        (folder / "runs" / str(number)).unlink()
-        keeper.leave(spool, token)
-    if any(one.id == number and one.state.open for one in store.runs()):
-        store.change_run(number, state=State.STOPPED)
-    last = plan_again(store, number)
-    return last, results_of(last.flow, store), computed
-
-
 def submitter(cluster: ClusterOption = None) -> None:
     """Look after the open runs until none is left. `philic submit` and `philic watch` start it."""
     from ...workflows.cluster import keeper
-    from ...workflows.cluster.jobs import Jobs
-    from ...workflows.cluster.queues import QUEUES
     from ...workflows.cluster.settings import read
     from ...workflows.cluster.spool import Spool
-    from ...workflows.fireworks.pull import MongoSubmitter
-    from ...workflows.fireworks.submitter import LOG, Submitter, logs_to
-    from ...workflows.stores.opening import open_store
+    from ...workflows.fireworks.keeping import keep
 
     with refusals():
         settings = read(cluster)
-        spool = Spool(settings.folder)
-        token = keeper.become(spool)
-    logs_to(spool.folder / "submitter.log")
-    LOG.info("submitter of process %d begins", os.getpid())
-    os.environ.setdefault("PHILIC_WORK", str(settings.work))
-    store = open_store(settings.store)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    try:
-        jobs = Jobs(settings, QUEUES[settings.queue](), lambda: at_most(spool, settings.jobs))
-        made: Any = (MongoSubmitter if settings.launchpad else Submitter)(store, settings, jobs)
-        while keeper.still(spool, token):
-            if not made.round():
-                made.end()
-                LOG.info("no run is open: the submitter ends")
-                break
-            time.sleep(ROUND_S)
-            jobs.cluster = _read_again(cluster, jobs.cluster)
-        else:
-            LOG.warning("another submitter has taken over: this one ends")
-    finally:
-        keeper.leave(spool, token)
-        store.close()
-
-
-def _read_again(path: Path | None, before: Any) -> Any:
-    """Return the settings as they are now, where they changed and are right: the next jobs get new lines."""
-    from ...workflows.cluster.settings import read
-
-    try:
-        now = read(path)
-    except (ValueError, OSError):
-        return before
-    return now if now.folder == before.folder and now.store == before.store else before
-
-
-def at_most(spool: Any, default: int) -> int:
-    """Return how many jobs there may be at once, as `philic submit` wrote it down."""
-    try:
-        return int((spool.folder / "jobs" / "at-most").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return default
+        os.environ.setdefault("PHILIC_WORK", str(settings.work))
+        token = keeper.become(Spool(settings.folder))
+    keep(settings, token, lambda: read(cluster))
 
 
 def work(
@@ -220,9 +139,9 @@ def status(run: RunArgument = None, store: StoreOption = None, cluster: ClusterO
     """Show how far runs are: steps, packs, jobs, what crashed and why."""
     from .status import status_tables
 
-    opened, spool, settings = _here(store, cluster, reading=True)
+    here = _here(store, cluster, reading=True)
     with refusals():
-        for table in status_tables(opened, spool, run, settings):
+        for table in status_tables(here.store, here.spool, run, here.settings):
             terminal().print(table, highlight=False)
 
 
@@ -231,41 +150,37 @@ def watch(run: RunArgument = None, store: StoreOption = None, cluster: ClusterOp
     from rich.console import Group
     from rich.live import Live
 
-    from ...workflows.cluster import keeper
-    from ...workflows.cluster.settings import find
     from .status import status_tables
 
-    opened, spool, settings = _here(store, cluster)
-    path, started = cluster or find(), -START_EVERY_S
+    here, started = _here(store, cluster), -START_EVERY_S
     try:
         with Live(console=terminal(), auto_refresh=False) as live:
             while True:
-                still_open = [one for one in opened.runs() if one.state.open and one.kind]
-                live.update(Group(*status_tables(opened, spool, run, settings)), refresh=True)
+                still_open = any(state.open for state in here.store.states().values())
+                live.update(Group(*status_tables(here.store, here.spool, run, here.settings)), refresh=True)
                 if not still_open:
                     return
-                if spool and time.monotonic() - started > START_EVERY_S:
-                    keeper.start(spool, path)
+                if time.monotonic() - started > START_EVERY_S:
+                    here.call_submitter()
                     started = time.monotonic()
-                time.sleep(ROUND_S)
+                time.sleep(WATCH_EVERY_S)
     except KeyboardInterrupt:
         print("the runs go on; philic status shows them", file=sys.stderr)
 
 
 def check_store(store: StoreOption = None, cluster: ClusterOption = None) -> None:
     """Look whether everything in the store can be read and fits together, and whether packs or jobs were left behind."""
-    from ...workflows.cluster.spool import DONE, READY, RUNNING
-    from ...workflows.stores.check import problems
+    from ...workflows.cluster.spool import PLACES
 
-    opened, spool, _ = _here(store, cluster)
-    found = list(problems(opened))
-    if spool and not any(run.state.open for run in opened.runs()):
-        found += [f"the pack {name} was left in {place}" for place in (READY, RUNNING, DONE) for name in spool.packs(place)]
+    here = _here(store, cluster)
+    found, states = list(here.store.problems()), here.store.states()
+    if here.spool and not any(state.open for state in states.values()):
+        found += [f"the pack {name} was left in {place}" for place in PLACES for name in here.spool.packs(place)]
     for sentence in found:
         print(sentence)
     if found:
         raise typer.Exit(1)
-    print(f"{opened.address} is sound: {len(opened.runs())} runs")
+    print(f"{here.store.address} is sound: {len(states)} runs")
 
 
 def retry(
@@ -280,24 +195,24 @@ def retry(
     from ...workflows.cluster.status import SILENT_S, packs_of
     from ...workflows.stores.store import State
 
-    opened, spool, _ = _here(store, cluster)
-    if lost and spool:
-        silent = [pack for pack in packs_of(spool) if pack.place == RUNNING and pack.silent_s > SILENT_S]
+    here = _here(store, cluster)
+    if lost and here.spool:
+        silent = [pack for pack in packs_of(here.spool) if pack.place == RUNNING and pack.silent_s > SILENT_S]
         for pack in silent:
-            spool.move(pack.name, RUNNING, DONE)
+            here.spool.move(pack.name, RUNNING, DONE)
         print(f"{len(silent)} packs taken from silent workers")
         return
-    chosen = _chosen(opened, run, ended=True)
+    chosen = _chosen(here.store, run, ended=True)
     if not all_failed and run is None:
         chosen = chosen[-1:]
     n = 0
     for one in chosen:
-        tries = opened.tries(one.keys)
-        opened.forget_tries(tries)
+        tries = here.store.tries(one.keys)
+        here.store.forget_tries(tries)
         n += len(tries)
         if one.kind and (one.state.open or one.state is State.STOPPED):
-            opened.change_run(one.id, state=State.RUNNING)
-    _call_submitter(spool, cluster)
+            here.store.change_run(one.id, state=State.RUNNING)
+    here.call_submitter()
     print(f"{n} crashed steps of {_names(chosen)} will be tried again")
 
 
@@ -319,14 +234,14 @@ def resume(run: RunArgument = None, store: StoreOption = None, cluster: ClusterO
 def _change(run: int | None, store: str | None, cluster: Path | None, state: str, words: str) -> None:
     from ...workflows.stores.store import State
 
-    opened, spool, _ = _here(store, cluster)
+    here = _here(store, cluster)
     with refusals():
-        chosen = [one for one in _chosen(opened, run) if one.state.open]
+        chosen = [one for one in _chosen(here.store, run) if one.state.open]
         if not chosen:
             raise ValueError(f"run {run} is not open" if run else "no run is open")
     for one in chosen:
-        opened.change_run(one.id, state=State[state])
-    _call_submitter(spool, cluster)
+        here.store.change_run(one.id, state=State[state])
+    here.call_submitter()
     print(f"{_names(chosen)} {words}")
 
 
@@ -344,18 +259,24 @@ def _names(runs: list[Any]) -> str:
     return "run " + ", ".join(str(one.id) for one in runs)
 
 
-def _call_submitter(spool: Any, cluster: Path | None) -> None:
-    """Start the submitter if it is not at work: what was asked for is its to do."""
-    from ...workflows.cluster import keeper
-    from ...workflows.cluster.settings import find
+@dataclass(frozen=True)
+class _Place:
+    """A store, and where there is a cluster.yaml its path, what it says, and its folder of packs if that was made."""
 
-    path = cluster or find()
-    if spool and path:
-        keeper.start(spool, path)
+    store: Any
+    path: Path | None
+    settings: Any
+    spool: Any
+
+    def call_submitter(self) -> None:
+        """Start the submitter if it is not at work: what was asked for is its to do."""
+        from ...workflows.cluster import keeper
+
+        if self.spool:
+            keeper.start(self.spool, self.path)
 
 
-def _here(store: str | None, cluster: Path | None, *, reading: bool = False) -> tuple[Any, Any, Any]:
-    """Open the store, and give the folder of packs and the settings where there is a cluster.yaml."""
+def _here(store: str | None, cluster: Path | None, *, reading: bool = False) -> _Place:
     from ...workflows.cluster.settings import find, read
     from ...workflows.cluster.spool import Spool
     from ...workflows.stores.opening import exists, open_store
@@ -367,4 +288,4 @@ def _here(store: str | None, cluster: Path | None, *, reading: bool = False) -> 
         if not exists(address):
             raise ValueError(f"`{address}` does not exist: run a recipe first, or name the store with --store")
         spool = Spool(settings.folder) if settings and settings.folder.is_dir() else None
-        return open_store(address, reading=reading), spool, settings
+        return _Place(open_store(address, reading=reading), path, settings, spool)

@@ -12,9 +12,8 @@ from ...workflows.cluster.keeper import keeper
 from ...workflows.cluster.settings import Cluster
 from ...workflows.cluster.spool import RUNNING, Spool
 from ...workflows.cluster.status import SILENT_S, PackStatus, RunStatus, known, packs_of, runs_of
-from ...workflows.stores.store import Store
+from ...workflows.stores.store import MOST_TRIES, Store
 
-MOST_TRIES = 3  # as philic.workflows.fireworks.mending has it, which is slow to import
 AT_MOST = 20
 """Packs and crashed steps that are printed."""
 

@@ -149,15 +149,29 @@ def plan_again(store: Store, run_id: int) -> Prepared:
     return prepared
 
 
-def run(prepared: Prepared, store: Store) -> tuple[Prepared, dict[str, Result]]:
+def run(prepared: Prepared, store: Store, workers: int = 1) -> tuple[Prepared, dict[str, Result]]:
     """Run what is missing, and what the recipe has next, to the end; return the last plan and every result by key.
 
     A step that has no result because another crashed is given one that says so; it is not stored.
-    """
-    from ...workflows.fireworks.here import run_here
 
-    number = begin(prepared, store)
-    run_here(prepared.flow, store, prepared.recipe.name, number)
+    Parameters
+    ----------
+    prepared
+        The first plan.
+    store
+        Where results go.
+    workers
+        Number of processes; one is this one.
+    """
+    if workers > 1:
+        from ...workflows.fireworks.keeping import run_beside
+
+        number = run_beside(store, lambda: begin(prepared, store), workers)
+    else:
+        from ...workflows.fireworks.here import run_here
+
+        number = begin(prepared, store)
+        run_here(prepared.flow, store, prepared.recipe.name, number)
     last = plan_again(store, number)
     return last, results_of(last.flow, store)
 

@@ -7,7 +7,16 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    ValidationError,
+    ValidationInfo,
+)
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -46,9 +55,9 @@ SHORTEST_S = 60.0
 NO_SHELL = re.compile(r"^[\w.,:@%+=/\-]+$")
 
 
-def _plain(value: str | None) -> str | None:
+def _plain(value: str | None, info: ValidationInfo) -> str | None:
     if value is not None and not NO_SHELL.match(value):
-        raise ValueError(f"{value!r} is no name of a queue: write letters, digits and .,:@%+=/-_ only")
+        raise ValueError(f"`{info.field_name}` is {value!r} but may hold letters, digits and .,:@%+=/-_ only")
     return value
 
 
@@ -171,9 +180,5 @@ def _sentence(path: Path, error: dict[str, Any]) -> str:
     if error["type"] == "missing":
         return f"{path.name}: `{key}` is missing: {Cluster.model_fields[key].description}"
     if error["type"] == "value_error":
-        return (
-            f"{path.name}: {error['ctx']['error']}"
-            if "`" in str(error["ctx"]["error"])
-            else (f"{path.name}: `{key}` is {error['ctx']['error']}")
-        )
+        return f"{path.name}: {error['ctx']['error']}"
     return f"{path.name}: `{key}` is {error['input']!r}: {error['msg'][0].lower()}{error['msg'][1:]}"

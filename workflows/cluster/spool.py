@@ -31,13 +31,13 @@ import numpy as np
 from ase.io.jsonio import decode, encode
 
 from ...potentials.base import Prediction
+from ..stores.files import write_atomically
 from ..stores.predictions import packed, unpacked
 from ..stores.result import Memory, Result, Status
 from ..stores.store import StoreError
 
 READY, RUNNING, DONE = PLACES = ("ready", "running", "done")
 _RECORD = struct.Struct("<32sII")
-_DAMAGE = "is damaged: it is not what was written"
 
 
 class SpoolError(RuntimeError):
@@ -101,6 +101,17 @@ class Spool:
     def look_after(self, run: int) -> None:
         """Let the submitter take a run up."""
         (self.folder / "runs" / str(run)).touch()
+
+    def limit_jobs(self, n: int) -> None:
+        """Write down how many jobs there may be at once."""
+        (self.folder / "jobs" / "at-most").write_text(str(n), encoding="utf-8")
+
+    def at_most(self, default: int) -> int:
+        """Return how many jobs there may be at once, as it was last written down."""
+        try:
+            return int((self.folder / "jobs" / "at-most").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return default
 
     def runs(self) -> set[int]:
         """Return the runs that the submitter looks after."""
@@ -201,7 +212,7 @@ class Pack:
         for key in (keys := list(keys)):
             if key not in known:
                 raise KeyError(f"no step {key} is written down in `{self.path}`")
-        return {key: decode(encode(known[key])) for key in keys}
+        return {key: known[key] for key in keys}
 
     def get(self, keys: Iterable[str]) -> dict[str, Result]:
         """Return the results that are here, by key: those that came with the pack, and its own."""
@@ -220,7 +231,7 @@ class Pack:
         except FileNotFoundError as error:
             raise SpoolError(f"`{self.path}` was taken away: the submitter took this worker for lost") from error
         except OSError as error:
-            raise StoreError(f"`{self.path}` cannot be written: {error.strerror}") from error
+            raise StoreError(str(error)) from error
 
     def results(self) -> Iterator[Result | str]:
         """Yield the pack's own results; of a damaged file a sentence."""
@@ -296,12 +307,7 @@ def _records(content: bytes) -> Iterator[tuple[str, Prediction]]:
 def write(path: Path, content: Any) -> None:
     """Write JSON with its checksum, under another name first."""
     text = encode(content).encode()
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    with beside.open("wb") as file:
-        file.write(hashlib.sha256(text).hexdigest().encode() + b"\n" + text)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    write_atomically(path, hashlib.sha256(text).hexdigest().encode() + b"\n" + text)
 
 
 def read(path: Path) -> Any:
@@ -314,7 +320,7 @@ def read(path: Path) -> Any:
     """
     check, _, text = path.read_bytes().partition(b"\n")
     if hashlib.sha256(text).hexdigest().encode() != check:
-        raise SpoolError(f"`{path}` {_DAMAGE}")
+        raise SpoolError(f"`{path}` is damaged: it is not what was written")
     return decode(text.decode())
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..stores.result import title
 from ..stores.store import Run, Store
 from .spool import READY, RUNNING, Spool, SpoolError, read, write
 
@@ -129,8 +128,3 @@ def known(spool: Spool) -> Mapping[str, Any]:
     except (FileNotFoundError, SpoolError):
         return {}
     return found
-
-
-def titles(store: Store, keys: Sequence[str]) -> list[str]:
-    """Name steps."""
-    return [title(one["function"], one["about"]) for one in store.definitions(keys).values()]

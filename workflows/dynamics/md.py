@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 
 from ...potentials.base import Potential, Prediction
 from ..steps.relax import isolated, misplaced, overlapping
+from ..stores.files import write_atomically
 from ..stores.result import Outcome, Status
 from .conditions import check, default_timestep_fs, stride, thin_cell
 from .integrators import BAROSTAT_fs, Ensemble, Motion, after_forces, before_forces, begin_motion, take_forces
 from .runs import equilibrated, mobile_ions, off_temperature, standard_error, temperatures_K
-from .trajectory import Frames, append, begin, claimed, drop_after, read, write_atomically
+from .trajectory import Frames, append, begin, claimed, drop_after, read
 
 _SAVED = ("step", "positions", "momenta", "cell", "forces", "stress", "potential_eV", "heat_eV", "chain_rate")
 Watch = Callable[[int], None]

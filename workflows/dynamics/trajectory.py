@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +20,8 @@ import numpy as np
 from ase import Atoms
 from ase.io.jsonio import decode, encode
 from numpy.typing import NDArray
+
+from ..stores.files import write_atomically
 
 Array = NDArray[np.float64]
 
@@ -213,26 +214,6 @@ def read(folder: Path) -> Trajectory:
     about = json.loads((folder / _ABOUT).read_text())
     joined = {field.name: np.concatenate([getattr(chunk, field.name) for chunk in chunks]) for field in fields(Frames)}
     return Trajectory(decode(json.dumps(about["start"])), about["about"], Frames(**joined))
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that a reader, even after a kill, finds the old one or the new one.
-
-    Raises
-    ------
-    OSError
-        The disk is full, for example; the old file is still there.
-    """
-    temporary = path.with_name(path.name + ".part")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise OSError(f"`{path}` cannot be written: {error.strerror}; make room and run again: it resumes here") from error
 
 
 def estimated_bytes(n_atoms: int, n_frames: int) -> int:

@@ -33,7 +33,13 @@ def run_here(flow: Flow, store: Store, name: str, run: int | None = None) -> Non
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         while launch_rocket(launchpad, FWorker(), strm_lvl=QUIET, err_file=io.StringIO()):
             _raise_if_broken(launchpad)
-    if run is not None and any(one.id == run and one.state.open for one in store.runs()):
+    if run is not None:
+        stop(store, run)
+
+
+def stop(store: Store, run: int) -> None:
+    """Record that nothing more is done about a run, unless it has ended."""
+    if store.states()[run].open:
         store.change_run(run, state=State.STOPPED)
 
 

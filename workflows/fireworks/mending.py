@@ -10,11 +10,9 @@ from fireworks import LaunchPad
 
 from ..engine.leaving import LeaveError
 from ..stores.result import Status
-from ..stores.store import State, Store
+from ..stores.store import MOST_TRIES, State, Store
 from .reading import firework, launch_of, problem_of, task_of
 
-MOST_TRIES = 3
-"""Crashes after which a step is left alone until a person asks for it again."""
 BACK_OFF_S = (30.0, 300.0)
 """Seconds after the first and second crash of a step before it is tried again."""
 LOST_S = 900
@@ -23,7 +21,7 @@ LOST_S = 900
 
 def rerun_due(launchpad: LaunchPad, store: Store) -> None:
     """Run failed packs again when they have waited long enough; a run of which nothing more can be computed is stopped."""
-    for run in {run.id for run in store.runs() if run.state is State.RUNNING}:
+    for run in [run for run, state in store.states().items() if state is State.RUNNING]:
         numbers = fireworks_of(launchpad, store.address, run)
         waits, problem = False, ""
         for number in numbers:

@@ -132,7 +132,7 @@ class MongoSubmitter:
 
     def round(self) -> bool:
         """Do what there is to do now; False when no run is open any more."""
-        runs = {run.id: run.state for run in self.store.runs()}
+        runs = self.store.states()
         ending = self._obey(runs)
         mend(self.launchpad)
         self.jobs.ask()
@@ -144,7 +144,7 @@ class MongoSubmitter:
     def end(self) -> None:
         """Cancel the jobs that are left; what they wrote as they ended is looked at once more."""
         self.jobs.end(wait_s=HAND_IN_S)
-        self._obey({run.id: run.state for run in self.store.runs()})
+        self._obey(self.store.states())
 
     def _obey(self, runs: dict[int, State]) -> bool:
         """Pause, resume and cancel workflows as their runs say; True if a cancelled one had anything left.

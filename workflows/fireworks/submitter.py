@@ -101,7 +101,7 @@ class Submitter:
     def _adopt(self) -> dict[int, State]:
         """Take open runs up, each once, with the packs of it that an earlier submitter left."""
         ours = self.spool.runs()
-        found = {run.id: run.state for run in self.store.runs() if run.id in ours and run.state.open}
+        found = {run: state for run, state in self.store.states().items() if run in ours and state.open}
         for run, state in found.items():
             if run not in self.runs and state is State.RUNNING:
                 self._begin(run)

@@ -62,24 +62,15 @@ def exists(address: str | Path) -> bool:
     return url.get_backend_name() != "sqlite" or Path(url.database or "").exists()
 
 
-def plain_address(address: str | Path) -> str:
-    """Return the address in its one form, which holds no password and means the same in any folder.
-
-    Raises
-    ------
-    StoreError
-        If it is no address of a store, or holds a password.
-    """
-    url = _url(str(address))
-    return str(Path(url.database or "").absolute()) if url.get_backend_name() == "sqlite" else url.render_as_string()
-
-
 def work_folder(address: str | Path) -> Path | None:
     """Return the folder for trajectories: what PHILIC_WORK says, else the one beside an SQLite file."""
     if given := os.environ.get(WORK):
         return Path(given).absolute()
-    plain = plain_address(address)
-    return None if "://" in plain else Path(plain).with_name(f"{Path(plain).name}.work")
+    url = _url(str(address))
+    if url.get_backend_name() != "sqlite":
+        return None
+    path = Path(url.database or "").absolute()
+    return path.with_name(f"{path.name}.work")
 
 
 def _url(address: str) -> sa.URL:

@@ -79,29 +79,33 @@ class SqlStore:
         for some in _batches(list(keys)):
             yield from self._rows(query.where(column.in_(some)))
 
-    def unknown(self, keys: Iterable[str]) -> list[str]:
-        """Return which of the keys are not written down."""
-        asked = list(keys)
-        table = tables.definitions
-        known = {row.key for row in self._rows_of(sa.select(table.c.key), table.c.key, asked)}
-        return [key for key in asked if key not in known]
+    def problems(self) -> Iterator[str]:
+        """Yield a sentence for everything that is wrong."""
+        try:
+            yield from self._damage()
+            for run in self.runs():
+                if unknown := self._unknown(run.keys):
+                    n = len(unknown)
+                    yield f"run {run.id} ({run.recipe}): {n} of its steps are not written down, {unknown[0]} for one"
+        except ValueError as error:
+            yield str(error)
 
-    def damage(self) -> Iterator[str]:
-        """Yield a sentence for every row that cannot be read."""
+    def _damage(self) -> Iterator[str]:
         if self.engine.dialect.name == "sqlite":
             for row in self._rows(sa.text("PRAGMA integrity_check")):
                 if row[0] != "ok":
                     yield f"the file is damaged: {row[0]}"
-        for (key,) in self._rows(sa.select(tables.results.c.key)):
-            try:
-                self.get([key])
-            except Exception as error:
-                yield f"the result {key} cannot be read: {error}"
-        for (key,) in self._rows(sa.select(tables.definitions.c.key)):
-            try:
-                self.definitions([key])
-            except Exception as error:
-                yield f"the step {key} cannot be read: {error}"
+        for what, table, decoded in (("result", tables.results, self.get), ("step", tables.definitions, self.definitions)):
+            for (key,) in self._rows(sa.select(table.c.key)):
+                try:
+                    decoded([key])
+                except Exception as error:
+                    yield f"the {what} {key} cannot be read: {error}"
+
+    def _unknown(self, keys: Sequence[str]) -> list[str]:
+        table = tables.definitions
+        known = {row.key for row in self._rows_of(sa.select(table.c.key), table.c.key, keys)}
+        return [key for key in keys if key not in known]
 
     def close(self) -> None:
         """Close every connection; the store can still be used, and opens new ones."""
@@ -238,6 +242,11 @@ class SqlStore:
         """Return every run, oldest first."""
         return [_run(row._mapping) for row in self._rows(sa.text("SELECT * FROM runs ORDER BY id"))]
 
+    def states(self) -> dict[int, State]:
+        """Return how far every run is, by id."""
+        query = sa.select(tables.runs.c.id, tables.runs.c.state).order_by(tables.runs.c.id)
+        return {row.id: _state(row.state) for row in self._rows(query)}
+
 
 @dataclass(frozen=True)
 class _Memory:
@@ -277,7 +286,11 @@ def _cost(result: Result) -> dict[str, Any]:
 def _run(row: Mapping[str, Any]) -> Run:
     encoded = {name: decode(row[name]) for name in ("parameters", "lock", "keys")}
     plain = {name: row.get(name, "") for name in ("id", "recipe", "created", "kind", "folder", "message")}
-    return Run(**plain, **encoded, state=State(row.get("state") or State.FINISHED))
+    return Run(**plain, **encoded, state=_state(row.get("state")))
+
+
+def _state(stored: str | None) -> State:
+    return State(stored or State.FINISHED)  # philic 0.1 recorded none
 
 
 def _batches(items: list[Any]) -> Iterator[list[Any]]:

@@ -10,6 +10,9 @@ from typing import Any, Protocol
 
 from .result import Memory, Result
 
+MOST_TRIES = 3
+"""Crashes after which a step is left alone until a person asks for it again."""
+
 
 class StoreError(ValueError):
     """The store cannot be used: not ours, of a newer schema, out of reach, or without room."""
@@ -180,6 +183,12 @@ class Store(StepStore, Protocol):
 
     def runs(self) -> list[Run]:
         """Return every run, oldest first."""
+
+    def states(self) -> dict[int, State]:
+        """Return how far every run is, by id: what can be asked often, for it reads no step."""
+
+    def problems(self) -> Iterator[str]:
+        """Yield a sentence for everything that is wrong: rows that cannot be read, and runs whose steps are unknown."""
 
     def close(self) -> None:
         """Close every connection; the store can still be used, and opens new ones."""

@@ -59,7 +59,7 @@ def test_workers_share_the_cores_of_a_job(tmp_path, cores, threads, workers):
         ("folders: x", "`folders` is not a key of it; the keys are: queue, folder, store"),
         ("time: soon", "`time` is 'soon' but must be hours, minutes and seconds, such as 04:00:00"),
         ("cores: 0", "`cores` is 0: input should be greater than 0"),
-        ("partition: 'a; rm -rf /'", "`partition` is 'a; rm -rf /' is no name of a queue: write letters, digits and"),
+        ("partition: 'a; rm -rf /'", "`partition` is 'a; rm -rf /' but may hold letters, digits and .,:@%+=/-_ only"),
         ("device: gpu", "`device` is 'gpu'"),
     ],
 )

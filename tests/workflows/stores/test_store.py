@@ -14,7 +14,6 @@ from ase.build import bulk
 
 from philic.potentials.base import Prediction
 from philic.workflows.stores import opening
-from philic.workflows.stores.check import problems
 from philic.workflows.stores.opening import network_file_system, open_store, work_folder
 from philic.workflows.stores.result import Result, Status
 from philic.workflows.stores.store import Cost, State, StoreError
@@ -166,7 +165,6 @@ def test_predictions_come_back_to_the_last_bit(store):
 WRITER = """
 import sys
 from philic.workflows.stores import opening
-from philic.workflows.stores.check import problems
 from philic.workflows.stores.opening import network_file_system, open_store, work_folder
 from philic.workflows.stores.result import Result, Status
 store = open_store(sys.argv[1])
@@ -395,13 +393,13 @@ def test_a_sound_store_has_no_problems_and_a_damaged_row_is_named(tmp_path):
     store.add(result("a"))
     store.add_definitions({"a": {"function": "relax"}, "b": {"function": "relax"}})
     store.add_run("new", {}, {}, ["a", "b"])
-    assert list(problems(store)) == []
+    assert list(store.problems()) == []
     store.add_run("other", {}, {}, ["a", "c"])
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE results SET scalars = substr(scalars, 3) WHERE key = 'a'")
         connection.execute("UPDATE definitions SET definition = '{' WHERE key = 'b'")
     connection.close()
-    said = "\n".join(problems(store))
+    said = "\n".join(store.problems())
     assert "the result a cannot be read: " in said
     assert "the step b cannot be read: " in said
     assert "run 2 (other): 1 of its steps are not written down, c for one" in said
@@ -416,4 +414,4 @@ def test_a_damaged_file_is_noticed(tmp_path):
     whole = bytearray(path.read_bytes())
     whole[5 * 4096 : 6 * 4096] = bytes(4096)
     path.write_bytes(whole)
-    assert any("malformed" in sentence or "damaged" in sentence for sentence in problems(open_store(path)))
+    assert any("malformed" in sentence or "damaged" in sentence for sentence in open_store(path).problems())
