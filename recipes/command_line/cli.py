@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,7 +14,7 @@ import typer
 
 from . import cluster_cli
 from .cluster_cli import default_store
-from .console import RESULTS_WIDTH, refusals, terminal
+from .console import RESULTS_WIDTH, end, refusals, settle, terminal
 from .structures_cli import app as structures_app
 
 app = typer.Typer(
@@ -48,7 +48,12 @@ HERE = ("chgnet", "chgnet:r2scan")
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line.
+
+    Exit codes: 0 where all that was asked is there, 1 where a step crashed or failed, 2 for refused input, 130 where it was
+    interrupted.
+    """
+    settle()
     app()
 
 
@@ -105,13 +110,15 @@ def run(
 
     overrides = _overrides(set_, potential=potential, metal=metals, **given)
     others = _beside(recipe, overrides)
-    finished = _run_to_the_end(partial(_prepare, recipe, overrides, store), store, dry_run, workers)
-    for other in others:
-        checking = partial(_prepare, recipe, overrides | {"potential": other}, store)
-        checked = _run_to_the_end(checking, store, dry_run, workers)
-        if finished and checked:
-            names = (finished[0].potential.name, checked[0].potential.name)
-            terminal().print(compared(finished[1], checked[1], names))
+    runs = []
+    for name in (None, *others):
+        planning = partial(_prepare, recipe, overrides | ({"potential": name} if name else {}), store)
+        if finished := _run_to_the_end(planning, store, dry_run, workers):
+            runs.append(finished)
+            if name:
+                (own, results), (prepared, checked) = runs[0], finished
+                terminal().print(compared(results, checked, (own.potential.name, prepared.potential.name)))
+    _end(runs)
 
 
 @app.command()
@@ -179,6 +186,7 @@ def labels(
     with refusals():
         n = write_labels(prepared.plan, results, labeller, to)
     print(f"{n} labelled structures in {to}")
+    _end([finished])
 
 
 @app.command()
@@ -221,7 +229,7 @@ def train(
         terminal().print(table)
     if verify_:
         old = [start] if start != NEW else []
-        _run_to_the_end(partial(_verifying, [*old, *(one.potential for one in trained)], store), store, dry_run=False)
+        _verify([*old, *(one.potential for one in trained)], store)
 
 
 @app.command()
@@ -232,7 +240,7 @@ def verify(
 ) -> None:
     """Compare potentials with reference numbers: a report card of each, side by side."""
     names = list(dict.fromkeys([*(potentials or []), *(HERE if all_ else [])]))
-    _run_to_the_end(partial(_verifying, names, store), store, dry_run=False)
+    _verify(names, store)
 
 
 @app.command()
@@ -306,6 +314,18 @@ def _run_to_the_end(
         console.print("Some sites could not be tried, so the jumps of their hosts are missing: run it again.")
     console.print(report.cost_line(results, computed, time.perf_counter() - start), highlight=False)
     return prepared, results
+
+
+def _verify(names: list[str], store: str) -> None:
+    """Print report cards; what a potential fails at is what they are about, and no failure of the command."""
+    finished = _run_to_the_end(partial(_verifying, names, store), store, dry_run=False)
+    assert finished
+    end(result for result in finished[1].values() if not result.status.final)
+
+
+def _end(runs: Sequence[tuple[Any, dict[str, Any]]]) -> None:
+    """Give the exit code of runs that came to their end."""
+    end((result for _, results in runs for result in results.values()), all(one.plan.complete for one, _ in runs))
 
 
 def _beside(recipe: str, overrides: dict[str, str]) -> list[str]:

@@ -79,11 +79,7 @@ def submit_prepared(prepared: Any, store: Any, settings: Any, path: Path | None,
         spool.make()
         run = begin(prepared, store)
         spool.limit_jobs(workers or settings.jobs)
-        if settings.launchpad:
-            from ...workflows.fireworks.pull import add
-
-            add(settings, store, run)
-        spool.look_after(run)
+        _Place(store, path, settings, spool).take_up(run)
         keeper.start(spool, path)
     n, jobs = len(prepared.missing), workers or settings.jobs
     print(f"run {run}: {n} of {len(prepared.flow)} steps to compute, at most {jobs} jobs at once")
@@ -146,26 +142,34 @@ def status(run: RunArgument = None, store: StoreOption = None, cluster: ClusterO
 
 
 def watch(run: RunArgument = None, store: StoreOption = None, cluster: ClusterOption = None) -> None:
-    """Show how far runs are until they end; start the submitter if it is not at work. Ctrl-C ends the watching only."""
+    """Show how far runs are until they end; start the submitter if it is not at work. Ctrl-C ends the watching only.
+
+    The exit code is 1 if one of them stopped before its end.
+    """
     from rich.console import Group
     from rich.live import Live
 
+    from ...workflows.stores.store import State
     from .status import status_tables
 
     here, started = _here(store, cluster), -START_EVERY_S
+    watched = {number for number, state in here.store.states().items() if state.open and run in (None, number)}
     try:
         with Live(console=terminal(), auto_refresh=False) as live:
             while True:
-                still_open = any(state.open for state in here.store.states().values())
+                states = here.store.states()
                 live.update(Group(*status_tables(here.store, here.spool, run, here.settings)), refresh=True)
-                if not still_open:
-                    return
+                if not any(states[number].open for number in watched):
+                    break
                 if time.monotonic() - started > START_EVERY_S:
                     here.call_submitter()
                     started = time.monotonic()
                 time.sleep(WATCH_EVERY_S)
     except KeyboardInterrupt:
         print("the runs go on; philic status shows them", file=sys.stderr)
+        raise typer.Exit(130) from None
+    if any(states[number] is State.STOPPED for number in watched):
+        raise typer.Exit(1)
 
 
 def check_store(store: StoreOption = None, cluster: ClusterOption = None) -> None:
@@ -206,14 +210,18 @@ def retry(
     if not all_failed and run is None:
         chosen = chosen[-1:]
     n = 0
+    submitted = here.spool.runs() if here.spool else set()
     for one in chosen:
         tries = here.store.tries(one.keys)
         here.store.forget_tries(tries)
         n += len(tries)
-        if one.kind and (one.state.open or one.state is State.STOPPED):
+        if one.kind and (one.state is State.STOPPED or (one.state.open and one.id in submitted)) and here.spool:
             here.store.change_run(one.id, state=State.RUNNING)
+            here.take_up(one.id)
     here.call_submitter()
-    print(f"{n} crashed steps of {_names(chosen)} will be tried again")
+    print(
+        f"{n} crashed steps of {_names(chosen)} will be tried again{'' if here.spool else ': start `philic run` once more'}"
+    )
 
 
 def cancel(run: RunArgument = None, store: StoreOption = None, cluster: ClusterOption = None) -> None:
@@ -267,6 +275,14 @@ class _Place:
     path: Path | None
     settings: Any
     spool: Any
+
+    def take_up(self, run: int) -> None:
+        """Give a run to the submitter."""
+        if self.settings.launchpad:
+            from ...workflows.fireworks.pull import add
+
+            add(self.settings, self.store, run)
+        self.spool.look_after(run)
 
     def call_submitter(self) -> None:
         """Start the submitter if it is not at work: what was asked for is its to do."""

@@ -8,8 +8,8 @@ from types import FrameType
 
 MARGIN_S = 20.0
 """Seconds before the end of a walltime at which work is handed back, if force calls are short."""
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
-"""What queues send before they kill, and Ctrl-C."""
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP)
+"""What queues send before they kill, Ctrl-C, and the end of the terminal."""
 
 
 class LeaveError(BaseException):
@@ -32,9 +32,10 @@ class Leaving:
         self._longest_s = 0.0
 
     def listen(self) -> None:
-        """Take a signal as the wish to stop."""
+        """Take a signal as the wish to stop, unless it is ignored (``nohup``)."""
         for number in SIGNALS:
-            signal.signal(number, self._hear)
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self._hear)
 
     def ask(self, why: str) -> None:
         """Let the process stop at its next force call."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,9 +11,11 @@ import time
 import ase.db
 import ase.io
 import pytest
+from ase.build import bulk
 
 from philic.workflows.engine.registry import STEPS
 from philic.workflows.stores.opening import open_store
+from philic.workflows.stores.store import State
 
 SMALL = """\
 recipe: adsorption
@@ -185,3 +188,77 @@ def test_bad_input_is_one_sentence_and_exit_code_2(folder, arguments, sentence, 
     assert refused.stdout == ""
     assert len(refused.stderr.splitlines()) == 1
     assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir() if path.suffix != ".db-shm"} == before
+
+
+GLASS = """\
+recipe: melt-quench
+question: Does a run end as it is told?
+metal: K
+hosts: cu.vasp
+potential: emt
+atoms: 14
+timestep_fs: 4
+melt_K: 3000
+melt_ps: 0.1
+quench_K_per_ps: 40000
+end_K: 2500
+hold_ps: 0.1
+seeds: [0, 1]
+"""
+
+
+def wait_for(condition):
+    until = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def copper(tmp_path):
+    bulk("Cu", cubic=True).write(tmp_path / "cu.vasp")
+    (tmp_path / "glass.yaml").write_text(GLASS)
+    return tmp_path
+
+
+def test_a_run_that_lacks_something_says_how_much_and_ends_with_1(copper):
+    (copper / "philic.db.work").touch()  # no folder of trajectories can be made
+    run = philic("run", "glass.yaml", cwd=copper)
+    assert run.returncode == 1
+    assert re.search(r"error: \d+ steps crashed: the answer lacks them", run.stderr)
+    (copper / "philic.db.work").unlink()
+    again = philic("run", "glass.yaml", cwd=copper)
+    assert (again.returncode, again.stderr) == (0, "")
+
+
+def test_a_reader_that_leaves_does_not_stop_a_run(copper):
+    command = f"{sys.executable} -m philic.recipes.command_line.cli run glass.yaml | head -1; exit ${{PIPESTATUS[0]}}"
+    run = subprocess.run(["bash", "-c", command], cwd=copper, capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert run.stdout.count("\n") == 1
+    assert all(result.status.usable for result in open_store(copper / "philic.db").results("md"))
+    assert next(run.state for run in open_store(copper / "philic.db").runs()) is State.FINISHED
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_run_that_is_told_to_end_cleans_up_and_goes_on_when_asked(copper, number):
+    """Nothing of it stays in the system's folder for temporary files."""
+    there = copper / "tmp"
+    there.mkdir()
+    (copper / "long.yaml").write_text(GLASS.replace("melt_ps: 0.1", "melt_ps: 60"))
+    command = [sys.executable, "-m", "philic.recipes.command_line.cli", "run", "long.yaml"]
+    running = subprocess.Popen(
+        command,
+        cwd=copper,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"TMPDIR": str(there)},
+    )
+    wait_for(lambda: len(list(copper.glob("philic.db.work/*"))) > 1)
+    assert list(there.iterdir())
+    running.send_signal(number)
+    _, said = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert said == "stopped; what is finished is stored: run it again to resume\n"
+    assert not list(there.iterdir())

@@ -245,6 +245,23 @@ def test_a_step_that_always_crashes_is_quarantined_and_a_retry_mends_it(folder, 
     until(lambda: state(made, run) is State.FINISHED)
 
 
+def test_a_run_that_stopped_here_goes_on_there(folder):
+    """What `philic run` left, `philic retry` gives to the submitter where there is one, and else says how to go on."""
+    (folder / "cluster.yaml").rename(folder / "later.yaml")
+    in_the_way = folder / "philic.db.work"
+    in_the_way.touch()
+    philic("run", "glass.yaml", cwd=folder, code=1)
+    in_the_way.unlink()
+    assert "steps of run 1 will be tried again: start `philic run` once more" in philic("retry", cwd=folder)
+    assert "stopped" in philic("status", cwd=folder)
+    (folder / "later.yaml").rename(folder / "cluster.yaml")
+    Spool(folder / "packs").make()
+    (folder / "packs" / "runs" / ".nfs0001").touch()
+    philic("retry", cwd=folder)
+    (run,) = ended(folder)
+    assert run.state is State.FINISHED
+
+
 def test_a_queue_that_does_not_answer_loses_no_job(at_work, monkeypatch):
     made, until = at_work
     run = submitted(made, "long.yaml")
