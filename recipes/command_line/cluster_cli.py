@@ -172,19 +172,32 @@ def watch(run: RunArgument = None, store: StoreOption = None, cluster: ClusterOp
         raise typer.Exit(1)
 
 
-def check_store(store: StoreOption = None, cluster: ClusterOption = None) -> None:
-    """Look whether everything in the store can be read and fits together, and whether packs or jobs were left behind."""
+def check_store(
+    mend: Annotated[bool, typer.Option("--mend", help="Forget what is damaged, so that it is computed again.")] = False,
+    store: StoreOption = None,
+    cluster: ClusterOption = None,
+) -> None:
+    """Look whether everything in the store is what was written and fits together, and whether packs or jobs were left."""
     from ...workflows.cluster.spool import PLACES
+    from ...workflows.dynamics.runs import damaged
 
-    here = _here(store, cluster)
-    found, states = list(here.store.problems()), here.store.states()
+    here = _here(store, cluster, reading=not mend)
+    with refusals():
+        problems, states = [*here.store.problems(), *damaged(here.store)], here.store.states()
+    found = [problem.sentence for problem in problems]
     if here.spool and not any(state.open for state in states.values()):
         found += [f"the pack {name} was left in {place}" for place in PLACES for name in here.spool.packs(place)]
     for sentence in found:
         print(sentence)
-    if found:
+    mended = [problem for problem in problems if mend and problem.table]
+    for problem in mended:
+        here.store.forget(problem)
+    if mended:
+        print(f"{len(mended)} rows are forgotten: run the recipe again")
+    if len(found) > len(mended):
         raise typer.Exit(1)
-    print(f"{here.store.address} is sound: {len(states)} runs")
+    if not found:
+        print(f"{here.store.address} is sound: {len(states)} runs")
 
 
 def retry(

@@ -14,30 +14,27 @@ machines.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 import shutil
 import struct
 import uuid
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from ase.io.jsonio import decode, encode
 
 from ...potentials.base import Prediction
-from ..stores.files import write_atomically
+from ..stores.files import DamagedError, read_sealed, write_sealed
 from ..stores.predictions import packed, unpacked
 from ..stores.result import Memory, Result, Status
 from ..stores.store import StoreError
 
 READY, RUNNING, DONE = PLACES = ("ready", "running", "done")
-_RECORD = struct.Struct("<32sII")
+_RECORD = struct.Struct("<32sI")
 
 
 class SpoolError(RuntimeError):
@@ -289,25 +286,24 @@ class FileMemory:
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / f"{platform.node()}-{os.getpid()}.log").open("ab") as file:
             for digest, prediction in new.items():
-                numbers = packed(prediction).tobytes()
-                file.write(_RECORD.pack(digest.encode(), len(numbers), zlib.crc32(digest.encode() + numbers)) + numbers)
+                content = packed(digest, prediction)
+                file.write(_RECORD.pack(digest.encode(), len(content)) + content)
 
 
 def _records(content: bytes) -> Iterator[tuple[str, Prediction]]:
     at = 0
     while at + _RECORD.size <= len(content):
-        digest, size, check = _RECORD.unpack_from(content, at)
-        numbers = content[at + _RECORD.size : at + _RECORD.size + size]
-        if len(numbers) < size or zlib.crc32(digest + numbers) != check:
-            return
-        yield digest.decode(), unpacked(np.frombuffer(numbers))
+        digest, size = _RECORD.unpack_from(content, at)
         at += _RECORD.size + size
+        prediction = unpacked(digest.decode(errors="replace"), content[at - size : at])
+        if prediction is None:
+            return
+        yield digest.decode(), prediction
 
 
 def write(path: Path, content: Any) -> None:
     """Write JSON with its checksum, under another name first."""
-    text = encode(content).encode()
-    write_atomically(path, hashlib.sha256(text).hexdigest().encode() + b"\n" + text)
+    write_sealed(path, encode(content).encode())
 
 
 def read(path: Path) -> Any:
@@ -318,10 +314,10 @@ def read(path: Path) -> Any:
     SpoolError
         If a byte of it changed.
     """
-    check, _, text = path.read_bytes().partition(b"\n")
-    if hashlib.sha256(text).hexdigest().encode() != check:
-        raise SpoolError(f"`{path}` is damaged: it is not what was written")
-    return decode(text.decode())
+    try:
+        return decode(read_sealed(path).decode())
+    except DamagedError as error:
+        raise SpoolError(str(error)) from error
 
 
 def _plain(result: Result) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
+import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -18,13 +18,14 @@ from numpy.typing import NDArray
 
 from ...potentials.base import Potential, Prediction
 from ..steps.relax import isolated, misplaced, overlapping
-from ..stores.files import write_atomically
+from ..stores.files import DamagedError
 from ..stores.result import Outcome, Status
 from .conditions import check, default_timestep_fs, stride, thin_cell
 from .integrators import BAROSTAT_fs, Ensemble, Motion, after_forces, before_forces, begin_motion, take_forces
 from .runs import equilibrated, mobile_ions, off_temperature, standard_error, temperatures_K
-from .trajectory import Frames, append, begin, claimed, drop_after, read
+from .trajectory import Frames, append, begin, claimed, read, restore, save, set_aside
 
+LOG = logging.getLogger(__name__)
 _SAVED = ("step", "positions", "momenta", "cell", "forces", "stress", "potential_eV", "heat_eV", "chain_rate")
 Watch = Callable[[int], None]
 Array = NDArray[np.float64]
@@ -151,14 +152,20 @@ class _Run:
 
 def _open(index: int, start: Atoms, folder: Path, about: dict[str, Any]) -> _Run:
     """Begin a run, or resume it at its checkpoint."""
-    begin(folder, start, about)
     ensemble = Ensemble(
         about["timestep_fs"] * fs, about["thermostat"], about["temperature_K"], about["pressure_GPa"], about["isotropic"]
     )
     motion = begin_motion(start, ensemble, about["seed"])
-    if (folder / "checkpoint.npz").exists():
-        _restore(folder, motion)
-    drop_after(folder, motion.step if len(motion.forces) else -1)
+    try:
+        begin(folder, start, about)
+        state = restore(folder)
+    except DamagedError as error:
+        LOG.warning("%s; what is there is set aside, and the run begins anew: it gives the same digits", error)
+        set_aside(folder)
+        begin(folder, start, about)
+        state = None
+    if state:
+        _continue(motion, state)
     framework = None
     if about["mobile"]:
         others = ~mobile_ions(start.get_chemical_symbols(), about["mobile"])
@@ -278,23 +285,19 @@ def _flush(run: _Run) -> None:
 
 
 def _save(run: _Run) -> None:
-    """Write the chunk, then the checkpoint that counts it; a kill between the two loses nothing."""
     _flush(run)
     motion = run.motion
-    arrays = {name: getattr(motion, name) for name in _SAVED if getattr(motion, name) is not None}
-    content = io.BytesIO()
-    np.savez(content, rng=json.dumps(motion.rng.bit_generator.state), **arrays)
-    write_atomically(run.folder / "checkpoint.npz", content.getvalue())
+    state = {name: getattr(motion, name) for name in _SAVED if getattr(motion, name) is not None}
+    save(run.folder, {"rng": json.dumps(motion.rng.bit_generator.state), **state})
     run.saved_s = time.monotonic()
 
 
-def _restore(folder: Path, motion: Motion) -> None:
-    with np.load(folder / "checkpoint.npz") as stored:
-        for name in _SAVED:
-            if name in stored:
-                value = stored[name]
-                setattr(motion, name, value if value.ndim else value.item())
-        motion.rng.bit_generator.state = json.loads(str(stored["rng"]))
+def _continue(motion: Motion, state: Mapping[str, NDArray[Any]]) -> None:
+    for name in _SAVED:
+        if name in state:
+            value = state[name]
+            setattr(motion, name, value if value.ndim else value.item())
+    motion.rng.bit_generator.state = json.loads(str(state["rng"]))
 
 
 def _failed(run: _Run, message: str) -> Outcome:

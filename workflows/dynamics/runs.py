@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from ...structures.symmetry.fixed import fixed_atoms
 from ..stores.result import Result
+from ..stores.store import Problem, Store
 from .integrators import degrees_of_freedom
 from .trajectory import Trajectory, read
 
@@ -30,12 +32,26 @@ def run_of(run: Result, folder: Path) -> Trajectory:
     Raises
     ------
     ValueError
-        The trajectory is gone or shorter than its run, so that the step is tried again once it is back.
+        The trajectory is gone, damaged or shorter than its run, so that the step is tried again once it is back.
     """
-    stored = read(folder)
+    mend = "put it back, or let `philic check --mend` forget the run, so that it is computed again"
+    try:
+        stored = read(folder)
+    except ValueError as error:
+        raise ValueError(f"{error}; {mend}") from error
     if stored.frames.steps[-1] < run.scalars["steps"]:
-        raise ValueError(f"the trajectory in `{folder}` is shorter than its run: put it back, or run with another seed")
+        raise ValueError(f"the trajectory in `{folder}` is shorter than its run; {mend}")
     return replace(stored, frames=stored.frames.until(run.scalars["steps"]))
+
+
+def damaged(store: Store) -> Iterator[Problem]:
+    """Yield the runs whose trajectory, where there is one, is not what was written."""
+    for run in store.results("md") if store.work else ():
+        if run.status.usable and (folder := store.folder(Path(run.scalars["folder"]).name)).is_dir():
+            try:
+                run_of(run, folder)
+            except ValueError as error:
+                yield Problem(f"{run.title}: {error}", "results", run.key)
 
 
 def mobile_ions(symbols: list[str], mobile: str) -> NDArray[np.bool_]:

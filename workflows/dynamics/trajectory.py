@@ -3,13 +3,15 @@
 A chunk is a NumPy archive of some frames; positions are whole ten-thousandths of an angstrom, as differences from frame to
 frame. 108 copper atoms at 800 K, a frame each 20 fs: 6.4 bytes an atom and frame, written in 0.12 and read in 0.01 ms;
 HDF5 with shuffle and gzip 6.4 and 0.02 ms, ASE's .traj 25.6 and 0.09 ms, extended XYZ 54.9 and 0.44 ms.
+
+Each file begins with a checksum, that of a chunk is of `run.json` too: a byte that changed, a chunk that is missing,
+swapped, doubled, or of another run is noticed.
 """
 
 from __future__ import annotations
 
 import io
 import json
-import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -21,7 +23,7 @@ from ase import Atoms
 from ase.io.jsonio import decode, encode
 from numpy.typing import NDArray
 
-from ..stores.files import write_atomically
+from ..stores.files import DamagedError, read_sealed, write_sealed
 
 Array = NDArray[np.float64]
 
@@ -29,9 +31,7 @@ GRID_A = 1e-4
 """Precision of stored positions."""
 BYTES = 8.0
 """Per atom and frame, for estimates; 6.4 were measured for a metal, and a little more where ions hop."""
-_ABOUT = "run.json"
-TORN = (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile)
-"""What reading a chunk that was cut short raises."""
+_ABOUT, _CHECKPOINT = "run.json", "checkpoint.npz"
 
 
 @dataclass(frozen=True)
@@ -143,6 +143,8 @@ def begin(folder: Path, start: Atoms, about: Mapping[str, Any]) -> None:
     ------
     ValueError
         The folder holds another run; the first parameter that differs is named.
+    DamagedError
+        What the folder says about its run is not what was written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / _ABOUT
@@ -151,9 +153,9 @@ def begin(folder: Path, start: Atoms, about: Mapping[str, Any]) -> None:
     bare.arrays.pop("momenta", None)
     text = json.dumps({"start": json.loads(encode(bare)), "about": about})
     if not path.exists():
-        write_atomically(path, text.encode())
+        write_sealed(path, text.encode())
         return
-    there, here = json.loads(path.read_text()), json.loads(text)
+    there, here = json.loads(read_sealed(path)), json.loads(text)
     for name in here["about"]:
         if there["about"].get(name) != here["about"][name]:
             raise ValueError(
@@ -169,35 +171,52 @@ def append(folder: Path, frames: Frames) -> None:
     grid = np.rint(frames.positions_A / GRID_A).astype(np.int32)
     arrays = {field.name: getattr(frames, field.name) for field in fields(frames)}
     arrays["positions_A"] = np.diff(grid, axis=0, prepend=0)
-    content = io.BytesIO()
-    np.savez_compressed(content, **arrays)
-    write_atomically(folder / f"{frames.steps[0]:010d}.npz", content.getvalue())
+    _write_arrays(folder, f"{frames.steps[0]:010d}.npz", arrays)
 
 
-def drop_after(folder: Path, step: int) -> None:
-    """Remove the chunks that begin after a step: frames written after the last checkpoint are computed again.
+def save(folder: Path, state: Mapping[str, Any]) -> None:
+    """Write the checkpoint that counts the chunks so far; a kill between the two loses nothing."""
+    _write_arrays(folder, _CHECKPOINT, state)
+
+
+def restore(folder: Path) -> dict[str, NDArray[Any]] | None:
+    """Return the state of the checkpoint, and drop the frames written after it: they are computed again.
+
+    Nothing where there is no checkpoint yet.
 
     Raises
     ------
-    ValueError
-        The remaining frames do not end at that step: a copy of the folder was cut short.
+    DamagedError
+        The checkpoint, or a frame before it, is not what was written.
     """
+    state = _read_arrays(folder, folder / _CHECKPOINT) if (folder / _CHECKPOINT).exists() else None
+    step = int(state["step"]) if state else -1
     for path in _chunks(folder):
         if int(path.stem) > step:
             path.unlink()
-    if step >= 0 and _last_step(folder) != step:
-        raise ValueError(f"the frames in `{folder}` end before its checkpoint, step {step}: copy it again, or remove it")
+    if state and (not _chunks(folder) or read(folder).frames.steps[-1] != step):
+        raise DamagedError(f"the frames in `{folder}` end before its checkpoint, step {step}")
+    return state
+
+
+def set_aside(folder: Path) -> None:
+    """Rename everything that a run has stored, so that it begins anew."""
+    for path in [*_chunks(folder), folder / _CHECKPOINT, folder / _ABOUT]:
+        if path.exists():
+            path.replace(path.with_name(path.name + ".damaged"))
 
 
 def read(folder: Path) -> Trajectory:
     """Read what a run has stored so far.
 
-    A last chunk that is torn (a copy cut short, a disk that lost it) is left out.
+    A last chunk that is damaged (a copy cut short, a disk that lost it) is left out.
 
     Raises
     ------
     ValueError
-        The folder holds no frame yet, or a chunk before the last is torn.
+        The folder holds no frame yet.
+    DamagedError
+        A frame is missing, or a file other than the last of several chunks is damaged.
     """
     if not (folder / _ABOUT).exists():
         raise ValueError(f"`{folder}` holds no run: give the folder of one")
@@ -205,14 +224,18 @@ def read(folder: Path) -> Trajectory:
     chunks = []
     for path in paths:
         try:
-            chunks.append(_read_chunk(path))
-        except TORN as error:
-            if path != paths[-1]:
-                raise ValueError(f"`{path}` is torn and chunks follow it: copy the folder again") from error
+            chunks.append(_read_chunk(folder, path))
+        except DamagedError:
+            if path != paths[-1] or not chunks:
+                raise
     if not chunks:
         raise ValueError(f"`{folder}` holds no frame yet: wait for the first chunk")
-    about = json.loads((folder / _ABOUT).read_text())
     joined = {field.name: np.concatenate([getattr(chunk, field.name) for chunk in chunks]) for field in fields(Frames)}
+    steps = joined["steps"]
+    stride = steps[1] if len(steps) > 1 else 1
+    if (wrong := steps != stride * np.arange(len(steps))).any():
+        raise DamagedError(f"`{folder}` lacks frames, or has some twice: step {steps[wrong.argmax()]} is not the next one")
+    about = json.loads(read_sealed(folder / _ABOUT))
     return Trajectory(decode(json.dumps(about["start"])), about["about"], Frames(**joined))
 
 
@@ -225,16 +248,20 @@ def _chunks(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("*.npz") if path.stem.isdigit())
 
 
-def _last_step(folder: Path) -> int:
-    """Return the step of the last frame; -1 where there is none, or its chunk is torn."""
-    try:
-        return max((int(_read_chunk(path).steps[-1]) for path in _chunks(folder)[-1:]), default=-1)
-    except TORN:
-        return -1
-
-
-def _read_chunk(path: Path) -> Frames:
-    with path.open("rb") as file, np.load(file) as stored:
-        arrays = {field.name: stored[field.name] for field in fields(Frames)}
+def _read_chunk(folder: Path, path: Path) -> Frames:
+    arrays = _read_arrays(folder, path)
     arrays["positions_A"] = np.cumsum(arrays["positions_A"], axis=0, dtype=np.int64) * GRID_A
+    if int(path.stem) != arrays["steps"][0]:
+        raise DamagedError(f"`{path}` is damaged: it holds the frames of another file")
     return Frames(**arrays)
+
+
+def _write_arrays(folder: Path, name: str, arrays: Mapping[str, Any]) -> None:
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays)
+    write_sealed(folder / name, content.getvalue(), of=(folder / _ABOUT).read_bytes())
+
+
+def _read_arrays(folder: Path, path: Path) -> dict[str, NDArray[Any]]:
+    with np.load(io.BytesIO(read_sealed(path, of=(folder / _ABOUT).read_bytes()))) as stored:
+        return dict(stored)

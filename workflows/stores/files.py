@@ -1,9 +1,45 @@
-"""Files that are whole or not there."""
+"""Files that are whole or not there, and that tell when a byte of them changed."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
+
+
+class DamagedError(ValueError):
+    """A file is not what was written."""
+
+
+def write_sealed(path: Path, content: bytes, *, of: bytes = b"") -> None:
+    """Write a checksum in hexadecimal digits, a new line and the content, as `write_atomically` does.
+
+    Parameters
+    ----------
+    path, content
+        What is written.
+    of
+        What the content belongs to: the checksum is of both, so that a file from elsewhere is noticed.
+    """
+    write_atomically(path, _checksum(content, of) + b"\n" + content)
+
+
+def read_sealed(path: Path, *, of: bytes = b"") -> bytes:
+    """Return the content that `write_sealed` wrote.
+
+    Raises
+    ------
+    DamagedError
+        A byte of the file changed, is missing, or it belongs to something else.
+    """
+    check, _, content = path.read_bytes().partition(b"\n")
+    if check != _checksum(content, of):
+        raise DamagedError(f"`{path}` is damaged: it is not what was written")
+    return content
+
+
+def _checksum(content: bytes, of: bytes) -> bytes:
+    return hashlib.sha256(hashlib.sha256(of).digest() + content).hexdigest().encode()
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -168,6 +168,8 @@ def _refusal(address: str, version: int, names: list[str]) -> str:
             f"`{address}` is a database of another program (it has the tables {', '.join(names[:3])}): "
             "give another one to --store"
         )
+    if names and version < 1:
+        return f"`{address}` is damaged: it does not tell its schema; take a copy of it, or give another one to --store"
     if version > tables.SCHEMA:
         return (
             f"`{address}` has schema {version} but this philic knows up to {tables.SCHEMA}, so a newer philic wrote it: "

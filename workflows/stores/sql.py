@@ -3,33 +3,41 @@
 from __future__ import annotations
 
 import datetime
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 import sqlalchemy as sa
 from ase.io.jsonio import decode, encode
 from sqlalchemy.dialects import postgresql, sqlite
 
 from . import tables
+from .files import DamagedError
 from .predictions import packed, unpacked
 from .result import Memory, Result, Status
-from .store import Cost, Run, State, StoreError, Tries
+from .store import Cost, Problem, Run, State, StoreError, Tries
 
 WAIT_FOR_LOCK_S = 60
 PATIENCE_S = 600.0
 """How long a database that is out of reach is waited for, once it has been reached."""
 _BATCH = 500  # keys a query names at once: SQLite limits the number of bound values
 
+LOG = logging.getLogger(__name__)
 T = TypeVar("T")
 INSERT: Mapping[str, Callable[[sa.Table], Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _NOW = {
     "sqlite": sa.cast(sa.func.strftime("%s", "now"), sa.Double),
     "postgresql": sa.cast(sa.func.extract("epoch", sa.func.clock_timestamp()), sa.Double),
 }
+
+
+_ALL_RUNS = sa.text("SELECT * FROM runs ORDER BY id")
+_JSON = {"results": tables.ENCODED, "definitions": ("definition",), "runs": ("parameters", "lock", "keys")}
+_WORDS = {"results": "result", "definitions": "step", "runs": "run"}
+_RUN = ("id", "recipe", "created", "parameters", "lock", "keys", "kind", "folder", "message")
 
 
 class SqlStore:
@@ -79,28 +87,54 @@ class SqlStore:
         for some in _batches(list(keys)):
             yield from self._rows(query.where(column.in_(some)))
 
-    def problems(self) -> Iterator[str]:
-        """Yield a sentence for everything that is wrong."""
+    def problems(self) -> Iterator[Problem]:
+        """Yield everything that is wrong."""
         try:
+            if broken := self._broken():
+                yield Problem(broken)
+                return
             yield from self._damage()
-            for run in self.runs():
+            for row in self._rows(_ALL_RUNS):
+                try:
+                    run = _run(row._mapping)
+                except DamagedError as error:
+                    yield Problem(str(error), "runs", str(row.id))
+                    continue
                 if unknown := self._unknown(run.keys):
                     n = len(unknown)
-                    yield f"run {run.id} ({run.recipe}): {n} of its steps are not written down, {unknown[0]} for one"
-        except ValueError as error:
-            yield str(error)
+                    words = f"run {run.id} ({run.recipe}): {n} of its steps are not written down, {unknown[0]} for one"
+                    yield Problem(words)
+        except StoreError as error:
+            yield Problem(str(error))
 
-    def _damage(self) -> Iterator[str]:
-        if self.engine.dialect.name == "sqlite":
-            for row in self._rows(sa.text("PRAGMA integrity_check")):
-                if row[0] != "ok":
-                    yield f"the file is damaged: {row[0]}"
-        for what, table, decoded in (("result", tables.results, self.get), ("step", tables.definitions, self.definitions)):
+    def forget(self, problem: Problem) -> None:
+        """Remove the row that is damaged."""
+        table = tables.metadata.tables[problem.table]
+        (column,) = table.primary_key
+        key = int(problem.key) if problem.table == "runs" else problem.key
+        self._do(lambda connection: connection.execute(sa.delete(table).where(column == key)))
+
+    def _broken(self) -> str:
+        """Say that the file itself is damaged, so that no row can be trusted; empty where it is not."""
+        found = self._rows(sa.text("PRAGMA integrity_check")) if self.engine.dialect.name == "sqlite" else []
+        words = "; ".join(row[0] for row in found if row[0] != "ok").replace("\n", "; ")
+        return (
+            f"the file is damaged ({words}): take a copy of it, or recover what is left: sqlite3 FILE .recover"
+            if words
+            else ""
+        )
+
+    def _damage(self) -> Iterator[Problem]:
+        for table, decoded in ((tables.results, self.get), (tables.definitions, self.definitions)):
             for (key,) in self._rows(sa.select(table.c.key)):
                 try:
                     decoded([key])
-                except Exception as error:
-                    yield f"the {what} {key} cannot be read: {error}"
+                except DamagedError as error:
+                    yield Problem(str(error), table.name, key)
+
+    def _all(self, table: sa.Table) -> sa.Select[Any]:
+        """Select every column that the store has; an older one has no checksums."""
+        return sa.select(*(column for column in table.columns if self.schema >= 4 or column.name != "checksum"))
 
     def _unknown(self, keys: Sequence[str]) -> list[str]:
         table = tables.definitions
@@ -114,8 +148,9 @@ class SqlStore:
     def add_definitions(self, definitions: Mapping[str, Mapping[str, Any]]) -> None:
         """Write down what the steps are."""
         rows = [{"key": key, "definition": encode(definition)} for key, definition in definitions.items()]
+        rows = [{**row, "checksum": tables.checksum("definitions", row)} for row in rows]
         statement = self._insert(tables.definitions)
-        new = {"definition": statement.excluded.definition}
+        new = {name: statement.excluded[name] for name in ("definition", "checksum")}
         changed = tables.definitions.c.definition != statement.excluded.definition
         upsert = statement.on_conflict_do_update(index_elements=["key"], set_=new, where=changed)
 
@@ -129,18 +164,19 @@ class SqlStore:
         """Return what steps are, by key, in the order of the keys."""
         asked = list(keys)
         table = tables.definitions
-        found = {row.key: row.definition for row in self._rows_of(sa.select(table), table.c.key, asked)}
+        found = {row.key: row._mapping for row in self._rows_of(self._all(table), table.c.key, asked)}
         for key in asked:
             if key not in found:
                 raise KeyError(f"no step {key} is written down in `{self.address}`")
-        return {key: decode(found[key]) for key in asked}
+        return {key: _decoded("definitions", key, found[key])["definition"] for key in asked}
 
     def add(self, result: Result) -> None:
         """Commit a result; a crash is counted too."""
-        row = {name: getattr(result, name) for name in tables.PLAIN}
+        row = {name: getattr(result, name) for name in tables.PLAIN} | {"status": result.status.value}
         row |= {name: encode(getattr(result, name)) for name in tables.ENCODED}
-        statement = self._insert(tables.results).values(status=result.status.value, **row)
-        values = {name: statement.excluded[name] for name in (*row, "status") if name != "key"}
+        row["checksum"] = tables.checksum("results", row)
+        statement = self._insert(tables.results).values(row)
+        values = {name: statement.excluded[name] for name in row if name != "key"}
         crashed = tables.results.c.status == Status.CRASHED.value
         upsert = statement.on_conflict_do_update(index_elements=["key"], set_=values, where=crashed)
         first = self._insert(tables.tries).values(key=result.key, n=1, at=self._now)
@@ -163,8 +199,8 @@ class SqlStore:
 
     def get(self, keys: Iterable[str]) -> dict[str, Result]:
         """Return the results that are stored, by key."""
-        rows = self._rows_of(sa.select(tables.results), tables.results.c.key, keys)
-        return {row.key: _result(row) for row in rows}
+        rows = self._rows_of(self._all(tables.results), tables.results.c.key, keys)
+        return {row.key: _result(row._mapping) for row in rows}
 
     def finished(self, keys: Iterable[str]) -> set[str]:
         """Return which of the keys have a result that a rerun takes as it is."""
@@ -174,8 +210,11 @@ class SqlStore:
 
     def results(self, function: str) -> Iterator[Result]:
         """Yield every stored result of a step function."""
-        for row in self._rows(sa.select(tables.results).where(tables.results.c.function == function)):
-            yield _result(row)
+        for row in self._rows(self._all(tables.results).where(tables.results.c.function == function)):
+            try:
+                yield _result(row._mapping)
+            except DamagedError as error:
+                LOG.warning("%s", error)
 
     def tries(self, keys: Iterable[str]) -> dict[str, Tries]:
         """Return how often steps crashed, by key."""
@@ -225,9 +264,9 @@ class SqlStore:
     ) -> int:
         """Record an execution of a recipe, running, and return its id."""
         created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        row = {"parameters": encode(parameters), "lock": encode(lock), "keys": encode(list(keys))}
-        row |= {"kind": kind, "folder": folder, "state": State.RUNNING.value}
-        insert = sa.insert(tables.runs).values(recipe=recipe, created=created, **row)
+        row = {"recipe": recipe, "created": created, "kind": kind, "folder": folder, "state": State.RUNNING.value}
+        row |= {"parameters": encode(parameters), "lock": encode(lock), "keys": encode(list(keys))}
+        insert = sa.insert(tables.runs).values(checksum=tables.checksum("runs", row), **row)
         return self._do(lambda connection: int((connection.execute(insert).inserted_primary_key or (0,))[0]))
 
     def change_run(
@@ -240,12 +279,12 @@ class SqlStore:
 
     def runs(self) -> list[Run]:
         """Return every run, oldest first."""
-        return [_run(row._mapping) for row in self._rows(sa.text("SELECT * FROM runs ORDER BY id"))]
+        return [_run(row._mapping) for row in self._rows(_ALL_RUNS)]
 
     def states(self) -> dict[int, State]:
         """Return how far every run is, by id."""
         query = sa.select(tables.runs.c.id, tables.runs.c.state).order_by(tables.runs.c.id)
-        return {row.id: _state(row.state) for row in self._rows(query)}
+        return {row.id: _state(row.id, row.state) for row in self._rows(query)}
 
 
 @dataclass(frozen=True)
@@ -259,18 +298,37 @@ class _Memory:
         table = tables.predictions
         ours = (table.c.trail == self.trail) & (table.c.digest == digest)
         rows = self.store._rows(sa.select(table.c.energy_and_forces).where(ours))
-        return unpacked(np.frombuffer(rows[0].energy_and_forces)) if rows else None
+        return unpacked(digest, bytes(rows[0].energy_and_forces)) if rows else None
 
     def update(self, new: Mapping[str, Any], /) -> None:
-        rows = [{"trail": self.trail, "digest": d, "energy_and_forces": packed(p).tobytes()} for d, p in new.items()]
+        rows = [{"trail": self.trail, "digest": d, "energy_and_forces": packed(d, p)} for d, p in new.items()]
         insert = self.store._insert(tables.predictions).on_conflict_do_nothing()
         if rows:
             self.store._do(lambda connection: connection.execute(insert, rows))
 
 
-def _result(row: Any) -> Result:
-    plain = {name: getattr(row, name) for name in tables.PLAIN}
-    return Result(status=Status(row.status), **plain, **{name: decode(getattr(row, name)) for name in tables.ENCODED})
+def _result(row: Mapping[str, Any]) -> Result:
+    values = _decoded("results", row["key"], row)
+    return Result(**{**values, "status": Status(values["status"])})
+
+
+def _decoded(table: str, key: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the columns of a row that has a checksum, those that hold JSON decoded. One of an older philic has none."""
+    values = dict(row)
+    check = values.pop("checksum", "")
+    problem = "a number or word of it changed" if check and check != tables.checksum(table, values) else ""
+    try:
+        values |= {name: decode(values[name]) for name in _JSON[table]}
+    except Exception as error:  # whatever a parser says of what nobody wrote
+        problem = str(error)
+    if problem:
+        raise _damaged(table, key, problem)
+    return values
+
+
+def _damaged(table: str, key: str, problem: str) -> DamagedError:
+    mend = "`philic check --mend` forgets it" + ("" if table == "runs" else ", and the next run computes it again")
+    return DamagedError(f"the {_WORDS[table]} {key} is damaged ({problem}): {mend}")
 
 
 def _cost(result: Result) -> dict[str, Any]:
@@ -284,13 +342,16 @@ def _cost(result: Result) -> dict[str, Any]:
 
 
 def _run(row: Mapping[str, Any]) -> Run:
-    encoded = {name: decode(row[name]) for name in ("parameters", "lock", "keys")}
-    plain = {name: row.get(name, "") for name in ("id", "recipe", "created", "kind", "folder", "message")}
-    return Run(**plain, **encoded, state=_state(row.get("state")))
+    values = _decoded("runs", str(row["id"]), row)
+    return Run(**{name: values.get(name, "") for name in _RUN}, state=_state(row["id"], values.get("state")))
 
 
-def _state(stored: str | None) -> State:
-    return State(stored or State.FINISHED)  # philic 0.1 recorded none
+def _state(run: int, stored: str | None) -> State:
+    if not stored:
+        return State.FINISHED  # philic 0.1 recorded none
+    if stored not in tuple(State):
+        raise _damaged("runs", str(run), f"{stored!r} is no state")
+    return State(stored)
 
 
 def _batches(items: list[Any]) -> Iterator[list[Any]]:

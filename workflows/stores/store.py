@@ -91,6 +91,23 @@ class Tries:
 
 
 @dataclass(frozen=True)
+class Problem:
+    """Something that is wrong with a store.
+
+    Attributes
+    ----------
+    sentence
+        What it is.
+    table, key
+        The row that can be forgotten to mend it, so that it is computed again; empty where nothing can.
+    """
+
+    sentence: str
+    table: str = ""
+    key: str = ""
+
+
+@dataclass(frozen=True)
 class Cost:
     """What force calls took so far.
 
@@ -118,7 +135,7 @@ class StepStore(Protocol):
         """Return what steps are, by key. Raises `KeyError` for a step that was not written down."""
 
     def get(self, keys: Iterable[str]) -> dict[str, Result]:
-        """Return the results that are stored, by key."""
+        """Return the results that are stored, by key. Raises `DamagedError` for one that is not what was written."""
 
     def finished(self, keys: Iterable[str]) -> set[str]:
         """Return which of the keys have a result that a rerun takes as it is."""
@@ -154,7 +171,7 @@ class Store(StepStore, Protocol):
         """
 
     def results(self, function: str) -> Iterator[Result]:
-        """Yield every stored result of a step function."""
+        """Yield every stored result of a step function; a warning names one that is damaged, and it is left out."""
 
     def tries(self, keys: Iterable[str]) -> dict[str, Tries]:
         """Return how often steps crashed, by key; those that did not are missing."""
@@ -187,8 +204,11 @@ class Store(StepStore, Protocol):
     def states(self) -> dict[int, State]:
         """Return how far every run is, by id: what can be asked often, for it reads no step."""
 
-    def problems(self) -> Iterator[str]:
-        """Yield a sentence for everything that is wrong: rows that cannot be read, and runs whose steps are unknown."""
+    def problems(self) -> Iterator[Problem]:
+        """Yield everything that is wrong: rows that are not what was written, and runs whose steps are unknown."""
+
+    def forget(self, problem: Problem) -> None:
+        """Remove the row that is damaged."""
 
     def close(self) -> None:
         """Close every connection; the store can still be used, and opens new ones."""

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
 import sqlalchemy as sa
 
-SCHEMA = 3
+SCHEMA = 4
 ENCODED = ("about", "scalars", "structures", "arrays", "provenance")
 """Columns of a result that hold JSON."""
 PLAIN = ("key", "function", "message", "force_calls", "wall_s", "cpu_s")
+CHECKED = {
+    "results": (*PLAIN, "status", *ENCODED),
+    "definitions": ("key", "definition"),
+    "runs": ("recipe", "created", "parameters", "lock", "kind", "folder"),
+}
+"""Columns of which a row holds a checksum: those that do not change once they are written."""
 
 metadata = sa.MetaData()
 schema = sa.Table("philic_schema", metadata, sa.Column("version", sa.Integer, primary_key=True, autoincrement=False))
@@ -16,6 +27,7 @@ definitions = sa.Table(
     metadata,
     sa.Column("key", sa.String, primary_key=True),
     sa.Column("definition", sa.Text, nullable=False),
+    sa.Column("checksum", sa.String, nullable=False, server_default=""),
 )
 results = sa.Table(
     "results",
@@ -28,6 +40,7 @@ results = sa.Table(
     sa.Column("wall_s", sa.Double, nullable=False),
     sa.Column("cpu_s", sa.Double, nullable=False),
     *(sa.Column(name, sa.Text, nullable=False) for name in ENCODED),
+    sa.Column("checksum", sa.String, nullable=False, server_default=""),
 )
 tries = sa.Table(
     "tries",
@@ -58,9 +71,17 @@ runs = sa.Table(
     sa.Column("recipe", sa.String, nullable=False),
     sa.Column("created", sa.String, nullable=False),
     *(sa.Column(name, sa.Text, nullable=False) for name in ("parameters", "lock", "keys")),
-    *(sa.Column(name, sa.String, nullable=False, server_default="") for name in ("kind", "folder", "state", "message")),
+    *(
+        sa.Column(name, sa.String, nullable=False, server_default="")
+        for name in ("kind", "folder", "state", "message", "checksum")
+    ),
 )
 _LOCK = 0x7068696C6963  # "philic", PostgreSQL's advisory lock while tables are made
+
+
+def checksum(table: str, row: Mapping[str, Any]) -> str:
+    """Return the checksum of a row, of the columns in `CHECKED`."""
+    return hashlib.sha256(json.dumps([row[name] for name in CHECKED[table]], default=repr).encode()).hexdigest()[:32]
 
 
 def version_of(connection: sa.Connection) -> tuple[int, list[str]]:

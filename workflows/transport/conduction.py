@@ -11,8 +11,8 @@ import numpy as np
 from ase.units import kB
 from numpy.typing import NDArray
 
-from ..dynamics.runs import equilibrated, mobile_ions, off_temperature, standard_error, temperatures_K
-from ..dynamics.trajectory import Trajectory, read
+from ..dynamics.runs import equilibrated, mobile_ions, off_temperature, run_of, standard_error, temperatures_K
+from ..dynamics.trajectory import Trajectory
 from ..stores.result import Outcome, Result, Status
 from .arrhenius import agreement, fit_arrhenius
 from .diffusivity import Diffusivity, interval
@@ -202,12 +202,10 @@ def _analysed(run: Result, folder: Path, equilibration_ps: float) -> Trajectory 
     """Read a run's trajectory without its start and what follows its last step; or return why there is none."""
     if not run.status.usable:
         return Outcome(Status.FAILED, run.message)
-    stored = read(folder) if folder.is_dir() else None
-    if stored is None or stored.frames.steps[-1] < run.scalars["steps"]:
-        return Outcome(Status.CRASHED, f"the trajectory in `{folder}` is gone: put it back, or run with another seed")
-    frames = stored.frames.until(run.scalars["steps"])
+    stored = run_of(run, folder)
+    frames = stored.frames
     cut = equilibrated(frames.potential_eV)
-    at_least = int(np.searchsorted(stored.times_ps[: len(frames)], equilibration_ps - 1e-9))
+    at_least = int(np.searchsorted(stored.times_ps, equilibration_ps - 1e-9))
     first = min(max(cut, at_least), len(frames) - 2)
     return replace(stored, frames=frames.since(int(frames.steps[first])))
 

@@ -1,9 +1,12 @@
 """The command line as a user meets it: real processes, a real potential, a store on disk."""
 
+import contextlib
+import csv
 import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -262,3 +265,39 @@ def test_a_run_that_is_told_to_end_cleans_up_and_goes_on_when_asked(copper, numb
     assert running.returncode == 130
     assert said == "stopped; what is finished is stored: run it again to resume\n"
     assert not list(there.iterdir())
+
+
+def test_what_is_damaged_is_named_forgotten_on_request_and_computed_again(copper):
+    philic("run", "glass.yaml", cwd=copper)
+    assert philic("check", cwd=copper).stdout.endswith("philic.db is sound: 1 runs\n")
+    philic("results", "--function", "md", "--to", "before.csv", cwd=copper)
+    md, other = sorted(open_store(copper / "philic.db").results("md"), key=lambda one: one.key)[:2]
+    chunk = min((copper / md.scalars["folder"]).glob("*.npz"))
+    chunk.write_bytes(chunk.read_bytes()[:-1] + b"x")
+    with contextlib.closing(sqlite3.connect(copper / "philic.db")) as connection, connection:
+        connection.execute("UPDATE results SET scalars = replace(scalars, '1', '2') WHERE key = ?", (other.key,))
+    found = philic("check", cwd=copper)
+    assert found.returncode == 1
+    assert re.search(
+        rf"the result {other.key} is damaged .*`philic check --mend` forgets it, and the next run", found.stdout
+    )
+    assert re.search(rf"md .*: `.*{chunk.name}` is damaged: it is not what was written; put it back, or", found.stdout)
+    table = philic("results", "--function", "md", "--to", "rest.csv", cwd=copper)
+    assert f"the result {other.key} is damaged" in table.stderr
+    refused = philic("run", "glass.yaml", cwd=copper)
+    assert (refused.returncode, other.key in refused.stderr, "Traceback" in refused.stderr) == (2, True, False)
+    assert "2 rows are forgotten: run the recipe again" in philic("check", "--mend", cwd=copper).stdout
+    again = philic("run", "glass.yaml", cwd=copper)
+    assert again.returncode == 0
+    assert "2 steps computed" in again.stdout
+    philic("results", "--function", "md", "--to", "after.csv", cwd=copper)
+    assert digits(copper / "after.csv") == digits(copper / "before.csv")
+
+
+def digits(path):
+    """What is in a table, but for what it cost, by key."""
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert rows
+    cost = ("created", "wall_s", "cpu_s", "force_calls", "device")
+    return {row["key"]: {name: value for name, value in row.items() if name not in cost} for row in rows}

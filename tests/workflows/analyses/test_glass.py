@@ -158,7 +158,7 @@ def test_a_run_that_failed_is_named_and_one_whose_trajectory_is_cut_is_tried_aga
     assert judged(tmp_path / "a", packing, melt=exploded).message == "md Na on MCl: it exploded"
     longer = run(tmp_path / "other", packing, 0.1, 1500.0)
     longer = Result(longer.status, "", {**longer.scalars, "steps": 99})
-    with pytest.raises(ValueError, match="is shorter than its run: put it back"):
+    with pytest.raises(ValueError, match="is shorter than its run; put it back"):
         judged(tmp_path / "b", packing, melt=longer)
 
 

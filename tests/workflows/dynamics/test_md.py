@@ -18,7 +18,7 @@ from philic.potentials import Prediction, load
 from philic.workflows.dynamics import md as module
 from philic.workflows.dynamics.conditions import default_timestep_fs, thin_cell
 from philic.workflows.dynamics.md import md
-from philic.workflows.dynamics.trajectory import Frames, append, read
+from philic.workflows.dynamics.trajectory import Frames, append, read, restore
 from philic.workflows.stores.result import Status
 
 
@@ -76,7 +76,7 @@ def test_killed_at_any_moment_it_ends_like_an_unbroken_run(parameters, emt, tmp_
             time.sleep(0.001)
         child.send_signal(signal.SIGKILL)
         assert child.wait() == -signal.SIGKILL
-    assert int(np.load(tmp_path / "b" / "checkpoint.npz")["step"]) < steps
+    assert restore(tmp_path / "b")["step"] < steps
     start = [copper(), copper()]
     same = {"temperature_K": [300.0, 600.0], "seed": [1, 2], **parameters}
     ended = run(start, emt, tmp_path, steps, folders=[tmp_path / "a", tmp_path / "b"], **same)
@@ -85,9 +85,9 @@ def test_killed_at_any_moment_it_ends_like_an_unbroken_run(parameters, emt, tmp_
         assert_same_trajectory(tmp_path / one, tmp_path / other)
         assert {**ended[index].scalars, "folder": ""} == {**unbroken[index].scalars, "folder": ""}
         assert ended[index].force_calls < unbroken[index].force_calls == steps + 1
-        with np.load(tmp_path / one / "checkpoint.npz") as here, np.load(tmp_path / other / "checkpoint.npz") as there:
-            for name in there:
-                np.testing.assert_array_equal(here[name], there[name])
+        here, there = restore(tmp_path / one), restore(tmp_path / other)
+        for name in there:
+            np.testing.assert_array_equal(here[name], there[name])
 
 
 def test_a_longer_run_reuses_a_shorter_one_and_a_shorter_one_a_longer(emt, tmp_path):
@@ -256,16 +256,18 @@ def test_at_constant_energy_a_start_that_is_not_at_rest_ends_elsewhere(emt, tmp_
 
 
 @pytest.mark.parametrize("part", [0.0, 0.5])
-def test_a_copy_that_was_cut_short_is_not_gone_on_with(part, emt, tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", ["0000000036.npz", "0000000020.npz", "checkpoint.npz", "run.json"])
+def test_a_damaged_run_begins_anew_and_gives_the_same_digits(name, part, emt, tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(module, "CHUNK", 4)
     folder = tmp_path / "0"
-    run([copper()], emt, tmp_path, 32)
-    last = max(path for path in folder.glob("*.npz") if path.stem.isdigit())
-    last.write_bytes(last.read_bytes()[: int(part * last.stat().st_size)])
-    with pytest.raises(
-        ValueError, match=r"the frames in .* end before its checkpoint, step 32: copy it again, or remove it"
-    ):
-        run([copper()], emt, tmp_path, 64)
+    run([copper()], emt, tmp_path, 40)
+    content = (folder / name).read_bytes()
+    (folder / name).write_bytes(content[: int(part * len(content))])
+    (outcome,) = run([copper()], emt, tmp_path, 64).values()
+    assert re.search(rf"`{folder}.*; what is there is set aside, and the run begins anew", caplog.text)
+    assert outcome.force_calls == 65
+    run([copper()], emt, tmp_path, 64, folders=[tmp_path / "whole"])
+    assert_same_trajectory(folder, tmp_path / "whole")
 
 
 @pytest.mark.parametrize("written", ["0000000036.npz", "checkpoint.npz"])

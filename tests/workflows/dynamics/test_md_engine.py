@@ -82,7 +82,7 @@ def test_a_store_and_its_folder_can_move_and_a_lost_folder_is_a_sentence(tmp_pat
     run_here(Flow([transport(run)]), store, "lost")
     crashed = store.get([transport(run).key])[transport(run).key]
     assert crashed.status is Status.CRASHED
-    assert crashed.message == f"the trajectory in `{lost / run.trail}` is gone: put it back, or run with another seed"
+    assert f"`{lost / run.trail}` holds no run: give the folder of one; put it back, or let `philic check" in crashed.message
     (moved / "elsewhere").rename(lost)
     run_here(Flow([transport(run)]), store, "found")
     assert store.get([transport(run).key])[transport(run).key].scalars["hops"] == 0

@@ -1,3 +1,4 @@
+import shutil
 import threading
 
 import numpy as np
@@ -10,11 +11,13 @@ from philic.workflows.dynamics.trajectory import (
     Frames,
     append,
     begin,
-    drop_after,
     estimated_bytes,
     read,
-    write_atomically,
+    restore,
+    save,
+    set_aside,
 )
+from philic.workflows.stores.files import DamagedError, write_atomically
 
 ABOUT = {"timestep_fs": 2.0, "seed": 1}
 
@@ -78,11 +81,60 @@ def test_a_torn_last_chunk_is_left_out(folder, part):
     assert read(folder).frames.steps.tolist() == [0, 10, 20, 30, 40]
 
 
-def test_a_torn_chunk_in_the_middle_is_refused(folder):
+def test_a_byte_changed_anywhere_is_noticed(folder):
+    """Each byte of every file in turn: the frames before a damaged last chunk, or a sentence that names what is wrong."""
     for first in (0, 50, 100):
+        append(folder, chunk(first, n_atoms=1))
+    save(folder, {"step": 100 + 10 * 4, "rng": "state"})
+    whole = read(folder)
+    for name in ("run.json", "0000000000.npz", "0000000050.npz", "0000000100.npz", "checkpoint.npz"):
+        content = (folder / name).read_bytes()
+        for at in range(0, len(content), 7):
+            (folder / name).write_bytes(content[:at] + bytes([content[at] ^ 1 << at % 8]) + content[at + 1 :])
+            with pytest.raises(DamagedError, match=str(folder)):
+                restore(folder)
+            if name == "0000000100.npz":
+                assert read(folder).frames.steps[-1] == 90
+            elif name != "checkpoint.npz":
+                with pytest.raises(DamagedError, match=r"`.*(run\.json|npz)` is damaged: it is not what was written"):
+                    read(folder)
+        (folder / name).write_bytes(content)
+    np.testing.assert_array_equal(read(folder).frames.positions_A, whole.frames.positions_A)
+    assert restore(folder)["rng"] == "state"
+
+
+def missing(chunks):
+    chunks[1].unlink()
+
+
+def doubled(chunks):
+    shutil.copy(chunks[1], chunks[1].with_name("0000000055.npz"))
+
+
+def swapped(chunks):
+    one, other = (path.read_bytes() for path in chunks[1:3])
+    chunks[1].write_bytes(other)
+    chunks[2].write_bytes(one)
+
+
+def first_missing(chunks):
+    chunks[0].unlink()
+
+
+def another(chunks):
+    """A chunk with the right steps, of a run with another seed."""
+    elsewhere = chunks[0].parent.parent / "other"
+    begin(elsewhere, bulk("Cu", cubic=True), {**ABOUT, "seed": 2})
+    append(elsewhere, chunk(50))
+    shutil.copy(elsewhere / chunks[1].name, chunks[1])
+
+
+@pytest.mark.parametrize("damage", [missing, doubled, swapped, first_missing, another])
+def test_chunks_that_do_not_follow_each_other_are_noticed(folder, damage):
+    for first in (0, 50, 100, 150):
         append(folder, chunk(first))
-    (folder / "0000000050.npz").write_bytes(b"PK")
-    with pytest.raises(ValueError, match=r"0000000050\.npz` is torn and chunks follow it: copy the folder again"):
+    damage(sorted(folder.glob("*.npz")))
+    with pytest.raises(DamagedError, match=r"`.*run.*` (is damaged|lacks frames, or has some twice: step \d+ is not)"):
         read(folder)
 
 
@@ -108,8 +160,24 @@ def test_it_can_be_read_while_it_grows(folder):
 def test_what_comes_after_a_checkpoint_is_dropped(folder):
     for first in (0, 50, 100):
         append(folder, chunk(first))
-    drop_after(folder, 90)
+    save(folder, {"step": 90})
+    assert restore(folder) == {"step": 90}
     assert read(folder).frames.steps[-1] == 90
+
+
+def test_without_a_checkpoint_nothing_counts(folder):
+    append(folder, chunk(0))
+    assert restore(folder) is None
+    with pytest.raises(ValueError, match="holds no frame yet"):
+        read(folder)
+
+
+def test_what_is_set_aside_is_kept(folder):
+    append(folder, chunk(0))
+    content = (folder / "0000000000.npz").read_bytes()
+    set_aside(folder)
+    assert (folder / "0000000000.npz.damaged").read_bytes() == content
+    begin(folder, bulk("Cu", cubic=True), {**ABOUT, "seed": 2})
 
 
 def test_no_run_and_no_frame_are_refused(folder, tmp_path):

@@ -1,3 +1,4 @@
+import contextlib
 import os
 import re
 import sqlite3
@@ -14,10 +15,11 @@ from ase.build import bulk
 
 from philic.potentials.base import Prediction
 from philic.workflows.stores import opening
+from philic.workflows.stores.files import DamagedError
 from philic.workflows.stores.opening import network_file_system, open_store, work_folder
 from philic.workflows.stores.result import Result, Status
 from philic.workflows.stores.store import Cost, State, StoreError
-from philic.workflows.stores.tables import SCHEMA
+from philic.workflows.stores.tables import CHECKED, SCHEMA
 
 
 def result(key="a", **changes):
@@ -165,6 +167,7 @@ def test_predictions_come_back_to_the_last_bit(store):
 WRITER = """
 import sys
 from philic.workflows.stores import opening
+from philic.workflows.stores.files import DamagedError
 from philic.workflows.stores.opening import network_file_system, open_store, work_folder
 from philic.workflows.stores.result import Result, Status
 store = open_store(sys.argv[1])
@@ -399,9 +402,9 @@ def test_a_sound_store_has_no_problems_and_a_damaged_row_is_named(tmp_path):
         connection.execute("UPDATE results SET scalars = substr(scalars, 3) WHERE key = 'a'")
         connection.execute("UPDATE definitions SET definition = '{' WHERE key = 'b'")
     connection.close()
-    said = "\n".join(store.problems())
-    assert "the result a cannot be read: " in said
-    assert "the step b cannot be read: " in said
+    said = "\n".join(problem.sentence for problem in store.problems())
+    assert "the result a is damaged (" in said
+    assert "the step b is damaged (" in said
     assert "run 2 (other): 1 of its steps are not written down, c for one" in said
 
 
@@ -414,4 +417,52 @@ def test_a_damaged_file_is_noticed(tmp_path):
     whole = bytearray(path.read_bytes())
     whole[5 * 4096 : 6 * 4096] = bytes(4096)
     path.write_bytes(whole)
-    assert any("malformed" in sentence or "damaged" in sentence for sentence in open_store(path).problems())
+    assert any(re.search("malformed|damaged", problem.sentence) for problem in open_store(path).problems())
+
+
+COLUMNS = [(table, column) for table, columns in CHECKED.items() for column in columns]
+
+
+@pytest.mark.parametrize(("table", "column"), COLUMNS)
+def test_a_column_that_changed_is_named_left_out_of_tables_and_forgotten_on_request(tmp_path, table, column, caplog):
+    """Every column in turn is given a value that it could have; what is not damaged stays as it is."""
+    path = tmp_path / "philic.db"
+    store = open_store(path)
+    for key in "ab":
+        store.add(result(key))
+        store.add_definitions({key: {"function": "relax"}})
+        store.add_run("recipe", {"metal": "K"}, {}, [key], "adsorption")
+    id_ = "id = 1" if table == "runs" else "key = 'a'"
+    new = {"key": "'c'", "status": "'failed'", "parameters": """'{"metal": "Na"}'"""}
+    new |= dict.fromkeys(("about", "scalars", "structures", "arrays", "provenance", "definition", "lock"), """'{"n": 1}'""")
+    new |= dict.fromkeys(("force_calls", "wall_s", "cpu_s"), f"{column} + 1")
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        value = new.get(column, "'other'")
+        connection.execute(f"UPDATE {table} SET {column} = {value} WHERE {id_}")
+    name = {"results": "result", "definitions": "step", "runs": "run"}[table]
+    key = "1" if table == "runs" else "c" if column == "key" else "a"
+    words = rf"the {name} {key} is damaged \(a number or word of it changed\): `philic check --mend` forgets it"
+    asked = {"results": lambda: store.get([key]), "definitions": lambda: store.definitions([key]), "runs": store.runs}
+    with pytest.raises(DamagedError, match=words):
+        asked[table]()
+    if table == "results" and column != "function":
+        assert [one.key for one in store.results("relax")] == ["b"]
+        assert re.search(words, caplog.text)
+    (problem,) = (one for one in store.problems() if one.table)
+    assert re.search(words, problem.sentence)
+    store.forget(problem)
+    assert not [one for one in store.problems() if one.table]
+    assert store.get(["b"])["b"].scalars == result("b").scalars
+    assert store.runs()[-1].parameters == {"metal": "K"}
+
+
+def test_a_prediction_that_changed_is_not_taken(tmp_path):
+    store = open_store(tmp_path / "philic.db")
+    kept = Prediction(-1.5, np.array([[0.1, 0.2, 0.3]]))
+    store.memory("trail").update({"one": kept, "other": kept})
+    with contextlib.closing(sqlite3.connect(tmp_path / "philic.db")) as connection, connection:
+        (content,) = connection.execute("SELECT energy_and_forces FROM predictions WHERE digest = 'one'").fetchone()
+        changed = content[:-1] + bytes([content[-1] ^ 1])
+        connection.execute("UPDATE predictions SET energy_and_forces = ? WHERE digest = 'one'", (changed,))
+    assert store.memory("trail").get("one") is None
+    assert store.memory("trail").get("other").energy_eV == -1.5

@@ -104,11 +104,10 @@ def test_the_start_is_left_out_until_the_potential_energy_is_steady(tmp_path):
 
 def test_a_trajectory_that_is_gone_is_a_crash_and_a_failed_run_is_no_run(tmp_path):
     run = walked(tmp_path / "there", 2e-5, n_frames=20)
-    gone = analysed(tmp_path / "gone", run)
-    assert gone.status is Status.CRASHED
-    assert gone.message == f"the trajectory in `{tmp_path / 'gone'}` is gone: put it back, or run with another seed"
-    torn = analysed(tmp_path / "there", Result(Status.CONVERGED, "", {**run.scalars, "steps": 40}))
-    assert torn.message == f"the trajectory in `{tmp_path / 'there'}` is gone: put it back, or run with another seed"
+    with pytest.raises(ValueError, match=r"gone` holds no run: give the folder of one; put it back, or let `philic"):
+        analysed(tmp_path / "gone", run)
+    with pytest.raises(ValueError, match=r"there` is shorter than its run; put it back, or let `philic check"):
+        analysed(tmp_path / "there", Result(Status.CONVERGED, "", {**run.scalars, "steps": 40}))
     failed = analysed(tmp_path, Result(Status.FAILED, "it exploded at step 3"))
     assert failed.status is Status.FAILED
     assert failed.message == "it exploded at step 3"
@@ -226,5 +225,3 @@ def test_the_sites_of_a_run_are_those_of_the_crystal_and_hold_its_ions(tmp_path)
     assert outcome.arrays["occupancy"].tolist() == [1.0] * 8
     assert outcome.arrays["density_counts"].shape == (24, 24, 24)
     assert outcome.arrays["density_counts"].sum() == 8 * 1000
-    gone = sites_of_run({"run": run}, folders={"run": tmp_path / "gone"}, mobile="K", equilibration_ps=0.0)
-    assert gone.status is Status.CRASHED
