@@ -283,6 +283,8 @@ class SqlStore:
 
     def states(self) -> dict[int, State]:
         """Return how far every run is, by id."""
+        if self.schema < 3:
+            return {run.id: run.state for run in self.runs()}
         query = sa.select(tables.runs.c.id, tables.runs.c.state).order_by(tables.runs.c.id)
         return {row.id: _state(row.id, row.state) for row in self._rows(query)}
 

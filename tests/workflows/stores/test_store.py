@@ -363,6 +363,8 @@ def test_reading_an_older_store_leaves_it_as_it_is(old, tmp_path):
     store = open_store(old, reading=True)
     assert store.get(["a"])["a"].scalars == {"energy_eV": -2.1}
     assert [run.keys for run in store.runs()] == [["a"]]
+    assert store.states() == {1: State.FINISHED}
+    assert not [problem for problem in store.problems() if problem.table]
     assert store.tries(["a"]) == {}
     store.close()
     assert old.read_bytes() == before
