@@ -70,7 +70,6 @@ def check(cluster: ClusterOption = None) -> None:
 
 def submit_prepared(prepared: Any, store: Any, settings: Any, path: Path | None, workers: int | None) -> None:
     """Record a run and let a submitter take it up."""
-    from ...workflows.cluster import keeper
     from ...workflows.cluster.spool import Spool
     from ..running.planning import begin
 
@@ -79,8 +78,9 @@ def submit_prepared(prepared: Any, store: Any, settings: Any, path: Path | None,
         spool.make()
         run = begin(prepared, store)
         spool.limit_jobs(workers or settings.jobs)
-        _Place(store, path, settings, spool).take_up(run)
-        keeper.start(spool, path)
+        place = _Place(store, path, settings, spool)
+        place.take_up(run)
+        place.call_submitter()
     n, jobs = len(prepared.missing), workers or settings.jobs
     print(f"run {run}: {n} of {len(prepared.flow)} steps to compute, at most {jobs} jobs at once")
     print(f"philic status {run} shows how far it is; philic results shows what it found")

@@ -189,7 +189,8 @@ def restore(folder: Path) -> dict[str, NDArray[Any]] | None:
     DamagedError
         The checkpoint, or a frame before it, is not what was written.
     """
-    state = _read_arrays(folder, folder / _CHECKPOINT) if (folder / _CHECKPOINT).exists() else None
+    checkpoint = folder / _CHECKPOINT
+    state = _read_arrays(checkpoint, (folder / _ABOUT).read_bytes()) if checkpoint.exists() else None
     step = int(state["step"]) if state else -1
     for path in _chunks(folder):
         if int(path.stem) > step:
@@ -220,11 +221,11 @@ def read(folder: Path) -> Trajectory:
     """
     if not (folder / _ABOUT).exists():
         raise ValueError(f"`{folder}` holds no run: give the folder of one")
-    paths = _chunks(folder)
+    about, paths = (folder / _ABOUT).read_bytes(), _chunks(folder)
     chunks = []
     for path in paths:
         try:
-            chunks.append(_read_chunk(folder, path))
+            chunks.append(_read_chunk(path, about))
         except DamagedError:
             if path != paths[-1] or not chunks:
                 raise
@@ -235,8 +236,8 @@ def read(folder: Path) -> Trajectory:
     stride = steps[1] if len(steps) > 1 else 1
     if (wrong := steps != stride * np.arange(len(steps))).any():
         raise DamagedError(f"`{folder}` lacks frames, or has some twice: step {steps[wrong.argmax()]} is not the next one")
-    about = json.loads(read_sealed(folder / _ABOUT))
-    return Trajectory(decode(json.dumps(about["start"])), about["about"], Frames(**joined))
+    run = json.loads(read_sealed(folder / _ABOUT))
+    return Trajectory(decode(json.dumps(run["start"])), run["about"], Frames(**joined))
 
 
 def estimated_bytes(n_atoms: int, n_frames: int) -> int:
@@ -248,8 +249,8 @@ def _chunks(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("*.npz") if path.stem.isdigit())
 
 
-def _read_chunk(folder: Path, path: Path) -> Frames:
-    arrays = _read_arrays(folder, path)
+def _read_chunk(path: Path, about: bytes) -> Frames:
+    arrays = _read_arrays(path, about)
     arrays["positions_A"] = np.cumsum(arrays["positions_A"], axis=0, dtype=np.int64) * GRID_A
     if int(path.stem) != arrays["steps"][0]:
         raise DamagedError(f"`{path}` is damaged: it holds the frames of another file")
@@ -262,6 +263,6 @@ def _write_arrays(folder: Path, name: str, arrays: Mapping[str, Any]) -> None:
     write_sealed(folder / name, content.getvalue(), of=(folder / _ABOUT).read_bytes())
 
 
-def _read_arrays(folder: Path, path: Path) -> dict[str, NDArray[Any]]:
-    with np.load(io.BytesIO(read_sealed(path, of=(folder / _ABOUT).read_bytes()))) as stored:
+def _read_arrays(path: Path, about: bytes) -> dict[str, NDArray[Any]]:
+    with np.load(io.BytesIO(read_sealed(path, of=about))) as stored:
         return dict(stored)

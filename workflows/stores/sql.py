@@ -116,13 +116,12 @@ class SqlStore:
 
     def _broken(self) -> str:
         """Say that the file itself is damaged, so that no row can be trusted; empty where it is not."""
-        found = self._rows(sa.text("PRAGMA integrity_check")) if self.engine.dialect.name == "sqlite" else []
-        words = "; ".join(row[0] for row in found if row[0] != "ok").replace("\n", "; ")
-        return (
-            f"the file is damaged ({words}): take a copy of it, or recover what is left: sqlite3 FILE .recover"
-            if words
-            else ""
-        )
+        if self.engine.dialect.name != "sqlite":
+            return ""
+        found = [row[0].replace("\n", "; ") for row in self._rows(sa.text("PRAGMA integrity_check"))]
+        if found == ["ok"]:
+            return ""
+        return f"the file is damaged ({'; '.join(found)}): take a copy of it, or recover what is left: sqlite3 FILE .recover"
 
     def _damage(self) -> Iterator[Problem]:
         for table, decoded in ((tables.results, self.get), (tables.definitions, self.definitions)):

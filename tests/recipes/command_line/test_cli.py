@@ -193,23 +193,6 @@ def test_bad_input_is_one_sentence_and_exit_code_2(folder, arguments, sentence, 
     assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir() if path.suffix != ".db-shm"} == before
 
 
-GLASS = """\
-recipe: melt-quench
-question: Does a run end as it is told?
-metal: K
-hosts: cu.vasp
-potential: emt
-atoms: 14
-timestep_fs: 4
-melt_K: 3000
-melt_ps: 0.1
-quench_K_per_ps: 40000
-end_K: 2500
-hold_ps: 0.1
-seeds: [0, 1]
-"""
-
-
 def wait_for(condition):
     until = time.monotonic() + 60
     while not condition():
@@ -218,9 +201,9 @@ def wait_for(condition):
 
 
 @pytest.fixture
-def copper(tmp_path):
+def copper(tmp_path, glass):
     bulk("Cu", cubic=True).write(tmp_path / "cu.vasp")
-    (tmp_path / "glass.yaml").write_text(GLASS)
+    (tmp_path / "glass.yaml").write_text(glass(0.1))
     return tmp_path
 
 
@@ -244,11 +227,11 @@ def test_a_reader_that_leaves_does_not_stop_a_run(copper):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_run_that_is_told_to_end_cleans_up_and_goes_on_when_asked(copper, number):
+def test_a_run_that_is_told_to_end_cleans_up_and_goes_on_when_asked(copper, glass, number):
     """Nothing of it stays in the system's folder for temporary files."""
     there = copper / "tmp"
     there.mkdir()
-    (copper / "long.yaml").write_text(GLASS.replace("melt_ps: 0.1", "melt_ps: 60"))
+    (copper / "long.yaml").write_text(glass(60))
     command = [sys.executable, "-m", "philic.recipes.command_line.cli", "run", "long.yaml"]
     running = subprocess.Popen(
         command,

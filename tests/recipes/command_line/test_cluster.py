@@ -27,21 +27,6 @@ from philic.workflows.stores.opening import open_store
 from philic.workflows.stores.store import State
 
 COMMAND = f"{sys.executable} -m philic.recipes.command_line.cli"
-GLASS = """\
-recipe: melt-quench
-question: Do several processes give the digits of one?
-metal: K
-hosts: cu.vasp
-potential: emt
-atoms: 14
-timestep_fs: 4
-melt_K: 3000
-melt_ps: {melt_ps}
-quench_K_per_ps: 40000
-end_K: 2500
-hold_ps: 0.1
-seeds: [0, 1]
-"""
 CLUSTER = 'queue: {queue}\nfolder: packs\nstore: philic.db\njobs: 2\ntime: "00:05:00"\n'
 SITES = """\
 recipe: surface-diffusion
@@ -52,10 +37,10 @@ hosts: pristine
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
+def folder(tmp_path, monkeypatch, glass):
     bulk("Cu", cubic=True).write(tmp_path / "cu.vasp")
-    (tmp_path / "glass.yaml").write_text(GLASS.format(melt_ps=0.1))
-    (tmp_path / "long.yaml").write_text(GLASS.format(melt_ps=5))
+    (tmp_path / "glass.yaml").write_text(glass(0.1))
+    (tmp_path / "long.yaml").write_text(glass(5))
     (tmp_path / "sites.yaml").write_text(SITES)
     (tmp_path / "cluster.yaml").write_text(CLUSTER.format(queue="local"))
     monkeypatch.chdir(tmp_path)
@@ -402,11 +387,11 @@ def test_a_damaged_pack_is_made_again(folder, at_work):
     assert "is sound: 1 runs" in philic("check", cwd=folder)
 
 
-def test_two_runs_that_share_steps_compute_each_once(folder, at_work, caplog):
+def test_two_runs_that_share_steps_compute_each_once(folder, at_work, caplog, glass):
     caplog.set_level("INFO", logger="philic")
     made, until = at_work
-    (folder / "one.yaml").write_text(GLASS.format(melt_ps=2).replace("seeds: [0, 1]", "seeds: [0]"))
-    (folder / "both.yaml").write_text(GLASS.format(melt_ps=2))
+    (folder / "one.yaml").write_text(glass(2).replace("seeds: [0, 1]", "seeds: [0]"))
+    (folder / "both.yaml").write_text(glass(2))
     runs = [submitted(made, name) for name in ("one.yaml", "both.yaml")]
     until(lambda: not any(state(made, run).open for run in runs))
     assert [state(made, run) for run in runs] == [State.FINISHED] * 2
@@ -446,8 +431,8 @@ def test_on_slurm_an_adaptive_recipe_ends_with_the_digits_of_one_process(on_slur
 
 
 @pytest.mark.server
-def test_on_slurm_a_killed_job_is_noticed_and_its_pack_goes_to_another(on_slurm):
-    (on_slurm / "long.yaml").write_text(GLASS.format(melt_ps=8))
+def test_on_slurm_a_killed_job_is_noticed_and_its_pack_goes_to_another(on_slurm, glass):
+    (on_slurm / "long.yaml").write_text(glass(8))
     philic("submit", "long.yaml", "--workers", 1, cwd=on_slurm)
     spool = Spool(on_slurm / "packs")
     pack = wait(lambda: next((one for one in packs_of(spool) if one.worker and one.n_steps == 2), None))
@@ -461,10 +446,10 @@ def test_on_slurm_a_killed_job_is_noticed_and_its_pack_goes_to_another(on_slurm)
 
 
 @pytest.mark.server
-def test_on_slurm_a_run_that_the_walltime_cuts_twice_ends_with_the_same_digits(on_slurm):
+def test_on_slurm_a_run_that_the_walltime_cuts_twice_ends_with_the_same_digits(on_slurm, glass):
     settings = (on_slurm / "cluster.yaml").read_text().replace("00:05:00", "00:01:00").replace("jobs: 2", "jobs: 1")
     (on_slurm / "cluster.yaml").write_text(settings)
-    (on_slurm / "long.yaml").write_text(GLASS.format(melt_ps=60))
+    (on_slurm / "long.yaml").write_text(glass(60))
     philic("submit", "long.yaml", cwd=on_slurm)
     (run,) = ended(on_slurm, seconds=500)
     assert run.state is State.FINISHED
@@ -504,8 +489,8 @@ def test_a_launchpad_lists_readable_names(pulling):
 
 
 @pytest.mark.server
-def test_a_server_killed_and_started_again_loses_nothing(pulling, mongodb):
-    (pulling / "long.yaml").write_text(GLASS.format(melt_ps=8))
+def test_a_server_killed_and_started_again_loses_nothing(pulling, mongodb, glass):
+    (pulling / "long.yaml").write_text(glass(8))
     philic("submit", "long.yaml", "--workers", 2, cwd=pulling)
     store = open_store(pulling / "philic.db")
     wait(lambda: runs_of(store, None)[0].finished)
