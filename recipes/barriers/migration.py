@@ -8,7 +8,7 @@ from typing import Annotated, Literal, get_args
 
 import numpy as np
 from ase import Atoms
-from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveFloat, field_validator, model_validator
+from pydantic import BeforeValidator, Field, NonNegativeInt, field_validator, model_validator
 
 from ...potentials import card
 from ...structures.crystals.supercells import repeated, supercell_for
@@ -20,7 +20,7 @@ from ...structures.jumps.second_void import second_void
 from ...structures.symmetry.orbits import Position, as_position
 from ...workflows.engine.flow import Derived, Flow, Step
 from ..parts.hosts import host_atoms
-from ..parts.kinds import Known, OneOrMore, no_results, number_as_list
+from ..parts.kinds import Angstrom, Known, OneOrMore, no_results, number_as_list
 from .jumps import Cell, Jumping, Plan, Planned, judged, merged, verdicts
 from .voids import filled, void_trials, voids_that_hold
 
@@ -40,10 +40,10 @@ class Migration(Jumping):
         (1,),
         description="metal atoms in an interstitial's jump: 1 alone, 2 with another in a void beside its start",
     )
-    max_length_A: PositiveFloat | Literal["percolating"] = Field(
+    max_length_A: Angstrom | Literal["percolating"] = Field(
         "percolating", description="the longest jump, or as long as percolation through the crystal needs"
     )
-    min_image_A: PositiveFloat = Field(8.0, description="least distance between a defect and its images")
+    min_image_A: Angstrom = Field(8.0, description="least distance between a defect and its images")
     larger_cell_atoms: NonNegativeInt = Field(
         400, description="most atoms of the second cell from which barriers are extrapolated; 0 for one cell only"
     )

@@ -9,7 +9,7 @@ from typing import Any
 from ...workflows.neb.band import profile
 from ...workflows.stores.result import Result
 from ..parts.structure_files import check_new
-from ..parts.styles import panels
+from ..parts.styles import panels, save
 
 PICTURES = (".png", ".pdf", ".svg")
 COLOURS = {"Li": "#0072b2", "Na": "#e69f00", "K": "#882255"}
@@ -48,7 +48,7 @@ def draw_profiles(results: Sequence[Result], path: Path) -> None:
         _panel(axis, title, members)
     for axis in axes[len(hosts) :]:
         axis.set_axis_off()
-    figure.savefig(path, dpi=160)
+    save(figure, path, dpi=160)
 
 
 def _panel(axis: Any, title: str, results: Sequence[Result]) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, NamedTuple
 import numpy as np
 from ase import Atoms
 from ase.geometry import minkowski_reduce
-from pydantic import Field, PositiveFloat
+from pydantic import Field
 
 from ...potentials import card
 from ...structures.jumps.network import percolation
@@ -21,7 +21,7 @@ from ...structures.sites.sites import adsorption_sites, lateral_distances_A
 from ...structures.symmetry.orbits import as_position
 from ...workflows.engine.flow import Derived, Flow, Step
 from ...workflows.stores.result import Result, Status
-from ..parts.kinds import Known, OneOrMore, no_results
+from ..parts.kinds import Angstrom, Known, OneOrMore, no_results
 from ..parts.lattices import Substrate, bulk_steps
 from ..parts.substrates import KINDS, Substrates
 from .jumps import Cell, Jumping, Plan, Planned, judged, merged
@@ -33,8 +33,8 @@ class SurfaceDiffusion(Jumping, Substrates):
     sites: Annotated[OneOrMore, Field(min_length=1)] = Field(
         KINDS, description="kinds of sites where an adatom is tried: top, bridge, hollow"
     )
-    near_A: PositiveFloat | Literal["all"] = Field("all", description="jumps up to this far from the defect, or `all`")
-    max_length_A: PositiveFloat | Literal["percolating"] = Field(
+    near_A: Angstrom | Literal["all"] = Field("all", description="jumps up to this far from the defect, or `all`")
+    max_length_A: Angstrom | Literal["percolating"] = Field(
         "percolating", description="the longest jump, or as long as percolation along the surface needs"
     )
 

@@ -77,9 +77,9 @@ class _Patient(io.TextIOWrapper):
 
 
 def terminal(width: int = TABLE_WIDTH) -> Any:
-    """Return a console at least as wide as the tables."""
+    """Return a console at least as wide as the tables. Text is text: brackets and colons in it mean nothing."""
     from rich.console import Console
 
-    console = Console()
+    console = Console(markup=False, emoji=False)
     console.width = max(console.width, width)
     return console

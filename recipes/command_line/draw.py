@@ -14,6 +14,7 @@ from ase.neighborlist import natural_cutoffs, neighbor_list
 from numpy.typing import NDArray
 
 from ...structures.symmetry.periodic import VACUUM_A, gaps_A
+from ..parts.styles import save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -79,7 +80,7 @@ def draw(atoms: Atoms, path: Path, title: str) -> None:
         panel.tick_params(labelsize=8)
     figure.suptitle(title, fontsize=12, y=1 - 0.12 / figure.get_figheight(), va="top")
     _legend(figure, scene.atoms)
-    figure.savefig(path)
+    save(figure, path)
 
 
 def _frames(spans: list[Floats]) -> tuple[Figure, list[Axes]]:

@@ -26,14 +26,16 @@ def progress(prepared: Prepared) -> Iterator[list[str]]:
     """
     columns = (
         SpinnerColumn(),
-        TextColumn("{task.fields[done]}/{task.fields[steps]} steps"),
+        TextColumn("{task.fields[done]}/{task.fields[steps]} steps", markup=False),
         BarColumn(),
         TextColumn("left:"),
         TimeRemainingColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
     )
     level = execute.LOG.level
-    with Progress(*columns, console=Console(soft_wrap=True), transient=True, disable=not prepared.missing) as bar:
+    with Progress(
+        *columns, console=Console(soft_wrap=True, markup=False, emoji=False), transient=True, disable=not prepared.missing
+    ) as bar:
         handler = _Bar(bar, prepared)
         execute.LOG.addHandler(handler)
         execute.LOG.setLevel(logging.DEBUG)

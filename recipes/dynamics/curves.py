@@ -10,7 +10,7 @@ import numpy as np
 
 from ...workflows.stores.result import Result
 from ..parts.structure_files import check_new
-from ..parts.styles import COLOURS, SIZE_IN, panels
+from ..parts.styles import COLOURS, SIZE_IN, panels, save
 
 
 def draw_transport(results: Sequence[Result], path: Path) -> None:
@@ -48,7 +48,7 @@ def draw_transport(results: Sequence[Result], path: Path) -> None:
         else:
             growing.set(xticks=[], yticks=[])
             growing.text(0.5, 0.5, "no diffusivity yet: the table says why", transform=growing.transAxes, ha="center")
-    figure.savefig(path, dpi=160)
+    save(figure, path, dpi=160)
 
 
 def draw_arrhenius(results: Sequence[Result], path: Path) -> None:
@@ -67,7 +67,7 @@ def draw_arrhenius(results: Sequence[Result], path: Path) -> None:
     kelvins.set_xticks([300, 400, 500, 600, 800, 1000])
     kelvins.set_xlabel("temperature (K)")
     axis.legend(fontsize=7, frameon=False)
-    figure.savefig(path, dpi=160)
+    save(figure, path, dpi=160)
 
 
 def draw_density(results: Sequence[Result], path: Path) -> None:
@@ -91,7 +91,7 @@ def draw_density(results: Sequence[Result], path: Path) -> None:
         figure.colorbar(mesh, ax=list(axes), label=f"{result.about['metal']} per Å³", pad=0.01)
         elements, _ = axes[-1].get_legend_handles_labels()  # none in a pure metal
         axes[-1].legend(handles=elements, fontsize=8, ncols=4, frameon=False, loc="lower right", bbox_to_anchor=(1, 1))
-    figure.savefig(path, dpi=160, bbox_inches="tight")
+    save(figure, path, dpi=160, bbox_inches="tight")
 
 
 def _averaged(result: Result, along: int) -> Any:

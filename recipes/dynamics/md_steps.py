@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Annotated, Any, Self
 
 from ase import Atoms
-from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
+from pydantic import Field, NonNegativeFloat, model_validator
 
 from ...potentials import card
 from ...workflows.dynamics.conditions import check, default_timestep_fs, stride
-from ..parts.kinds import Parameters, Seeds
+from ..parts.kinds import Femtoseconds, Parameters, Picoseconds, Seeds
 
-Length = Annotated[PositiveFloat, Field(description="length of each run; a longer run continues a shorter one")]
+Length = Annotated[Picoseconds, Field(description="length of each run; a longer run continues a shorter one")]
 Equilibration = Annotated[NonNegativeFloat, Field(description="at least this much of the start is left out of the analysis")]
 
 
@@ -19,7 +19,7 @@ class Dynamics(Parameters):
     """Parameters of every recipe that runs molecular dynamics."""
 
     seeds: Seeds = Field((0,), description="seeds of random starts, momenta and thermostat: one run with each")
-    timestep_fs: PositiveFloat | None = Field(None, description="2 where none is given, 1 with B or C, 0.5 with H")
+    timestep_fs: Femtoseconds | None = Field(None, description="2 where none is given, 1 with B or C, 0.5 with H")
 
 
 class AveragedDynamics(Dynamics):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, product
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from ase import Atoms
-from pydantic import BeforeValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat
+from pydantic import BeforeValidator, Field, NonNegativeFloat, NonNegativeInt
 
 from ...potentials import card
 from ...structures.crystals.charges import formal_charge
@@ -18,7 +18,7 @@ from ...structures.crystals.supercells import check_holds, supercell_for
 from ...workflows.dynamics.conditions import thin_cell
 from ...workflows.engine.flow import Derived, Flow, Step
 from ..parts.hosts import host_atoms
-from ..parts.kinds import Known, OneOrMore, no_results, number_as_list
+from ..parts.kinds import Angstrom, Gigapascal, Kelvin, Known, OneOrMore, no_results, number_as_list
 from .md_steps import AveragedDynamics, md_parameters
 
 RELAXED = {"fmax_eV_per_A": 0.05, "max_steps": 300, "relax_cell": True}
@@ -32,14 +32,14 @@ class MolecularDynamics(AveragedDynamics):
     x: Annotated[tuple[NonNegativeFloat, ...], Field(min_length=1), BeforeValidator(number_as_list)] = Field(
         (0.0,), description="halogen atoms per formula unit for sulfur, a metal vacancy with each; several to compare"
     )
-    halogen: str = Field("Cl", description="which halogen: F, Cl, Br or I")
+    halogen: Literal["F", "Cl", "Br", "I"] = Field("Cl", description="which halogen")
     vacancies: NonNegativeInt = Field(0, description="metal atoms removed from each cell in addition to those")
-    temperatures_K: Annotated[tuple[float, ...], Field(min_length=1), BeforeValidator(number_as_list)] = Field(
+    temperatures_K: Annotated[tuple[Kelvin, ...], Field(min_length=1), BeforeValidator(number_as_list)] = Field(
         (600.0, 800.0, 1000.0), description="one run at each"
     )
     thermostat: str = Field("bussi", description="bussi, nose-hoover, langevin or none (constant energy)")
-    pressure_GPa: float | None = Field(None, description="lets the cell change; without one it stays as relaxed at 0 K")
-    min_image_A: Annotated[tuple[PositiveFloat, ...], Field(min_length=1), BeforeValidator(number_as_list)] = Field(
+    pressure_GPa: Gigapascal | None = Field(None, description="lets the cell change; without one it stays as relaxed at 0 K")
+    min_image_A: Annotated[tuple[Angstrom, ...], Field(min_length=1), BeforeValidator(number_as_list)] = Field(
         (9.0,), description="least distance between an atom and its images; several to compare cells"
     )
 

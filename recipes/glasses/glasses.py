@@ -11,7 +11,7 @@ from rich.text import Text
 
 from ...workflows.stores.result import Result
 from ..parts.structure_files import check_new
-from ..parts.styles import COLOURS, SIZE_IN, new_table, panels
+from ..parts.styles import COLOURS, SIZE_IN, new_table, panels, save
 from .melt_quench import MeltQuench, Plan
 
 CAUTION = (
@@ -84,7 +84,7 @@ def draw_glasses(results: Sequence[Result], path: Path) -> None:
     for (around, cooling), result in zip(rows, drawn, strict=True):
         _around(around, result)
         _cooling(cooling, result)
-    figure.savefig(path, dpi=160)
+    save(figure, path, dpi=160)
 
 
 def _around(axis: Any, result: Result) -> None:

@@ -19,7 +19,7 @@ from ...workflows.dynamics.conditions import thin_cell
 from ...workflows.engine.flow import Derived, Flow, Step
 from ..dynamics.md_steps import Dynamics, md_parameters
 from ..parts.hosts import host_atoms
-from ..parts.kinds import Known, OneOrMore, no_results
+from ..parts.kinds import Kelvin, Known, OneOrMore, Picoseconds, no_results
 
 RELAXED = {"fmax_eV_per_A": 0.05, "max_steps": 500, "relax_cell": True}
 UNPACKED = {"fmax_eV_per_A": 1.0, "max_steps": 100}
@@ -36,11 +36,11 @@ class MeltQuench(Dynamics):
     start: Literal["random", "crystal"] = Field("random", description="a random packing of the same atoms, or the crystal")
     atoms: PositiveInt = Field(60, description="about how many atoms, in whole formula units (whole cells from a crystal)")
     density: float = Field(0.95, ge=0.3, le=1.5, description="density of the melt as a fraction of the listed crystal's")
-    melt_K: PositiveFloat = Field(2500.0, description="temperature of the melt")
-    melt_ps: PositiveFloat = Field(2.0, description="time at `melt_K`")
+    melt_K: Kelvin = Field(2500.0, description="temperature of the melt")
+    melt_ps: Picoseconds = Field(2.0, description="time at `melt_K`")
     quench_K_per_ps: PositiveFloat = Field(500.0, description="cooling rate")
-    end_K: PositiveFloat = Field(300.0, description="temperature after the quench, where neighbours are counted")
-    hold_ps: PositiveFloat = Field(1.0, description="time at `end_K`")
+    end_K: Kelvin = Field(300.0, description="temperature after the quench, where neighbours are counted")
+    hold_ps: Picoseconds = Field(1.0, description="time at `end_K`")
 
     @model_validator(mode="after")
     def _cooled(self) -> MeltQuench:

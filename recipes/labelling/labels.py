@@ -18,7 +18,7 @@ from ...workflows.engine.flow import Derived, Flow, Step
 from ...workflows.stores.result import Result
 from ..dynamics.md_steps import Dynamics, md_parameters
 from ..parts.gate import metal_steps
-from ..parts.kinds import Known, OneOrMore, PotentialName, no_results
+from ..parts.kinds import Kelvin, Known, OneOrMore, PotentialName, no_results
 from ..parts.lattices import Substrate
 from ..parts.styles import new_table
 from ..parts.substrates import Substrates
@@ -46,7 +46,7 @@ class Labels(Substrates, Dynamics):
     distorted: NonNegativeInt = Field(4, description="rattled and strained copies of each host")
     rattle_A: NonNegativeFloat = Field(0.06, description="standard deviation of each coordinate of a copy")
     strain: float = Field(0.02, ge=0, le=0.2, description="largest strain of a copy along a and b")
-    temperature_K: PositiveFloat = Field(600.0, description="of the short runs whose ends are sampled")
+    temperature_K: Kelvin = Field(600.0, description="of the short runs whose ends are sampled")
     length_ps: NonNegativeFloat = Field(0.2, description="length of each short run; 0 for none")
 
     @field_validator("heights_A", mode="before")

@@ -15,6 +15,7 @@ from ... import __version__
 from ...potentials import card, fingerprint
 from ...potentials.training.frames import level_of
 from ...workflows.engine.flow import Step
+from ...workflows.stores.files import whole
 from ...workflows.stores.result import Result
 from .labels import LabelPlan
 
@@ -48,9 +49,8 @@ def write_labels(plan: LabelPlan, results: Mapping[str, Result], labeller: str, 
         result = results[step.key]
         if result.status.usable:
             frames[step.key] = _frame(step, result, of_theory)
-    unfinished = path.with_suffix(".part")
-    write(unfinished, list(frames.values()), format="extxyz")
-    unfinished.replace(path)
+    with whole(path) as beside:
+        write(beside, list(frames.values()), format="extxyz")
     return len(frames)
 
 
@@ -65,7 +65,7 @@ def _kept(path: Path, of_theory: str) -> dict[str, Atoms]:
     if not path.exists():
         return {}
     try:
-        frames: Any = read(path, ":", format="extxyz")
+        frames: Any = read(path, ":", format="extxyz", do_not_split_by_at_sign=True)
     except (OSError, ValueError) as error:  # ASE's XYZError is an OSError
         raise ValueError(f"`{path}` is there already but is no extended XYZ file: name another ({error})") from error
     for atoms in frames:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeInt
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeInt, model_validator
 from pydantic.functional_validators import AfterValidator
 from rich.console import RenderableType
 
@@ -52,6 +52,12 @@ def known_potential(name: str) -> str:
         raise ValueError(str(error)) from error
 
 
+Kelvin = Annotated[float, Field(gt=0, le=20_000)]
+Picoseconds = Annotated[float, Field(gt=0, le=1e9)]
+Femtoseconds = Annotated[float, Field(ge=0.01, le=20)]
+Gigapascal = Annotated[float, Field(ge=-100, le=1000)]
+Angstrom = Annotated[float, Field(gt=0, le=500)]
+"""What a recipe can mean: beyond the bounds it is a mistake of the unit or of a power of ten."""
 OneOrMore = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
 Seeds = Annotated[
     tuple[NonNegativeInt, ...], Field(min_length=1), BeforeValidator(number_as_list), AfterValidator(_distinct)
@@ -74,6 +80,15 @@ class Parameters(BaseModel):
     """What every recipe takes."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_truth(cls, given: Any) -> Any:
+        """Refuse ``true`` where a number is asked for: Python takes it for 1."""
+        for name, value in given.items() if isinstance(given, Mapping) else ():
+            if isinstance(value, bool):
+                raise ValueError(f"`{name}` is {str(value).lower()} but nothing of a recipe is true or false: give a value")
+        return given
 
     metal: Metals
     potential: PotentialName = Field("chgnet", description="where energies and forces come from (`philic list`)")

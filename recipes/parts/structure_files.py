@@ -14,6 +14,7 @@ from ase.data import atomic_numbers
 from numpy.typing import NDArray
 
 from ...structures.symmetry.periodic import CLEARANCE_SHARE, VACUUM_A, gaps_A
+from ...workflows.stores.files import whole
 from .cif_files import DEUTERIUM_U, RefusedError, read_cif
 
 SLAB_VACUUM_A = 15.0
@@ -97,7 +98,7 @@ def _read(path: Path) -> Atoms:
     kind = filetype(str(path))
     if kind == "vasp":
         return _read_poscar(_text(path))
-    return read(path, format=kind)  # type: ignore[return-value]
+    return read(path, format=kind, do_not_split_by_at_sign=True)  # type: ignore[return-value]
 
 
 def _text(path: Path) -> str:
@@ -210,16 +211,16 @@ def write_structure(atoms: Atoms, path: Path) -> None:
     from ase.io.formats import UnknownFileTypeError, filetype
 
     mend = "take .cif, .vasp, .extxyz or another format of ASE"
-    try:
-        kind = filetype(str(path), read=False)
-        if atoms.has("masses") and kind not in _KEEP_MASSES:
-            raise ValueError(f"{path.suffix} keeps no masses and these atoms have their own (deuterium?): take .extxyz")
-        write(path, atoms, format=kind, **({"sort": True} if kind == "vasp" else {}))
-    except UnknownFileTypeError as error:
-        raise ValueError(f"`{path}` ends in no format that ASE can write: {mend}") from error
-    except (ValueError, NotImplementedError) as error:
-        path.unlink(missing_ok=True)
-        raise ValueError(f"`{path}` cannot be written: {error}: {mend}") from error
+    with whole(path) as beside:
+        try:
+            kind = filetype(str(path), read=False)
+            if atoms.has("masses") and kind not in _KEEP_MASSES:
+                raise ValueError(f"{path.suffix} keeps no masses and these atoms have their own (deuterium?): take .extxyz")
+            write(beside, atoms, format=kind, **({"sort": True} if kind == "vasp" else {}))
+        except UnknownFileTypeError as error:
+            raise ValueError(f"`{path}` ends in no format that ASE can write: {mend}") from error
+        except (ValueError, NotImplementedError) as error:
+            raise ValueError(f"`{path}` cannot be written: {error}: {mend}") from error
 
 
 def check_new(path: Path) -> None:

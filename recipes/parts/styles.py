@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from rich import box
 from rich.table import Table
+
+from ...workflows.stores.files import whole
 
 COLOURS = ("#332288", "#117733", "#882255", "#ddaa33", "#44aa99", "#cc6677", "#88ccee", "#999933")
 """That colour-blind people tell apart (P. Tol, 2021)."""
@@ -43,3 +46,13 @@ def panels(rows: int, columns: int, width_in: float, height_in: float) -> tuple[
     figure = Figure(figsize=(width_in * columns, height_in * rows), layout="constrained")
     FigureCanvasAgg(figure)
     return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def save(figure: Any, path: Path, **options: Any) -> None:
+    """Write a figure, all of it or nothing; a dollar sign in a name is a dollar sign."""
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)
+    with whole(path) as beside:
+        figure.savefig(beside, **options)

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self, get_args
 
-from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
+from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from ...structures.carbons.carbon import carbon_host, graphene
 from ...structures.sites.slab_sites import Kind
 from ...workflows.engine.flow import Flow, Step
 from .hosts import is_surface, surface
-from .kinds import Parameters
+from .kinds import Angstrom, Parameters
 from .lattices import Lattice, Substrate, bulk_steps, on_unit
 
 PRISTINE = "pristine"
@@ -27,9 +27,9 @@ class Substrates(Parameters):
         "relaxed", description="of crystals and sheets: as the potential relaxes it, or as listed or in the file (`given`)"
     )
     lattice_constant_A: float = Field(2.46, ge=2.3, le=2.6, description="of graphene, where `lattice` is given")
-    vacuum_A: float = Field(15.0, ge=8.0, description="empty height over a sheet or slab")
-    thickness_A: PositiveFloat = Field(8.0, description="least thickness of a slab; its lower half is fixed")
-    min_image_A: PositiveFloat = Field(9.0, description="a slab is repeated until adatoms' images are this far apart")
+    vacuum_A: float = Field(15.0, ge=8.0, le=500, description="empty height over a sheet or slab")
+    thickness_A: Angstrom = Field(8.0, description="least thickness of a slab; its lower half is fixed")
+    min_image_A: Angstrom = Field(9.0, description="a slab is repeated until adatoms' images are this far apart")
 
     @field_validator("sites", check_fields=False)
     @classmethod

@@ -10,6 +10,18 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.tokens import (
+    AliasToken,
+    AnchorToken,
+    BlockEndToken,
+    BlockMappingStartToken,
+    BlockSequenceStartToken,
+    FlowMappingEndToken,
+    FlowMappingStartToken,
+    FlowSequenceEndToken,
+    FlowSequenceStartToken,
+    TagToken,
+)
 
 from ...workflows.stores.store import Run
 from ..adsorption import adsorption, ranking
@@ -23,6 +35,10 @@ from ..wetting import islands, metal_on_host
 
 FOLDER = Path(__file__).parents[1] / "files"
 """The recipe files that come with philic."""
+LARGEST_BYTES, DEEPEST, LONGEST = 1_000_000, 8, 80
+"""Size of a recipe file, depth of its values, and length at which a wrong value is cut in an error."""
+_OPENING = BlockMappingStartToken | BlockSequenceStartToken | FlowMappingStartToken | FlowSequenceStartToken
+_CLOSING = BlockEndToken | FlowMappingEndToken | FlowSequenceEndToken
 
 RECIPES = {
     "adsorption": Kind(adsorption.Adsorption, adsorption.plan, ranking.headline, ranking.overview, ranking.tables),
@@ -170,8 +186,12 @@ def _find(name: str) -> Path:
 
 
 def _parse(path: Path) -> Any:
+    if path.stat().st_size > LARGEST_BYTES:
+        raise ValueError(f"{path.name}: a recipe file has at most {LARGEST_BYTES} bytes, this one {path.stat().st_size}")
     try:
-        content = YAML().load(path)
+        text = path.read_text(encoding="utf-8-sig")
+        _refuse(text, f"{path.name}, line {{line}}")
+        content = YAML().load(text)
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ValueError(f"{path.name}, line {line}: this is not YAML: {error.problem}") from error
@@ -180,6 +200,19 @@ def _parse(path: Path) -> Any:
     if not isinstance(content, Mapping):
         raise ValueError(f"{path.name}, line 1: a recipe file is a mapping of keys to values, such as `metal: K`")
     return content
+
+
+def _refuse(text: str, place: str) -> None:
+    """Refuse what no recipe needs: tags, which mean nothing here, references, which can blow up, and deep nesting."""
+    depth = 0
+    for token in YAML().scan(text):
+        line = token.start_mark.line + 1
+        depth += isinstance(token, _OPENING) - isinstance(token, _CLOSING)
+        if isinstance(token, TagToken | AnchorToken | AliasToken):
+            written = text[token.start_mark.index : token.end_mark.index]
+            raise ValueError(f"{place.format(line=line)}: `{written}` is a tag or a reference: write the value out")
+        if depth > DEEPEST:
+            raise ValueError(f"{place.format(line=line)}: values are nested more than {DEEPEST} deep")
 
 
 def as_value(key: str, text: str) -> Any:
@@ -191,6 +224,7 @@ def as_value(key: str, text: str) -> Any:
         If it is no YAML.
     """
     try:
+        _refuse(text, f"--set {key}")
         value = YAML(typ="safe").load(f"[{text}]" if "," in text and not text.startswith(("[", "{", "committee:")) else text)
     except YAMLError as error:
         raise ValueError(f"--set {key}: {text!r} is not a value in YAML, such as 4, N, or [4, 4]") from error
@@ -203,13 +237,19 @@ def _sentence(
     """Turn one of pydantic's errors into a sentence with its place."""
     key = str(error["loc"][0]) if error["loc"] else ""
     place = f"--set {key}" if key in overrides else f"{file}, line {_line(content, error['loc'])}"
+    if not key:  # it is about several keys
+        place = next((f"--set {name}" for name in overrides if f"`{name}`" in error["msg"]), file)
     if error["type"] == "extra_forbidden":
         return f"{place}: `{key}` is not a key of this recipe; the keys are: {', '.join(model.model_fields)}"
     if error["type"] == "missing" and len(error["loc"]) == 1:
         return f"{file}: `{key}` is missing: {model.model_fields[key].description}"
     if error["type"] == "value_error":
-        return f"{place}: {error['ctx']['error']}"
-    return f"{place}: `{key}` is {error['input']!r}: {error['msg'][0].lower()}{error['msg'][1:]}"
+        return f"{place}: {_cut(str(error['ctx']['error']), 10 * LONGEST)}"
+    return f"{place}: `{key}` is {_cut(repr(error['input']), LONGEST)}: {error['msg'][0].lower()}{error['msg'][1:]}"
+
+
+def _cut(text: str, n: int) -> str:
+    return text if len(text) <= n else f"{text[:n]}…"
 
 
 def _line(content: Any, location: Sequence[Any]) -> int:

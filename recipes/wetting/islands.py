@@ -19,7 +19,7 @@ from ..adsorption.ranking import worth
 from ..barriers.profiles import COLOURS
 from ..parts.lattices import host_notes
 from ..parts.structure_files import check_new
-from ..parts.styles import new_table, panels
+from ..parts.styles import new_table, panels, save
 from ..parts.substrates import AdatomPlan
 from .metal_on_host import MetalOnHost
 
@@ -128,7 +128,7 @@ def draw_wetting(results: Sequence[Result], path: Path) -> None:
             discs = _from_above(axis, result)
         _heights(row[-1], host, members)
         figure.colorbar(discs, ax=row[len(members) - 1], label="height over the host (Å)", shrink=0.8)
-    figure.savefig(path, dpi=160)
+    save(figure, path, dpi=160)
 
 
 def _from_above(axis: Any, result: Result) -> Any:

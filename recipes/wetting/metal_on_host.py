@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from ase import Atoms
-from pydantic import Field, PositiveFloat, PositiveInt, field_validator
+from pydantic import Field, PositiveInt, field_validator
 
 from ...structures.sites.adatoms import place_adatoms
 from ...structures.sites.faces import free_faces
@@ -13,7 +13,7 @@ from ...structures.sites.islands import place_island, scattered_anchors
 from ...workflows.engine.flow import Derived, Step
 from ..dynamics.md_steps import AveragedDynamics, Equilibration, Length, md_parameters
 from ..parts.gate import MetalSteps, metal_steps
-from ..parts.kinds import Known, OneOrMore, no_results
+from ..parts.kinds import Angstrom, Kelvin, Known, OneOrMore, no_results
 from ..parts.lattices import Substrate
 from ..parts.substrates import AdatomPlan, Substrates, adatom_plan
 
@@ -31,14 +31,14 @@ class MetalOnHost(Substrates, AveragedDynamics):
         STARTS, description="scattered over sites in one layer, or an island, half a ball; both, to see whether it matters"
     )
     atoms: PositiveInt = Field(12, description="how many metal atoms")
-    temperature_K: PositiveFloat = Field(400.0, description="the temperature")
+    temperature_K: Kelvin = Field(400.0, description="the temperature")
     length_ps: Length = 4.0
     equilibration_ps: Equilibration = 1.0
     size: tuple[PositiveInt, PositiveInt] = Field((8, 8), description="cells of a carbon sheet along each axis")
     vacuum_A: float = Field(
         25.0, ge=8.0, description="vacuum over a sheet or slab, which an atom that leaves must not cross"
     )
-    min_image_A: PositiveFloat = Field(18.0, description="least width of a slab's cell")
+    min_image_A: Angstrom = Field(18.0, description="least width of a slab's cell")
 
     @field_validator("start")
     @classmethod

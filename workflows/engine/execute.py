@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import logging
+import math
 import platform
 import time
 import traceback
@@ -214,6 +215,7 @@ def _end(store: StepStore, key: str, definition: Definition, outcome: Outcome | 
     if isinstance(outcome, str):
         left[key] = f"{words} {outcome}"
         return
+    outcome = finite(outcome)
     provenance = {
         "parameters": definition["parameters"],
         "parents": definition["parents"],
@@ -235,6 +237,25 @@ def _end(store: StepStore, key: str, definition: Definition, outcome: Outcome | 
     if not result.status.final:
         left[key] = f"{words} crashed: {result.message}"
     _say("end", key, definition, result.message)
+
+
+def finite(outcome: Outcome) -> Outcome:
+    """Fail what has a number that is none: no comparison with NaN is true, so no check further on can be trusted to see it.
+
+    Examples
+    --------
+    >>> odd = finite(Outcome(Status.CONVERGED, "done", {"energy_eV": math.nan, "n_atoms": 2}))
+    >>> odd.status.value, odd.message, odd.scalars["energy_eV"]
+    ('failed', 'done; energy_eV is nan', None)
+    """
+    odd = {name: value for name, value in outcome.scalars.items() if isinstance(value, float) and not math.isfinite(value)}
+    if not odd:
+        return outcome
+    outcome = replace(outcome, scalars={**outcome.scalars, **dict.fromkeys(odd)})
+    if not outcome.status.usable:
+        return outcome
+    words = ", ".join(f"{name} is {value}" for name, value in odd.items())
+    return replace(outcome, status=Status.FAILED, message=f"{outcome.message}; {words}")
 
 
 @cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +17,7 @@ import ase.io
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
+from .files import whole
 from .result import Result
 from .store import Store
 
@@ -39,13 +41,17 @@ def flat(result: Result) -> Row:
         "status": result.status.value,
         **result.about,
         **({"potential": fingerprint["name"]} if fingerprint else {}),
-        **result.scalars,
+        **{name: value if _number(value) else None for name, value in result.scalars.items()},
         "message": result.message,
         "force_calls": result.force_calls,
         "wall_s": result.wall_s,
         "device": result.provenance.get("device"),
         "created": result.provenance.get("created"),
     }
+
+
+def _number(value: Any) -> bool:
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def select(store: Store, function: str, where: Sequence[str] = (), sort: str = "") -> list[Result]:
@@ -112,20 +118,24 @@ def write(results: Sequence[Result], path: Path) -> None:
         raise ValueError(f"`{path}` ends in {path.suffix or 'nothing'!r} but must end in one of: {', '.join(WRITERS)}")
     if path.exists():
         raise ValueError(f"`{path}` exists already: give another name, or remove it")
-    if not path.absolute().parent.is_dir():
-        raise ValueError(f"`{path}` is in a folder that does not exist: make it first")
-    WRITERS[path.suffix](results, path)
+    with whole(path) as beside:
+        WRITERS[path.suffix](results, beside)
 
 
 def _write_csv(results: Sequence[Result], path: Path) -> None:
     with path.open("x", newline="") as file:
         writer = csv.DictWriter(file, columns_of(results))
         writer.writeheader()
-        writer.writerows(flat(result) for result in results)
+        writer.writerows({name: _as_text(value) for name, value in flat(result).items()} for result in results)
+
+
+def _as_text(value: Any) -> Any:
+    """Keep a spreadsheet from taking a text for a formula."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t")) else value
 
 
 def _write_json(results: Sequence[Result], path: Path) -> None:
-    path.write_text(json.dumps([flat(result) for result in results], indent=1) + "\n")
+    path.write_text(json.dumps([flat(result) for result in results], indent=1, allow_nan=False) + "\n")
 
 
 def _write_parquet(results: Sequence[Result], path: Path) -> None:

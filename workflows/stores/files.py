@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -61,3 +65,28 @@ def write_atomically(path: Path, content: bytes) -> None:
         temporary.unlink(missing_ok=True)
         sentence = f"`{path}` cannot be written: {error.strerror}; make room and run again: it resumes here"
         raise type(error)(sentence) from error
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Give a path to write to, beside a file that takes its name once all of it is written.
+
+    Raises
+    ------
+    ValueError
+        The folder does not exist, or what stands at the path is no file, or it cannot be written: nothing half-written
+        stays, and what was there before is still there.
+    """
+    if not path.absolute().parent.is_dir():
+        raise ValueError(f"`{path}` is in a folder that does not exist: make it first")
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise ValueError(f"`{path}` is a link or no file: give another name, or remove it")
+    beside = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        yield beside
+        beside.replace(path)
+    except (OSError, sqlite3.Error) as error:
+        raise ValueError(f"`{path}` cannot be written: {getattr(error, 'strerror', None) or error}") from error
+    finally:
+        for left in path.parent.glob(glob.escape(beside.name) + "*"):  # an ASE database has files beside it
+            left.unlink()

@@ -284,3 +284,21 @@ def digits(path):
     assert rows
     cost = ("created", "wall_s", "cpu_s", "force_calls", "device")
     return {row["key"]: {name: value for name, value in row.items() if name not in cost} for row in rows}
+
+
+def test_text_of_the_user_is_text(copper, glass):
+    """Brackets, colons, dollars and an @ mean nothing in a question or a file's name."""
+    name, question = "a@1 [bold] $x$ :smile:.xyz", "Is [/nope] [bold]it[/bold] :smile: $5?"
+    bulk("Cu", cubic=True).write(copper / "plain.xyz")
+    (copper / "plain.xyz").rename(copper / name)
+    asked = "Does a melt end with the same digits, however it is run?"
+    recipe = glass(0.2).replace(asked, f'"{question}"').replace("cu.vasp", f'"{name}"')
+    (copper / "odd.yaml").write_text(recipe)
+    run = philic("run", "odd.yaml", cwd=copper)
+    assert run.returncode == 0, run.stderr
+    assert question in run.stdout
+    assert f"relax {name}, seed 0: converged in" in run.stdout
+    table = philic("results", "--function", "md", cwd=copper)
+    assert table.returncode == 0, table.stderr
+    assert "a@1" in table.stdout
+    assert philic("results", "--function", "glass", "--to", "glass.png", cwd=copper).returncode == 0

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from philic.recipes.running.recipe_files import packaged, read
@@ -137,3 +139,46 @@ def test_the_parameters_that_a_run_stores_are_those_it_was_asked_for(name):
     recipe = read(name)
     stored = recipe.parameters.model_dump(mode="json")
     assert recipe.kind.parameters.model_validate(stored) == recipe.parameters
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        ({"length_ps": "0.1"}, "--set length_ps: `equilibration_ps` is 2 but must be at most half of `length_ps`, 0.05"),
+        ({"length_ps": "1e20"}, "--set length_ps: `length_ps` is 1e+20: input should be less than or equal to 1000"),
+        (
+            {"timestep_fs": "1e-12"},
+            "--set timestep_fs: `timestep_fs` is 1e-12: input should be greater than or",
+        ),
+        ({"temperatures_K": "[300, 1e30]"}, "--set temperatures_K: `temperatures_K` is 1e+30: input should be less than or"),
+        (
+            {"pressure_GPa": "1e9"},
+            "--set pressure_GPa: `pressure_GPa` is 1000000000.0: input should be less than",
+        ),
+        ({"halogen": "Xx"}, "--set halogen: `halogen` is 'Xx': input should be 'F', 'Cl', 'Br' or 'I'"),
+        (
+            {"vacancies": "true"},
+            "--set vacancies: `vacancies` is true but nothing of a recipe is true or false: give a value",
+        ),
+        ({"halogen": "x" * 10**6}, "--set halogen: `halogen` is 'xxx"),
+    ],
+)
+def test_what_is_beyond_all_physics_is_refused(overrides, sentence):
+    with pytest.raises(ValueError, match=re.escape(sentence)) as refused:
+        read("k3sbs4-cl", overrides)
+    assert len(str(refused.value)) < 1000
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ("dopants: !foo N\n", "mine.yaml, line 7: `!foo` is a tag or a reference: write the value out"),
+        ("dopants: !!python/name:os.system N\n", "mine.yaml, line 7: `!!python/name:os.system` is a tag or a reference"),
+        ("dopants: &a [N, *a]\n", "mine.yaml, line 7: `&a` is a tag or a reference: write the value out"),
+        (f"dopants: {'[' * 5000}{']' * 5000}\n", "mine.yaml, line 7: values are nested more than 8 deep"),
+        (f"# {'x' * 10**6}\n", "mine.yaml: a recipe file has at most 1000000 bytes, this one 1000"),
+    ],
+    ids=["tag", "python", "reference", "depth", "size"],
+)
+def test_yaml_that_no_recipe_needs_is_refused(recipe, wrong, sentence):
+    assert refusal(recipe(GOOD + wrong)).startswith(sentence)

@@ -1,5 +1,9 @@
 import csv
 import json
+import os
+import subprocess
+import sys
+import textwrap
 
 import ase.db
 import ase.io
@@ -112,3 +116,43 @@ def test_what_cannot_be_written_is_refused(store, tmp_path):
     assert (tmp_path / "kept.csv").read_text() == "precious"
     with pytest.raises(ValueError, match="is in a folder that does not exist: make it first"):
         write(results, tmp_path / "nowhere" / "out.csv")
+
+
+@pytest.mark.parametrize("ending", ["csv", "json", "parquet", "xyz", "db"])
+def test_a_disk_that_fills_up_leaves_nothing_half_written(store, tmp_path, ending):
+    """A limit on the size of files stands for the disk."""
+    code = f"""
+        import resource, sys
+        from pathlib import Path
+        from philic.workflows.stores.export import select, write
+        from philic.workflows.stores.opening import open_store
+        found = select(open_store({store.address!r}, reading=True), "relax")
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+        try:
+            write(found, Path("out.{ending}"))
+        except ValueError as error:
+            print(error)
+    """
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True, env=environment)
+    assert ran.stdout.startswith(f"`out.{ending}` cannot be written: ")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_link_is_not_written_through(store, tmp_path):
+    (tmp_path / "out.csv").symlink_to(tmp_path / "elsewhere.csv")
+    with pytest.raises(ValueError, match=r"out.csv` is a link or no file: give another name, or remove it"):
+        write(select(store, "relax"), tmp_path / "out.csv")
+    assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-@SUM(A1)", "@x", "\t=1"])
+def test_a_spreadsheet_takes_no_text_for_a_formula_and_json_holds_no_nan(tmp_path, text):
+    result = Result(Status.CONVERGED, text, {"energy_eV": -1.5, "spread_eV": float("nan")}, key="k", function="relax")
+    write([result], tmp_path / "out.csv")
+    (row,) = csv.DictReader((tmp_path / "out.csv").read_text().splitlines())
+    assert (row["message"], row["energy_eV"], row["spread_eV"]) == (f"'{text}", "-1.5", "")
+    write([result], tmp_path / "out.json")
+    (row,) = json.loads((tmp_path / "out.json").read_text(), parse_constant=pytest.fail)
+    assert (row["message"], row["energy_eV"], row["spread_eV"]) == (text, -1.5, None)
