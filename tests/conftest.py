@@ -36,6 +36,14 @@ settings.load_profile("steady")
 MACE_ELEMENTS = (6, 9, 19)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep out of the user's folders; commands that tests start inherit it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def tiny_mace(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Write a MACE with random weights for C, F and K to a new file; tests that ask for it are skipped without `[mace]`."""

@@ -21,7 +21,7 @@ FLOORS = {
     "recipes": {"structures", "potentials", "workflows"},
 }
 ROOMS = {  # rooms and single files of a floor, in the order in which they may import each other
-    "structures": "symmetry crystals carbons surfaces sites defects jumps contacts measures catalogue",
+    "structures": "limits symmetry crystals carbons surfaces sites defects jumps contacts measures catalogue",
     "potentials": (
         "calculator base torch_threads devices references analytic dispersion training chgnet mace external committee"
         " registry __init__"

@@ -54,8 +54,8 @@ def test_a_page_says_which_versions_made_its_regions():
     assert marked.marked
     assert marked.content.startswith("Out of date, printed by philic 0.1.0 with chgnet (md 1, relax 1):\n")
     assert marked.marked_if_outdated() == marked
-    version = regenerate.STEPS["md"].version
-    current = regenerate.Region("philic run x", "", RUN.content.replace("md 1", f"md {version}"))
+    version, sites = (regenerate.STEPS[name].version for name in ("md", "sites"))
+    current = regenerate.Region("philic run x", "", RUN.content.replace("md 1, relax 1", f"md {version}, sites {sites}"))
     assert not current.outdated
     assert current.marked_if_outdated() == current
     assert regenerate.Region("philic run x", "", "no stamp\n").outdated

@@ -5,7 +5,10 @@ Batatia et al., arXiv:2401.00096. The weights are downloaded once by mace-torch 
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
@@ -23,6 +26,7 @@ from .importing import import_mace, old_torchscript
 if TYPE_CHECKING:
     from ase import Atoms
 
+LOG = logging.getLogger(__name__)
 CODE = "1"
 """Goes up when this room's own code changes a number."""
 _DEFAULT_HEADS = {"mh-0": "omat_pbe", "mh-1": "omat_pbe"}  # not verified: the release notes could not be read
@@ -107,6 +111,8 @@ def _content(path: Path, mtime_ns: int, size: int) -> tuple[str, str]:
 def _calculator(name: str) -> Any:
     """Load the model, on the CPU, in the dtype of its file; mace's calculator knows its elements and heads."""
     path, parts = weights_file(name), parse(name)
+    if not parts.is_foundation:
+        _warn_of_code(path)
     import_mace()
     torch = import_torch()
     from mace.calculators.mace import MACECalculator, get_model_dtype
@@ -116,6 +122,22 @@ def _calculator(name: str) -> Any:
     head = _chosen_head(name, getattr(model, "heads", ["Default"]), parts.head or _DEFAULT_HEADS.get(parts.model))
     # mace would convert a model silently to another dtype: give it the one the model has.
     return MACECalculator(models=[model], device="cpu", default_dtype=get_model_dtype(model), head=head)
+
+
+def _warn_of_code(path: Path) -> None:
+    """Say once of each model file, by its checksum, that loading it runs what it holds."""
+    checksum = sha256_of_file(path)
+    known = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser() / "philic" / "models"
+    with suppress(OSError):
+        if known.is_file() and checksum in known.read_text().split():
+            return
+    LOG.warning(
+        "%s (sha256 %s…) is a pickle: loading it runs code that it holds; use only files you trust", path, checksum[:12]
+    )
+    with suppress(OSError):
+        known.parent.mkdir(parents=True, exist_ok=True)
+        with known.open("a") as file:
+            file.write(f"{checksum}\n")
 
 
 def _chosen_head(name: str, heads: Sequence[str], head: str | None) -> str:

@@ -130,15 +130,18 @@ def plan(parameters: Adsorption, known: Known = no_results) -> AdsorptionPlan:
         hosts = {name: substrate.given for name, substrate in here.items()}
         for name in filter(None, (parameters.potential, *parameters.others, parameters.theory)):
             card(name).check_elements({symbol for host in hosts.values() for symbol in host.symbols} | {metal})
-        nearest += [(_spacing_A(parameters, metal, host), name) for name, host in hosts.items()]
+        sites = {name: adsorption_sites(host) for name, host in hosts.items()}
+        nearest += [(_spacing_A(parameters, metal, host, sites[name]), name) for name, host in hosts.items()]
         clean = {name: substrate.clean(parameters.potential, parameters.relaxation) for name, substrate in here.items()}
         references = metal_steps(metal, parameters.potential)
         gates[metal] = references.gate
         pristine: list[Step] = []
         if PRISTINE in hosts:
-            pristine = _adsorbed(parameters, metal, clean[PRISTINE], hosts[PRISTINE], {*parameters.sites, "hollow"})
+            chosen = _chosen(parameters, sites[PRISTINE], PRISTINE, {*parameters.sites, "hollow"})
+            pristine = [_on_site(parameters, metal, clean[PRISTINE], hosts[PRISTINE], site) for site in chosen]
         for name, host in hosts.items():
-            adsorbed = pristine if name == PRISTINE else _adsorbed(parameters, metal, clean[name], host, parameters.sites)
+            chosen = [] if name == PRISTINE else _chosen(parameters, sites[name], name, parameters.sites)
+            adsorbed = [_on_site(parameters, metal, clean[name], host, site) for site in chosen] or pristine
             compared = pristine if is_carbon(name) else []
             answers[metal, name] = [_adsorption(parameters, step, clean, compared, references) for step in adsorbed]
     warnings = _warnings(parameters, *min(nearest), potential.cutoff_A)
@@ -192,20 +195,20 @@ def _to_come(parameters: Adsorption, first: AdatomPlan) -> str:
     return f"once the best sites are known, {theory.name} evaluates about {n} structures, in about {minutes:.0f} min"
 
 
-def _adsorbed(parameters: Adsorption, metal: str, clean: Step, host: Atoms, kinds: Collection[str]) -> list[Step]:
-    """Relax the metal on every distinct site of the relaxed host.
+def _chosen(parameters: Adsorption, sites: Sequence[Site], host: str, kinds: Collection[str]) -> list[Site]:
+    """Choose the sites of a host that are asked for.
 
     The pristine sheet's hollow is always among them: a metal atom put exactly over an atom or a bond of it stays there by
     symmetry, and no host must be ranked against a saddle point.
     """
-    near_A = None if parameters.near_A == "all" else parameters.near_A
-    sites = [site for site in adsorption_sites(host, near_A=near_A) if site.kind in kinds]
-    if not sites:
-        words, name = " or ".join(parameters.sites), clean.about["host"]
-        if near_A is None:
-            raise ValueError(f"`sites` is {words} but {name} has no such site: name other kinds ({', '.join(KINDS)})")
-        raise ValueError(f"`near_A` is {near_A} but {name} has no {words} site that near: raise it, or give `all`")
-    return [_on_site(parameters, metal, clean, host, site) for site in sites]
+    near_A = np.inf if parameters.near_A == "all" else parameters.near_A
+    chosen = [site for site in sites if site.distance_A <= near_A and site.kind in kinds]
+    if not chosen:
+        words = " or ".join(parameters.sites)
+        if np.isinf(near_A):
+            raise ValueError(f"`sites` is {words} but {host} has no such site: name other kinds ({', '.join(KINDS)})")
+        raise ValueError(f"`near_A` is {near_A} but {host} has no {words} site that near: raise it, or give `all`")
+    return chosen
 
 
 def _on_site(parameters: Adsorption, metal: str, clean: Step, host: Atoms, site: Site) -> Step:
@@ -248,9 +251,9 @@ def _adsorption(
     return Step("adsorption", settings, parents=parents, about=adsorbed.about)
 
 
-def _spacing_A(parameters: Adsorption, metal: str, host: Atoms) -> float:
+def _spacing_A(parameters: Adsorption, metal: str, host: Atoms, sites: Sequence[Site]) -> float:
     """Shortest distance between adatoms, their images included."""
-    site = next(iter(sorted(adsorption_sites(host), key=lambda site: site.kind != "hollow")))
+    site = min(sites, key=lambda site: site.kind != "hollow")
     anchors = spread_sites(host, site, parameters.adatoms)
     return adatom_spacing_A(place_adatoms(host, metal, anchors, face=site.face), parameters.adatoms)
 

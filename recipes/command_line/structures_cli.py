@@ -28,6 +28,8 @@ class Chosen(NamedTuple):
     note: str = ""
 
 
+LARGEST = 100_000
+"""Atoms of a structure that a command builds."""
 MetalOption = Annotated[str | None, typer.Option("--metal", help="Li, Na or K, for names with M.")]
 
 
@@ -69,9 +71,10 @@ def _of_a_structure(command: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(command)
     def whole(**values: Any) -> None:
+        from ...structures.limits import at_most
         from .console import refusals
 
-        with refusals():
+        with refusals(), at_most(LARGEST, "build it in Python"):
             if "to" in values:
                 from ..parts.structure_files import check_new
 

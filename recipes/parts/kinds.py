@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeInt, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
 from pydantic.functional_validators import AfterValidator
 from rich.console import RenderableType
 
 from ...potentials import resolve
+from ...structures.limits import MAX_ATOMS
 from ...workflows.engine.flow import Flow
 from ...workflows.stores.result import Result
 
@@ -58,7 +59,7 @@ Femtoseconds = Annotated[float, Field(ge=0.01, le=20)]
 Gigapascal = Annotated[float, Field(ge=-100, le=1000)]
 Angstrom = Annotated[float, Field(gt=0, le=500)]
 """What a recipe can mean: beyond the bounds it is a mistake of the unit or of a power of ten."""
-OneOrMore = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
+OneOrMore = Annotated[tuple[str, ...], Field(max_length=1000), BeforeValidator(_as_list)]
 Seeds = Annotated[
     tuple[NonNegativeInt, ...], Field(min_length=1), BeforeValidator(number_as_list), AfterValidator(_distinct)
 ]
@@ -92,6 +93,7 @@ class Parameters(BaseModel):
 
     metal: Metals
     potential: PotentialName = Field("chgnet", description="where energies and forces come from (`philic list`)")
+    max_atoms: PositiveInt = Field(MAX_ATOMS, description="no structure may have more")
 
 
 Known = Callable[[Iterable[str]], Mapping[str, Result]]

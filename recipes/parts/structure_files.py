@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
-from ase.data import atomic_numbers
+from ase.data import atomic_numbers, chemical_symbols
 from numpy.typing import NDArray
 
 from ...structures.symmetry.periodic import CLEARANCE_SHARE, VACUUM_A, gaps_A
 from ...workflows.stores.files import whole
 from .cif_files import DEUTERIUM_U, RefusedError, read_cif
 
+LEAST_CELL_A, FARTHEST_A = 0.5, 1e5
 SLAB_VACUUM_A = 15.0
 """Empty height given to a slab whose file has none."""
 _ENDINGS = (".cif", ".mcif", ".vasp", ".poscar", ".xyz", ".extxyz", ".json", ".traj", ".db", ".in", ".pdb", ".xsf")
@@ -56,6 +57,7 @@ def read_host(path: Path) -> Atoms:
     if not isinstance(atoms, Atoms) or not len(atoms):
         raise ValueError(f"`{path}` holds no atoms")
     _check_finite(atoms, path)
+    _check_cell(atoms, path)
     _check_held(atoms, path)
     check_apart(atoms, f"`{path}`")
     for key in ("spacegroup", "unit_cell", "occupancy"):  # ASE's notes on a CIF
@@ -98,6 +100,8 @@ def _read(path: Path) -> Atoms:
     kind = filetype(str(path))
     if kind == "vasp":
         return _read_poscar(_text(path))
+    if kind in ("xyz", "extxyz"):
+        _check_announced(_text(path))
     return read(path, format=kind, do_not_split_by_at_sign=True)  # type: ignore[return-value]
 
 
@@ -106,11 +110,22 @@ def _text(path: Path) -> str:
     return path.read_bytes().decode("utf-8-sig", errors="replace")
 
 
+def _check_announced(text: str) -> None:
+    """Refuse an xyz file that announces more atoms than it has lines: they would be waited for."""
+    lines = text.splitlines()
+    announced = lines[0].strip() if lines else ""
+    if announced.isdigit() and int(announced) > len(lines):
+        raise RefusedError(f"announces {int(announced):,} atoms in its first line but has only {len(lines)} lines")
+
+
 def _read_poscar(text: str) -> Atoms:
     """Read a POSCAR whose symbols may be decorated: ``Li+``, ``O2-``, ``Li_sv``, ``D``."""
     from ase.io import read
 
     lines = text.splitlines()
+    counts = [int(word) for word in " ".join(lines[5:7]).split() if word.isdigit()]
+    if sum(counts) > len(lines):
+        raise RefusedError(f"announces {sum(counts):,} atoms but has only {len(lines)} lines")
     words = lines[5].split() if len(lines) > 6 else []
     if not words or words[0][0].isdigit():  # VASP 4: the symbols are in the first line
         return read(StringIO(text), format="vasp")  # type: ignore[return-value]
@@ -133,7 +148,7 @@ def _undecorated(word: str) -> str:
 
 
 def _check_finite(atoms: Atoms, path: Path) -> None:
-    """Refuse positions and cells that are no numbers."""
+    """Refuse positions and cells that are no numbers, or beyond what can be computed with."""
     if not np.isfinite(atoms.cell.array).all():
         raise ValueError(f"`{path}` has a cell that is not finite: write its three vectors as numbers")
     lost = np.flatnonzero(~np.isfinite(atoms.positions).all(axis=1))
@@ -143,6 +158,23 @@ def _check_finite(atoms: Atoms, path: Path) -> None:
             f"`{path}` has atom {at} ({atoms.symbols[at]}) at {atoms.positions[at].tolist()} "
             "but positions must be finite: place it or remove it"
         )
+    if max(np.abs(atoms.positions).max(), np.abs(atoms.cell.array).max()) > FARTHEST_A:
+        raise ValueError(f"`{path}` has positions or a cell of more than {FARTHEST_A:g} Å: is it in Å?")
+
+
+def _check_cell(atoms: Atoms, path: Path) -> None:
+    """Refuse a cell that no atom fits into, and elements that are none."""
+    numbers = atoms.numbers
+    if not numbers.all() or numbers.max() >= len(chemical_symbols):
+        wrong = next(int(number) for number in numbers if not 0 < number < len(chemical_symbols))
+        raise ValueError(f"`{path}` has an atom of number {wrong}, which is no element: name it")
+    rank = np.linalg.matrix_rank(atoms.cell.array)
+    if rank < atoms.pbc.sum():
+        raise ValueError(f"`{path}` has a flat cell but it is periodic in {atoms.pbc.sum()} directions: mend its vectors")
+    if rank == 3:
+        least_A = (1 / np.linalg.norm(np.linalg.inv(atoms.cell.array), axis=0)).min()
+        if least_A < LEAST_CELL_A:
+            raise ValueError(f"`{path}` has a cell {least_A:.3g} Å wide, below {LEAST_CELL_A} Å: is it in Å?")
 
 
 def _check_held(atoms: Atoms, path: Path) -> None:

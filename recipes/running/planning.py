@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ...potentials import Card, card, fingerprint
+from ...structures.limits import at_most
 from ...workflows.dynamics.conditions import check_disk, stored_bytes, stride
 from ...workflows.dynamics.trajectory import estimated_bytes
 from ...workflows.engine.flow import Flow, Step
@@ -87,7 +88,8 @@ def prepare(recipe: RecipeFile, address: str | Path) -> Prepared:
 
 def planned(recipe: RecipeFile, store: Store) -> Prepared:
     """Plan a recipe with what a store knows."""
-    made = recipe.kind.plan(recipe.parameters, store.get)
+    with at_most(recipe.parameters.max_atoms):
+        made = recipe.kind.plan(recipe.parameters, store.get)
     finished = store.finished(made.flow.steps)
     return Prepared(recipe, made, card(recipe.parameters.potential), frozenset(finished))
 

@@ -9,6 +9,7 @@ import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols, covalent_radii
 
+from ..limits import check_n_atoms
 from .functional_groups import carbonyl, epoxy, hydroxyl, stone_wales
 from .sheets import central_atom, central_bond, neighbours
 
@@ -22,6 +23,7 @@ TRANSITION_METALS = tuple(chemical_symbols[21:31] + chemical_symbols[39:49])
 """The 3d and 4d rows, Sc to Zn and Y to Cd."""
 
 _OVERSIZE = 1.2  # a bond this many times longer than its gap pushes the atom out of the sheet
+_PULL_A = 0.2
 _FLUORINE_LIFT_A = 0.5
 
 
@@ -55,6 +57,7 @@ def graphene(
     for name, length in (("lattice_constant_A", lattice_constant_A), ("vacuum_A", vacuum_A)):
         if length <= 0:
             raise ValueError(f"`{name}` is {length} but must be above 0")
+    check_n_atoms(2 * size[0] * size[1], f"graphene of {size[0]}x{size[1]} cells")
     a = lattice_constant_A
     cell = [[a, 0, 0], [-a / 2, a * np.sqrt(3) / 2, 0], [0, 0, vacuum_A]]
     unit = Atoms("C2", scaled_positions=[(1 / 3, 2 / 3, 0.5), (2 / 3, 1 / 3, 0.5)], cell=cell, pbc=True)
@@ -85,7 +88,7 @@ def carbon_host(
     place of carbon or Sc and Y in an N4 pocket, starts above the sheet with bonds of that sum: flat, it would
     sit on a symmetric saddle that a relaxation never leaves. F, which holds one bond and not three, starts
     0.5 A above for the same reason. Of two bonded atoms that both leave the sheet, the second starts below.
-    Fe, Co, Ni, Cu and Zn fit their N4 pocket and stay flat.
+    Fe, Co, Ni, Cu and Zn fit their N4 pocket and stay flat. Two of a monovacancy's carbons start nearer to each other.
 
     Parameters
     ----------
@@ -157,9 +160,19 @@ def _next_neighbours(sheet: Atoms, first: str, second: str) -> tuple[Atoms, list
 
 
 def _monovacancy(sheet: Atoms, n_nitrogen: str = "0") -> tuple[Atoms, list[int]]:
-    """Remove the central atom and make some of its three neighbours nitrogen."""
+    """Remove the central atom and make some of its three neighbours nitrogen.
+
+    Two carbons that lost a bond start nearer to each other: they bind to each other (A. A. El-Barbary et al., Phys. Rev. B
+    68, 144107, 2003), and where all three are alike symmetry would hold them apart.
+    """
     centre = central_atom(sheet)
-    return _hole(sheet, [centre], neighbours(sheet, centre), int(n_nitrogen))
+    host, edge = _hole(sheet, [centre], neighbours(sheet, centre), int(n_nitrogen))
+    carbons = [i for i in edge if host.symbols[i] == "C"]
+    if len(carbons) > 1:
+        first, second = carbons[:2]
+        gap = host.get_distance(first, second, mic=True, vector=True)
+        host.positions[[first, second]] += _PULL_A * np.array([gap, -gap]) / np.linalg.norm(gap)
+    return host, edge
 
 
 def _divacancy(sheet: Atoms, n_nitrogen: str = "0") -> tuple[Atoms, list[int]]:

@@ -9,6 +9,7 @@ from ase.build import nanotube as ase_nanotube
 from ase.data import covalent_radii
 
 from ..crystals.metals import check_metal
+from ..limits import check_n_atoms
 from .functional_groups import CARBONYL_BOND_A, COH_ANGLE_DEG, OH_BOND_A
 
 GRAPHITE_A, GRAPHITE_C_A = 2.464, 6.711
@@ -184,6 +185,8 @@ def nanotube(n: int, m: int, *, length: int = 1, vacuum_A: float = 12.0) -> Atom
         raise ValueError(f"`length` is {length} but must be at least 1")
     if vacuum_A <= 0:
         raise ValueError(f"`vacuum_A` is {vacuum_A} but must be above 0")
+    in_repeat = 4 * (n * n + n * m + m * m) // np.gcd(2 * n + m, 2 * m + n)
+    check_n_atoms(in_repeat * length, f"nanotube-{n},{m} of {length} repeats")
     tube: Atoms = ase_nanotube(n, m, length=length, bond=_BOND_A)
     height = tube.cell[2, 2]
     tube.center(vacuum=vacuum_A / 2, axis=(0, 1))

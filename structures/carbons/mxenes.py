@@ -4,6 +4,8 @@ import numpy as np
 from ase import Atoms
 from ase.data import covalent_radii
 
+from ..limits import check_n_atoms
+
 SOURCE = "Ontiveros, Vela, Vines & Sousa, ACS Catal. 15, 14403 (2025), MXenes Database, PBE, ABC_HM"
 """Where lattice constants and heights were read: the CONTCAR files of github.com/diegonti/mxene-db (MIT)."""
 
@@ -113,6 +115,7 @@ def mxene(
     unit = Atoms(*zip(*_layers(sheet, termination, a, heights), strict=True), pbc=True)
     unit.set_cell([[a, 0, 0], [-a / 2, a * np.sqrt(3) / 2, 0], [0, 0, 2 * heights[-1] + vacuum_A]])
     unit.positions[:, 2] += unit.cell[2, 2] / 2
+    check_n_atoms(len(unit) * size[0] * size[1], f"{mxene_name(sheet, termination)} of {size[0]}x{size[1]} cells")
     host: Atoms = unit * (*size, 1)
     near = _damage(host, defect) if defect else []
     about = {"family": "mxene", "host": mxene_name(sheet, termination, defect), "termination": termination}

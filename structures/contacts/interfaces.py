@@ -9,6 +9,7 @@ from ase.data import covalent_radii
 from ase.geometry import minkowski_reduce
 from numpy.typing import NDArray
 
+from ..limits import check_n_atoms
 from ..sites.sites import Floats, lateral_distances_A
 from ..surfaces.building import turn_a_along_x
 from ..surfaces.caveats import slab_flaws
@@ -316,6 +317,7 @@ def _plane(slab: Atoms) -> Floats:
 def _widened(slab: Atoms, matrix: NDArray[np.int64]) -> Atoms:
     whole = np.eye(3, dtype=np.int64)
     whole[:2, :2] = matrix
+    check_n_atoms(len(slab) * abs(np.linalg.det(matrix)), "one side of the interface")
     wide: Atoms = make_supercell(slab, whole, wrap=False)
     return wide
 

@@ -8,6 +8,7 @@ from ase.data import atomic_masses, atomic_numbers, covalent_radii
 from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
 
+from ..limits import check_n_atoms
 from .metals import check_metal
 
 Floats = NDArray[np.float64]
@@ -62,6 +63,7 @@ def random_packing(
     'F16Li16'
     """
     _check_composition(composition, density_g_cm3, closest)
+    check_n_atoms(sum(composition.values()), "a random packing")
     numbers = np.repeat([atomic_numbers[element] for element in composition], list(composition.values()))
     masses = atomic_masses[numbers]
     for element, mass_u in (masses_u or {}).items():

@@ -9,6 +9,7 @@ from ase.data import atomic_numbers
 from ase.geometry import find_mic, minkowski_reduce
 from numpy.typing import ArrayLike, NDArray
 
+from ..limits import check_n_atoms
 from ..symmetry.orbits import Floats, Position, conventional_rows
 from ..symmetry.species import kept
 
@@ -47,6 +48,8 @@ def supercell_for(crystal: Atoms, min_image_A: float) -> Atoms:
     """
     if min_image_A <= 0:
         raise ValueError(f"`min_image_A` is {min_image_A} but must be above 0")
+    least = len(crystal) * min_image_A**3 / np.sqrt(2) / crystal.get_volume()
+    check_n_atoms(least, f"{crystal_name(crystal)} with images {min_image_A:g} Å apart")  # no lattice is denser than fcc
     fits = [_repeats(base, crystal, min_image_A) for base in _bases(crystal)]
     _, _, matrix = min(fits, key=lambda fit: fit[:2])
     return repeated(crystal, matrix)
@@ -59,6 +62,7 @@ def repeated(crystal: Atoms, matrix: ArrayLike) -> Atoms:
     The order of atoms does not change when the crystal is relaxed, even across its cell's edge. Masses, initial magnetic
     moments and charges are kept; constraints are not.
     """
+    check_n_atoms(len(crystal) * abs(float(np.linalg.det(np.asarray(matrix)))), f"a supercell of {crystal_name(crystal)}")
     plain = Atoms(crystal.numbers, crystal.positions, cell=crystal.cell, pbc=True, **kept(crystal))
     supercell: Atoms = make_supercell(plain, matrix)
     supercell.info["philic"] = {

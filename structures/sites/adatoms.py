@@ -139,9 +139,11 @@ def spread_sites(host: Atoms, site: Site, n: int) -> list[list[list[int]]]:
     ValueError
         When n is below 1 or the cell has fewer such sites.
     """
-    candidates = _alike(host, site)
     if n < 1:
         raise ValueError(f"`n` is {n} but must be at least 1")
+    if n == 1:
+        return [[list(anchor) for anchor in site.anchors]]
+    candidates = _alike(host, site)
     if n > len(candidates):
         raise ValueError(f"`n` is {n} but the host has only {len(candidates)} {site.kind} sites: enlarge it")
     positions = np.array([lateral_position(host, anchors) for anchors in candidates])

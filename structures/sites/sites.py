@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -248,9 +249,11 @@ def lateral_operations(host: Atoms) -> LateralOperations:
     whole = symmetry_of(host, _SYMMETRY_TOLERANCE_A)
     steps = whole.translations[(whole.rotations == np.eye(3)).all(axis=(1, 2))] @ host.cell.array
     first = np.unique(whole.mapping_to_primitive, return_index=True)[1]
-    small = host[first]
-    small.set_cell(whole.primitive_lattice)
-    found = symmetry_of(small, _SYMMETRY_TOLERANCE_A)
+    small, found = host, whole
+    if len(first) < len(host):
+        small = host[first]
+        small.set_cell(whole.primitive_lattice)
+        found = symmetry_of(small, _SYMMETRY_TOLERANCE_A)
     turns = small.cell.array.T @ found.rotations @ np.linalg.inv(small.cell.array.T)
     kept = (np.abs(turns[:, 2, :2]).max(axis=1) < 1e-3) & rigid(found.rotations, small.cell.array)
     turns, shifts = turns[kept], (refined_shifts(small, found) @ small.cell.array)[kept]
@@ -272,25 +275,23 @@ def _upright(host: Atoms) -> Atoms:
 
 def _orbits(host: Atoms, operations: LateralOperations, kinds: list[Kind], spots: Floats) -> Iterator[tuple[int, int]]:
     """Give one place of each orbit on a face, and the orbit's size."""
+    from scipy.spatial import KDTree  # type: ignore[import-untyped]
+
     plane = host.cell.array[:2, :2]
+    to_cell = np.linalg.inv(plane)
+    around = np.array(list(product((-1, 0, 1), repeat=2)))
+    tree = KDTree(((spots @ to_cell % 1)[:, None] + around).reshape(-1, 2) @ plane)
     upright = operations.flips == 1
     turns, shifts = operations.rotations[upright], operations.shifts[upright]
     named = np.array(kinds)
     waiting = np.ones(len(spots), dtype=bool)
     for at in range(len(spots)):
         if waiting[at]:
-            images = turns @ spots[at] + shifts
-            members = waiting & (named == named[at]) & _hit(spots, images, plane)
-            waiting &= ~members
-            yield at, int(members.sum())
-
-
-def _hit(spots: Floats, images: Floats, plane: Floats) -> NDArray[np.bool_]:
-    """Select the spots that one of the images falls on, in any cell."""
-    to_cell = np.linalg.inv(plane)
-    images = np.unique((images @ to_cell % 1).round(4), axis=0)
-    apart = images[:, None] - spots @ to_cell
-    return np.asarray((np.linalg.norm((apart - apart.round()) @ plane, axis=2) < SAME_SITE_A).any(axis=0))
+            images = np.unique(((turns @ spots[at] + shifts) @ to_cell % 1).round(4), axis=0) @ plane
+            hit = np.unique(np.concatenate(tree.query_ball_point(images, SAME_SITE_A)).astype(int) // len(around))
+            members = hit[waiting[hit] & (named[hit] == named[at])]
+            waiting[members] = False
+            yield at, len(members)
 
 
 def _distances_to_defect(host: Atoms, spots: Floats) -> list[float]:

@@ -19,6 +19,7 @@ Floats = NDArray[np.float64]
 _RIGHT_ANGLE = 1.05  # an atom this close, in half lengths, to the middle of two others parts them
 _LAYER_A = 0.6  # atoms so much higher belong to another layer
 _OVERLAP_A = 0.6  # no two atoms of a sheet are laterally closer
+_REACH_A = 12.0  # how far across the cell's edge neighbours are looked for first
 _BENEATH_A = 0.6  # lateral reach of what lies beneath a hollow
 _SHADOW = 1.15  # a pair this many times farther apart than either is from a third atom are no neighbours
 _SECOND_LAYER = 1.2  # depth, in touching distances, down to which a second layer lies: 0.82 in fcc(111)
@@ -48,10 +49,7 @@ def face_edges(host: Atoms, exposed: NDArray[np.bool_]) -> dict[Edge, Floats]:
     Two atoms are joined when no third lies in the circle they span (the graph of Gabriel and Sokal, Syst.
     Zool. 18, 259, 1969, which is planar) or within 5 % of its rim: rectangles and hexagons stay whole.
     """
-    from scipy.spatial import Delaunay  # type: ignore[import-untyped]
-
-    index, cells, points = _images(host, np.flatnonzero(exposed))
-    corners = Delaunay(points).simplices
+    index, cells, points, corners = _triangles(host, np.flatnonzero(exposed))
     opposite: dict[tuple[int, int], list[int]] = defaultdict(list)
     for triangle in corners.tolist():
         for at in range(3):
@@ -163,18 +161,51 @@ def _beneath(host: Atoms, whole: Floats, corners: Floats, index: list[int], touc
     return f"over {host.symbols[nearest]}" if np.isfinite(depths[nearest]) else "open"
 
 
-def _images(host: Atoms, chosen: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp], Floats]:
-    """Repeat atoms laterally as far as an empty circle can reach: index, cell and xy of each image."""
-    plane = host.cell.array[:2, :2]
+def _triangles(host: Atoms, chosen: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp], Floats, NDArray[np.intp]]:
+    """Join atoms and their lateral images in triangles whose circles are empty.
+
+    Images are taken as far as the circles at the cell's own atoms reach, which is seldom across the cell.
+
+    Returns
+    -------
+    tuple of array
+        Index, cell (2) and xy of each image; its three corners of each triangle.
+    """
+    from scipy.spatial import Delaunay, QhullError  # type: ignore[import-untyped]
+
     reduced = minkowski_reduce(host.cell, pbc=(True, True, False))[0][:2]
-    reach = 1.5 * float(np.linalg.norm(reduced, axis=1).sum())
+    farthest_A = 1.5 * float(np.linalg.norm(reduced, axis=1).sum())
+    reach_A = min(_REACH_A, farthest_A)
+    while True:
+        index, cells, points = _images(host, chosen, reach_A)
+        try:
+            corners = Delaunay(points).simplices
+            own = corners[(cells[corners] == 0).all(axis=2).any(axis=1)]
+            if reach_A >= farthest_A or 2 * _circumradii(points[own]).max() <= reach_A:
+                return index, cells, points, corners
+        except QhullError:  # too few images
+            if reach_A >= farthest_A:
+                raise
+        reach_A = min(2 * reach_A, farthest_A)
+
+
+def _circumradii(triangles: Floats) -> Floats:
+    """Give the radii of the circles through triangles (n, 3, 2)."""
+    sides = triangles - np.roll(triangles, 1, axis=1)
+    area = np.abs(_cross(sides[:, 0], sides[:, 1])) / 2
+    return np.asarray(np.linalg.norm(sides, axis=2).prod(axis=1) / np.maximum(4 * area, 1e-9))
+
+
+def _images(host: Atoms, chosen: NDArray[np.intp], reach_A: float) -> tuple[NDArray[np.intp], NDArray[np.intp], Floats]:
+    """Repeat atoms laterally as far from the cell as asked: index, cell and xy of each image."""
+    plane = host.cell.array[:2, :2]
     widths = abs(float(np.linalg.det(plane))) / np.linalg.norm(plane[::-1], axis=1)
-    n_a, n_b = np.ceil(reach / widths).astype(int)
+    n_a, n_b = np.ceil(reach_A / widths).astype(int)
     scaled = lateral_A(host)[chosen] @ np.linalg.inv(plane)
     scaled -= np.floor(scaled + 1e-9)
     shifts = np.array(list(product(range(-n_a, n_a + 1), range(-n_b, n_b + 1))))
     points = (scaled + shifts[:, None]).reshape(-1, 2)
-    near = (np.abs(points - 0.5) < 0.5 + reach / widths).all(axis=1)
+    near = (np.abs(points - 0.5) < 0.5 + reach_A / widths).all(axis=1)
     index = np.tile(chosen, len(shifts))
     cells = np.repeat(shifts, len(chosen), axis=0)
     return index[near], cells[near], points[near] @ plane
@@ -205,16 +236,18 @@ def _any_crossing(host: Atoms, bonds: dict[Edge, Floats]) -> bool:
     once = [edge for edge in bonds if edge < (edge[1], edge[0], -edge[2], -edge[3])]
     if not once:
         return False
-    plane = host.cell.array[:2, :2]
     start = lateral_A(host)[[edge[0] for edge in once]]
     vector = np.array([bonds[edge][:2] for edge in once])
-    apart = (start + vector / 2) - (start + vector / 2)[:, None]
-    apart -= np.rint(apart @ np.linalg.inv(plane)) @ plane
-    between = apart + vector[:, None] / 2 - vector / 2
-    turn = _cross(vector[:, None], vector)
+    middles = Atoms(numbers=np.ones(len(once)), cell=host.cell, pbc=(True, True, False))
+    middles.cell[2] = (0, 0, 1)
+    middles.positions[:, :2] = start + vector / 2
+    one, other, apart = neighbor_list("ijD", middles, float(np.linalg.norm(vector, axis=1).max()) + 1e-6)
+    first, second = vector[one], vector[other]
+    between = apart[:, :2] + first / 2 - second / 2
+    turn = _cross(first, second)
     with np.errstate(divide="ignore", invalid="ignore"):
-        along = _cross(between, np.broadcast_to(vector, between.shape)) / turn
-        across = _cross(between, np.broadcast_to(vector[:, None], between.shape)) / turn
+        along = _cross(between, second) / turn
+        across = _cross(between, first) / turn
     inside = (along > 0.02) & (along < 0.98) & (across > 0.02) & (across < 0.98)
     return bool((inside & (np.abs(turn) > 1e-6)).any())
 

@@ -6,12 +6,16 @@ from ase.constraints import FixAtoms
 from ase.data import covalent_radii
 from ase.neighborlist import natural_cutoffs, neighbor_list
 
+from ..limits import check_n_atoms
 from ..symmetry.periodic import OVERLAP_SHARE, VACUUM_A, check_periodic, gaps_A
 from .building import build
 from .cuts import Cut, best_cut, cuts, electrostatics
 from .faces import face_names, matching_planes, shown_formula
 from .halves import all_halves, outer_energy
 from .stacks import Stack, stack_planes, turns_over
+
+HIGHEST = 20
+"""Of Miller indices."""
 
 
 def slab(
@@ -83,6 +87,9 @@ def slab(
     ('KFKFKFKF', 1)
     """
     _check_numbers(layers, thickness_A, vacuum_A, fixed_layers, size)
+    check_n_atoms(layers or 0, f"a slab of {layers} layers")
+    if thickness_A:
+        check_n_atoms(_fewest_atoms(crystal, miller, thickness_A), f"a slab ({shown_miller(miller)}) of {thickness_A:g} Å")
     stack = _stack(crystal, miller)
     known = str(crystal.info.get("philic", {}).get("host", shown_formula(crystal)))
     name = f"{known.removesuffix(' bulk')}({shown_miller(miller)})"
@@ -166,12 +173,14 @@ def check_miller(miller: tuple[int, int, int]) -> None:
     Raises
     ------
     ValueError
-        When they are not three, or all are zero.
+        When they are not three, all are zero, or one is too large for a face that could be told from its neighbours.
     """
     if len(miller) != 3:
         raise ValueError(f"`miller` is {tuple(miller)} but must be three indices: of four, leave out the third")
     if not any(miller):
         raise ValueError(f"`miller` is {tuple(miller)} but at least one index must differ from 0")
+    if max(map(abs, miller)) > HIGHEST:
+        raise ValueError(f"`miller` is {tuple(miller)} but indices are at most {HIGHEST}: take a vicinal face of lower ones")
 
 
 def check_apart(crystal: Atoms) -> None:
@@ -233,6 +242,12 @@ def _stack(crystal: Atoms, miller: tuple[int, int, int]) -> Stack:
     return stack_planes(crystal, miller)
 
 
+def _fewest_atoms(crystal: Atoms, miller: tuple[int, int, int], thickness_A: float) -> float:
+    """Estimate how many atoms the smallest in-plane cell has at least, were the crystal's cell centred four times."""
+    normal = np.linalg.norm(np.array(miller) / np.gcd.reduce(miller) @ np.linalg.inv(crystal.cell.array).T)
+    return float(len(crystal) * normal * thickness_A / 4)
+
+
 def _tasker(stack: Stack, cut: Cut, polar: bool) -> int | None:
     if not stack.charges.any():
         return None
@@ -254,6 +269,7 @@ def _bare(stack: Stack, cut: Cut, vacuum_A: float) -> Atoms:
 
 def _widened(bare: Atoms, size: tuple[int, int]) -> Atoms:
     """Repeat a slab in the plane, its atoms from the lowest plane up."""
+    check_n_atoms(len(bare) * size[0] * size[1], f"a slab of {len(bare)} atoms in {size[0]}x{size[1]} cells")
     wide = bare * (*size, 1)
     upwards: Atoms = wide[np.argsort(-wide.get_tags(), kind="stable")]
     return upwards

@@ -75,7 +75,7 @@ class Registered:
 STEPS = {
     "relax": Registered(
         relax,
-        1,
+        2,
         expected_force_calls=32,
         needs=frozenset({"slow_memories"}),
         stopping=frozenset({"fmax_eV_per_A", "max_steps"}),
@@ -83,7 +83,7 @@ STEPS = {
     ),
     "single_point": Registered(single_point, 1, expected_force_calls=1),
     "bulk_modulus": Registered(bulk_modulus, 1, expected_force_calls=7),
-    "elastic_constants": Registered(elastic_constants, 1, expected_force_calls=40, needs=frozenset({"slow_memories"})),
+    "elastic_constants": Registered(elastic_constants, 2, expected_force_calls=40, needs=frozenset({"slow_memories"})),
     "adsorption": Registered(adsorption, 1),
     "reference_calibration": Registered(reference_calibration, 1),
     "calibration": Registered(calibration, 1),
@@ -94,7 +94,7 @@ STEPS = {
     "hopping": Registered(hopping, 4),
     "neb": Registered(
         neb,
-        3,
+        4,
         expected_force_calls=40,
         needs=frozenset({"parents", "memories"}),
         stopping=frozenset({"fmax_eV_per_A", "max_iterations"}),

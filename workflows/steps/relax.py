@@ -13,20 +13,16 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.data import covalent_radii
 from ase.filters import FrechetCellFilter
 from ase.neighborlist import neighbor_list
-from ase.optimize import BFGS, LBFGS
+from ase.optimize import LBFGS
 
 from ...potentials.base import Potential, Prediction
 from ...structures.symmetry.periodic import OVERLAP_SHARE
 from ..stores.result import Memory, Outcome, Status
+from .quasi_newton import QuasiNewton
 from .together import Asking, Watch, together
 
-STIFF_eV_PER_A2 = 70.0
-SOFT_eV_PER_A2 = 5.0
-"""Initial curvature for most atoms (ASE's value) and for alkali metals on a host. With one value for both, a metal atom
-slides to its site in far too small steps: `benchmarks/relax.py`."""
-ALKALI = {3, 11, 19, 37, 55}
-LARGE = 150
-"""Atoms above which BFGS, which diagonalises its Hessian, gives way to LBFGS."""
+LARGE = 500
+"""Atoms above which BFGS, which diagonalises its Hessian, gives way to ASE's LBFGS."""
 EXPLODED_eV_PER_A = 1.0e3
 
 
@@ -107,12 +103,7 @@ def _optimiser(atoms: Atoms, target: Any) -> Callable[[], None]:
     if len(atoms) > LARGE:
         large: Callable[[], None] = LBFGS(target, logfile=os.devnull).step
         return large
-    optimiser = BFGS(target, logfile=None, alpha=STIFF_eV_PER_A2)
-    curvature = np.full(len(target), STIFF_eV_PER_A2)
-    curvature[: len(atoms)][np.isin(atoms.numbers, list(ALKALI))] = SOFT_eV_PER_A2
-    optimiser.H0 = np.diag(np.repeat(curvature, 3))
-    step: Callable[[], None] = optimiser.step
-    return step
+    return QuasiNewton(target, atoms).step
 
 
 def _judge(

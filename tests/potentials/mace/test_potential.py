@@ -13,6 +13,7 @@ import pytest
 from ase.build import bulk
 
 from philic import potentials
+from philic.potentials.base import sha256_of_file
 from philic.potentials.mace import potential as philic_mace
 from philic.potentials.mace.files import file_dtype, foundation_urls
 
@@ -146,3 +147,23 @@ def test_the_foundation_models_are_known_by_name() -> None:
         potentials.resolve("mace:/etc/passwd")
     with pytest.raises(FileNotFoundError, match=r"^'/no/x.model' does not exist but 'mace:/no/x.model' must name"):
         potentials.resolve("mace:/no/x.model")
+
+
+def test_the_first_load_of_a_file_says_that_it_is_code(monkeypatch, tmp_path: Path, tiny_mace, caplog) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    path = tiny_mace()
+    for _ in range(2):
+        philic_mace._calculator.cache_clear()
+        potentials.load(f"mace:{path}").evaluate([bulk("K", cubic=True)])
+    (said,) = [record.getMessage() for record in caplog.records if "pickle" in record.getMessage()]
+    assert str(path) in said
+    assert "loading it runs code that it holds; use only files you trust" in said
+    assert (tmp_path / "philic" / "models").read_text() == f"{sha256_of_file(path)}\n"
+
+
+def test_a_home_that_cannot_be_written_stops_nothing(monkeypatch, tmp_path: Path, tiny_mace, caplog) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    philic_mace._calculator.cache_clear()
+    assert potentials.load(f"mace:{tiny_mace()}").evaluate([bulk("K", cubic=True)])[0].energy_eV
+    assert "pickle" in caplog.text

@@ -261,3 +261,27 @@ def test_the_note_says_whose_indices_they_are(
 @pytest.mark.parametrize("crystal", [bulk("Cu", cubic=True), bulk("Mg"), bulk("Cu", cubic=True) * 2])
 def test_nothing_is_said_where_the_indices_are_the_conventional_ones(crystal: Atoms) -> None:
     assert indices_note(crystal, (1, 0, 0)) == ""
+
+
+CUBE = "x\n1.0\n{a} 0 0\n0 3 0\n{c}\nCu\n{n}\nDirect\n0 0 0\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("a.xyz", "1000000000000\n\nCu 0 0 0\n", "announces 1,000,000,000,000 atoms in its first line but has only 3 lines"),
+        ("a.vasp", CUBE.format(a=3, c="0 0 3", n=10**9), "announces 1,000,000,000 atoms but has only 9 lines"),
+        ("a.vasp", CUBE.format(a=0.001, c="0 0 3", n=1), "has a cell 0.001 Å wide, below 0.5 Å: is it in Å?"),
+        ("a.vasp", CUBE.format(a=3, c="3 0 0", n=1), "has a flat cell but it is periodic in 3 directions"),
+        (
+            "a.json",
+            '{"1": {"cell": [[3, 0, 0], [0, 3, 0], [0, 0, 3]], "numbers": [999], "positions": [[0, 0, 0]],'
+            ' "pbc": [true, true, true]}, "ids": [1], "nextid": 2}',
+            "has an atom of number 999, which is no element",
+        ),
+    ],
+)
+def test_what_would_never_end_is_refused(tmp_path: Path, name: str, text: str, words: str) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ValueError, match=re.escape(words)):
+        read_host(tmp_path / name)

@@ -59,7 +59,10 @@ def test_overrides_replace_what_the_file_says(recipe):
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
-        ("dopant: N\n", "mine.yaml, line 7: `dopant` is not a key of this recipe; the keys are: metal, potential, size"),
+        (
+            "dopant: N\n",
+            "mine.yaml, line 7: `dopant` is not a key of this recipe; the keys are: metal, potential, max_atoms",
+        ),
         ("size: [4]\n", "mine.yaml, line 7: `size` is [4]: field required"),
         ("size: [4, x]\n", "mine.yaml, line 7: `size` is 'x': input should be a valid integer"),
         ("adatoms: 0\n", "mine.yaml, line 7: `adatoms` is 0: input should be greater than 0"),

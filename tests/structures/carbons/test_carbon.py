@@ -8,7 +8,9 @@ from ase.data import covalent_radii
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from philic.potentials import load
 from philic.structures.carbons.carbon import CARBON_FORMS, DOPANTS, TRANSITION_METALS, carbon_host, graphene
+from philic.workflows.steps.relax import relax
 
 NAMES = [
     *("pristine", "vacancy", "divacancy", *DOPANTS),
@@ -153,3 +155,23 @@ def test_an_impossible_sheet_is_refused() -> None:
         graphene(lattice_constant_A=0)
     with pytest.raises(ValueError, match=re.escape("`vacuum_A` is -1.0 but must be above 0")):
         graphene(vacuum_A=-1.0)
+
+
+@pytest.mark.parametrize(("name", "pairs"), [("vacancy", 1), ("pyridinic-1N", 1), ("pyridinic-2N", 0), ("divacancy", 0)])
+def test_two_carbons_of_a_monovacancy_start_nearer(name, pairs):
+    host = carbon_host(name)
+    edge = [i for i in host.info["philic"]["defect"] if host.symbols[i] == "C"]
+    gaps_A = host.get_all_distances(mic=True)[np.ix_(edge, edge)]
+    assert np.sum(np.isclose(gaps_A, 1.42 * np.sqrt(3) - 0.4, atol=0.02)) == 2 * pairs
+
+
+def test_a_vacancy_s_bond_closes_and_lowers_the_energy():
+    """A. A. El-Barbary et al., Phys. Rev. B 68, 144107 (2003): as cut, its three carbons are held apart by symmetry."""
+    closing = carbon_host("vacancy")
+    edge = closing.info["philic"]["defect"]
+    cut = graphene((4, 4))
+    del cut[0]
+    outcomes = dict(relax([closing, cut], load("chgnet")))
+    bond_A = outcomes[0].structures["final"].get_all_distances(mic=True)[np.ix_(edge, edge)]
+    assert bond_A[bond_A > 0].min() < 1.9
+    assert outcomes[0].scalars["energy_eV"] < outcomes[1].scalars["energy_eV"] - 0.1

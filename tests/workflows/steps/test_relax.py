@@ -28,15 +28,16 @@ def outcomes(structures, potential, **parameters):
     return dict(relax(structures, potential, **parameters))
 
 
-def test_a_relaxation_is_ase_s_own_to_the_last_bit(emt):
-    (ours,) = outcomes([slab(1)], emt, fmax_eV_per_A=0.01).values()
+def test_a_relaxation_ends_where_ase_s_own_does_and_sooner(emt):
+    (ours,) = outcomes([slab(1)], emt, fmax_eV_per_A=1e-4).values()
     theirs = slab(1)
     theirs.calc = emt.calculator()
     optimiser = BFGS(theirs, logfile=None)
-    assert optimiser.run(fmax=0.01)
-    np.testing.assert_array_equal(ours.structures["final"].positions, theirs.positions)
-    assert ours.scalars["energy_eV"] == theirs.get_potential_energy()
-    assert ours.force_calls == optimiser.nsteps + 1
+    assert optimiser.run(fmax=1e-4)
+    assert ours.scalars["energy_eV"] == pytest.approx(theirs.get_potential_energy(), abs=1e-7)
+    ours_A, theirs_A = (atoms.get_all_distances(mic=True) for atoms in (ours.structures["final"], theirs))
+    np.testing.assert_allclose(ours_A, theirs_A, atol=1e-4)
+    assert 2 * ours.force_calls < optimiser.nsteps + 1
 
 
 def test_company_does_not_change_a_relaxation(emt, monkeypatch):
