@@ -13,8 +13,9 @@ from typing import Any
 from fireworks import FiretaskBase, Firework, FWAction, LaunchPad, Workflow
 
 from ..engine.costs import measured
-from ..engine.execute import LOG, execute
+from ..engine.execute import LOG
 from ..engine.flow import Flow
+from ..engine.sharing import execute_once
 from ..stores.opening import open_store
 from ..stores.store import State, Store
 from .reading import FIELDS, StepsLeftError, launch_of, nodes_of, problem_of, sentence, task_of
@@ -47,7 +48,7 @@ class RunSteps(FiretaskBase):  # type: ignore[misc]
         """Run what the store has no final result of, and commit it there."""
         store = open_store(self["store"])
         try:
-            left = execute(store, self["keys"])
+            left = execute_once(store, self["keys"])
         finally:
             store.close()
         if left:

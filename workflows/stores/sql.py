@@ -232,6 +232,34 @@ class SqlStore:
 
         self._do(delete)
 
+    def reserve(self, keys: Iterable[str], owner: str, lease_s: float) -> set[str]:
+        """Reserve steps for a process, and return which of them are now its own."""
+        table = tables.reserved
+        insert = self._insert(table)
+        upsert = insert.on_conflict_do_update(
+            index_elements=["key"],
+            set_={"owner": insert.excluded.owner, "until": insert.excluded.until},
+            where=(table.c.owner == owner) | (table.c.until < self._now),
+        )
+        wanted = sorted(keys)  # two processes that lock rows in one order never wait for each other
+
+        def write(connection: sa.Connection) -> set[str]:
+            until = connection.execute(sa.select(self._now)).scalar_one() + lease_s
+            for some in _batches(wanted):
+                connection.execute(upsert, [{"key": key, "owner": owner, "until": until} for key in some])
+            own = connection.execute(sa.select(table.c.key).where(table.c.owner == owner))
+            return {row.key for row in own} & set(wanted)
+
+        return self._do(write)
+
+    def release(self, owner: str) -> None:
+        """Free the steps of a process."""
+        self._do(lambda connection: connection.execute(sa.delete(tables.reserved).where(tables.reserved.c.owner == owner)))
+
+    def owners(self) -> set[str]:
+        """Return the processes that have reserved steps."""
+        return {row.owner for row in self._rows(sa.select(tables.reserved.c.owner).distinct())}
+
     def costs(self) -> list[Cost]:
         """Return what force calls took so far."""
         return [] if self.schema < 3 else [Cost(**row._mapping) for row in self._rows(sa.select(tables.costs))]

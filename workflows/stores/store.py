@@ -179,6 +179,18 @@ class Store(StepStore, Protocol):
     def forget_tries(self, keys: Iterable[str]) -> None:
         """Let crashed steps be tried again as if for the first time."""
 
+    def reserve(self, keys: Iterable[str], owner: str, lease_s: float) -> set[str]:
+        """Reserve steps for a process that computes them, and return which of them are now its own.
+
+        Those of another process are free once its lease has run out; calling again renews one's own.
+        """
+
+    def release(self, owner: str) -> None:
+        """Free all steps of a process."""
+
+    def owners(self) -> set[str]:
+        """Return the processes that have reserved steps."""
+
     def costs(self) -> list[Cost]:
         """Return what force calls took so far, by potential, device and size."""
 

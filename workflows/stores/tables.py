@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-SCHEMA = 4
+SCHEMA = 5
 ENCODED = ("about", "scalars", "structures", "arrays", "provenance")
 """Columns of a result that hold JSON."""
 PLAIN = ("key", "function", "message", "force_calls", "wall_s", "cpu_s")
@@ -48,6 +48,13 @@ tries = sa.Table(
     sa.Column("key", sa.String, primary_key=True),
     sa.Column("n", sa.Integer, nullable=False),
     sa.Column("at", sa.Double, nullable=False),
+)
+reserved = sa.Table(
+    "reserved",
+    metadata,
+    sa.Column("key", sa.String, primary_key=True),
+    sa.Column("owner", sa.String, nullable=False, index=True),
+    sa.Column("until", sa.Double, nullable=False),
 )
 costs = sa.Table(
     "costs",

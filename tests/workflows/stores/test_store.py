@@ -468,3 +468,15 @@ def test_a_prediction_that_changed_is_not_taken(tmp_path):
         connection.execute("UPDATE predictions SET energy_and_forces = ? WHERE digest = 'one'", (changed,))
     assert store.memory("trail").get("one") is None
     assert store.memory("trail").get("other").energy_eV == -1.5
+
+
+def test_a_step_is_reserved_for_one_process_until_it_lets_go_or_is_silent(store):
+    assert store.reserve(["a", "b"], "one", 100.0) == {"a", "b"}
+    assert store.reserve(["a", "b", "c"], "two", -5.0) == {"c"}
+    assert store.owners() == {"one", "two"}
+    assert store.reserve(["c"], "one", 100.0) == {"c"}  # the lease of the other has run out
+    assert store.reserve(["a"], "one", 100.0) == {"a"}
+    store.release("one")
+    assert store.reserve(["a", "b", "c"], "two", 100.0) == {"a", "b", "c"}
+    store.release("two")
+    assert store.owners() == set()

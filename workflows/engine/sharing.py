@@ -1,0 +1,96 @@
+"""Several runs on one store at once: a step is computed by one of them, and the others wait for its result."""
+
+from __future__ import annotations
+
+import os
+import platform
+import threading
+import time
+import uuid
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..stores.store import Store
+from .execute import LOG, execute
+from .leaving import LEAVING
+
+LEASE_S = 300.0
+"""Silence after which a process on another machine is taken for dead and its steps for free."""
+BEAT_S = 30.0
+LOOK_S = 0.5
+
+
+def execute_once(store: Store, keys: Sequence[str]) -> dict[str, str]:
+    """Run steps as `philic.workflows.engine.execute.execute` does, but for those that another process is at: wait for these.
+
+    A step is free again when its process has committed it, has ended, or is killed: at once on this machine, after
+    `LEASE_S` on another one.
+
+    Parameters
+    ----------
+    store
+        Where steps are reserved, and their results go.
+    keys
+        A pack.
+
+    Returns
+    -------
+    dict
+        Why steps have no final result.
+    """
+    left: dict[str, str] = {}
+    done, told = store.finished(keys), False
+    waiting = [key for key in keys if key not in done]
+    owner = f"{platform.node()} {os.getpid()} {_started(os.getpid())} {uuid.uuid4().hex}"
+    while waiting:
+        for other in store.owners():
+            if _dead(other):
+                store.release(other)
+        mine = store.reserve(waiting, owner, LEASE_S)
+        if mine:
+            with _held(store, mine, owner):
+                left |= execute(store, [key for key in waiting if key in mine])
+        waiting = [key for key in waiting if key not in mine]
+        if waiting and not mine:
+            finished = store.finished(waiting)
+            waiting = [key for key in waiting if key not in finished]
+            if waiting and not told:
+                LOG.warning("%d steps are computed by another run: waiting for their results", len(waiting))
+                told = True
+            LEAVING.check()
+            time.sleep(LOOK_S)
+    return left
+
+
+@contextmanager
+def _held(store: Store, keys: Collection[str], owner: str) -> Iterator[None]:
+    """Keep steps reserved while they are computed."""
+    ended = threading.Event()
+
+    def beat() -> None:
+        while not ended.wait(BEAT_S):
+            store.reserve(keys, owner, LEASE_S)
+
+    beating = threading.Thread(target=beat, daemon=True)
+    beating.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        beating.join()
+        store.release(owner)
+
+
+def _dead(owner: str) -> bool:
+    """Whether an owner is a process of this machine that is no more."""
+    host, pid, started, _ = owner.split()
+    return host == platform.node() and started != _started(int(pid))
+
+
+def _started(pid: int) -> str:
+    """When a process was started, in the clock of the kernel; ``-`` where there is none or nobody can tell."""
+    try:
+        return Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return "-"
