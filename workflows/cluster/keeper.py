@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+import time
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from .spool import Spool, SpoolError, read, write
 
 STALE_S = 90.0
 """Silence after which a submitter on another machine is taken for dead."""
+STARTING_S = 30.0
+"""How long a submitter may take until it is at work; a slow disk is no error."""
 _FILE = "submitter.json"
 
 
@@ -96,13 +99,20 @@ def leave(spool: Spool, token: str) -> None:
 
 
 def start(spool: Spool, settings: Path | None) -> None:
-    """Start a submitter that outlives this process, unless there is one."""
+    """Start a submitter that outlives this process, unless there is one, and wait until it is at work.
+
+    Raises
+    ------
+    ValueError
+        If it ended at once with an error.
+    """
     found = keeper(spool)
     if found and found.alive:
         return
     command = [sys.executable, "-m", "philic.recipes.command_line.cli", "submitter"]
-    with (spool.folder / "submitter.log").open("ab") as log:
-        subprocess.Popen(
+    path = spool.folder / "submitter.log"
+    with path.open("ab") as log:
+        started = subprocess.Popen(
             [*command, *(["--cluster", str(settings.absolute())] if settings else [])],
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -110,6 +120,14 @@ def start(spool: Spool, settings: Path | None) -> None:
             start_new_session=True,
             cwd=spool.folder,
         )
+    until = time.monotonic() + STARTING_S
+    while (ended := started.poll()) is None and time.monotonic() < until:
+        if (found := keeper(spool)) and found.alive:
+            return
+        time.sleep(0.1)
+    found = keeper(spool)
+    if ended and not (found and found.alive):  # another process may have started one in the same moment
+        raise ValueError(f"the submitter ended at once: {path.read_text(errors='replace').splitlines()[-1:]}; see `{path}`")
 
 
 def _is_python(pid: int) -> bool:
