@@ -282,6 +282,7 @@ def _run_to_the_end(
 ) -> tuple[Any, dict[str, Any]] | None:
     """Plan, run and print; return the last plan and all results, or nothing where only the plan was asked for."""
     from ...potentials import check_machine
+    from ...workflows.stores.opening import exists
     from ...workflows.stores.store import StoreError
     from . import report
 
@@ -301,7 +302,8 @@ def _run_to_the_end(
         print("stopped; what is finished is stored: run it again to resume", file=sys.stderr)
         raise typer.Exit(130) from error
     except (RuntimeError, StoreError) as error:
-        print(f"error: the run stopped: {error}; what is finished is stored: run it again to resume", file=sys.stderr)
+        rest = "; what is finished is stored: run it again to resume" if exists(default_store(store)) else ""
+        print(f"error: the run stopped: {error}{rest}", file=sys.stderr)
         raise typer.Exit(1) from error
     except ValueError as error:
         with refusals():

@@ -87,6 +87,7 @@ def slab(
     ('KFKFKFKF', 1)
     """
     _check_numbers(layers, thickness_A, vacuum_A, fixed_layers, size)
+    check_miller(miller)
     check_n_atoms(layers or 0, f"a slab of {layers} layers")
     if thickness_A:
         check_n_atoms(_fewest_atoms(crystal, miller, thickness_A), f"a slab ({shown_miller(miller)}) of {thickness_A:g} Å")

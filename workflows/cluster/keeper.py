@@ -123,6 +123,7 @@ def start(spool: Spool, settings: Path | None) -> None:
     until = time.monotonic() + STARTING_S
     while (ended := started.poll()) is None and time.monotonic() < until:
         if (found := keeper(spool)) and found.alive:
+            started.returncode = 0  # it outlives this process, which never waits for it
             return
         time.sleep(0.1)
     found = keeper(spool)

@@ -16,7 +16,7 @@ from ..engine.costs import measured
 from ..engine.execute import LOG
 from ..engine.flow import Flow
 from ..engine.sharing import execute_once
-from ..stores.opening import open_store
+from ..stores.opening import reopen
 from ..stores.store import State, Store
 from .reading import FIELDS, StepsLeftError, launch_of, nodes_of, problem_of, sentence, task_of
 
@@ -46,7 +46,7 @@ class RunSteps(FiretaskBase):  # type: ignore[misc]
 
     def run_task(self, fw_spec: dict[str, Any]) -> FWAction:  # noqa: ARG002
         """Run what the store has no final result of, and commit it there."""
-        store = open_store(self["store"])
+        store = reopen(self["store"])
         try:
             left = execute_once(store, self["keys"])
         finally:
@@ -71,7 +71,7 @@ class PlanAgain(FiretaskBase):  # type: ignore[misc]
 
     def run_task(self, fw_spec: dict[str, Any]) -> FWAction:  # noqa: ARG002
         """Return the next stage as additions."""
-        store = open_store(self["store"])
+        store = reopen(self["store"])
         try:
             failed = failed_steps(self.launchpad, self.fw_id)
             return next_stage(store, self["run"], self.get("longest_s", LONGEST_S), failed)

@@ -62,6 +62,19 @@ def exists(address: str | Path) -> bool:
     return url.get_backend_name() != "sqlite" or Path(url.database or "").exists()
 
 
+def reopen(address: str | Path) -> Store:
+    """Open a store that a run is on: one that was moved or deleted under it is not made anew.
+
+    Raises
+    ------
+    StoreError
+        If it is gone, or as `open_store` does.
+    """
+    if not exists(address):
+        raise StoreError(f"`{address}` is gone: it was moved or deleted while a run was on it; put it back and run again")
+    return open_store(address)
+
+
 def work_folder(address: str | Path) -> Path | None:
     """Return the folder for trajectories: what PHILIC_WORK says, else the one beside an SQLite file."""
     if given := os.environ.get(WORK):
@@ -132,10 +145,10 @@ def _open_file(path: Path, reading: bool) -> Store:
     version = _version_of_file(path)
     if reading and not version:
         return SqlStore(_empty(), str(path), work_folder(path))
+    if reading:
+        return SqlStore(_existing(path), str(path), work_folder(path), version)
     url = sa.URL.create("sqlite", database=str(path))
     engine = sa.create_engine(url, connect_args={"timeout": WAIT_FOR_LOCK_S})
-    if reading:
-        return SqlStore(engine, str(path), work_folder(path), version)
     sa.event.listen(engine, "connect", _configure)
     if version < tables.SCHEMA:
         _update(path, engine)
@@ -146,9 +159,7 @@ def _version_of_file(path: Path) -> int:
     """Return the schema of a file, 0 for an empty or missing one; a foreign file is refused and left unchanged."""
     if not path.exists() or path.stat().st_size == 0:
         return 0
-    engine = sa.create_engine(
-        "sqlite://", creator=lambda: sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=WAIT_FOR_LOCK_S)
-    )
+    engine = _existing(path)
     try:
         with engine.connect() as connection:
             version, names = tables.version_of(connection)
@@ -159,6 +170,26 @@ def _version_of_file(path: Path) -> int:
     if refused := _refusal(str(path), version, names):
         raise StoreError(refused)
     return version
+
+
+def _existing(path: Path) -> sa.Engine:
+    """Open a file that is there, as one that nobody changes where its folder cannot be written.
+
+    A file in WAL mode cannot be read otherwise, for its readers write beside it (https://www.sqlite.org/wal.html).
+    """
+    folder, log = path.parent, path.with_name(f"{path.name}-wal")
+    mode = "mode=rw"
+    if os.statvfs(folder).f_flag & os.ST_RDONLY or not os.access(folder, os.W_OK):
+        if log.exists() and log.stat().st_size:
+            raise StoreError(
+                f"`{path}` lies where nobody can write, beside unfinished writes: copy it and `{log.name}` first"
+            )
+        mode = "mode=ro&immutable=1"
+    return sa.create_engine(
+        "sqlite://",
+        creator=lambda: sqlite3.connect(f"{path.as_uri()}?{mode}", uri=True, timeout=WAIT_FOR_LOCK_S),
+        poolclass=sa.pool.QueuePool,
+    )
 
 
 def _refusal(address: str, version: int, names: list[str]) -> str:

@@ -250,6 +250,18 @@ def test_a_run_that_is_told_to_end_cleans_up_and_goes_on_when_asked(copper, glas
     assert not list(there.iterdir())
 
 
+def test_a_store_that_is_moved_under_a_run_is_not_made_anew(copper, glass):
+    (copper / "long.yaml").write_text(glass(3))
+    command = [sys.executable, "-m", "philic.recipes.command_line.cli", "run", "long.yaml"]
+    running = subprocess.Popen(command, cwd=copper, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: len(list(copper.glob("philic.db.work/*"))) > 1)
+    (copper / "philic.db").rename(copper / "moved.db")
+    _, said = running.communicate(timeout=120)
+    assert running.returncode == 1
+    assert re.search("philic.db` is gone: it was moved or deleted while a run was on it; put it back and run again\n$", said)
+    assert not (copper / "philic.db").exists()
+
+
 def test_what_is_damaged_is_named_forgotten_on_request_and_computed_again(copper):
     philic("run", "glass.yaml", cwd=copper)
     assert philic("check", cwd=copper).stdout.endswith("philic.db is sound: 1 runs\n")

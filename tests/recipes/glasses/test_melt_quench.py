@@ -142,7 +142,8 @@ def test_a_run_ends_in_tables_and_runs_once(tiny):
     (glass,) = (result for result in results.values() if result.function == "glass")
     assert not glass.scalars["melted"]  # at 3000 K copper flies 1.1 Å in 0.1 ps
     assert glass.scalars["crystal_neighbours_Cu_Cu"] == pytest.approx(12)
-    assert glass.scalars["energy_vs_crystal_eV"] > 0
+    # it may fall back into the crystal, as far as both are relaxed
+    assert glass.scalars["energy_vs_crystal_eV"] > -0.005
     for said in (
         glass.scalars["state"],
         "it did not melt, or too briefly to forget its start: in 0.1 ps Cu",

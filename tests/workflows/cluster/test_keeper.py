@@ -22,7 +22,7 @@ def settings(tmp_path, monkeypatch):
 def test_a_submitter_that_ends_at_once_is_reported(settings, tmp_path):
     spool = Spool(settings.folder)
     spool.make()
-    with pytest.raises(ValueError, match="the submitter ended at once: .*none.yaml") as told:
+    with pytest.raises(ValueError, match=r"the submitter ended at once: .*none\.yaml") as told:
         keeper.start(spool, tmp_path / "none.yaml")
     assert re.search(r"see `.*submitter.log`", str(told.value))
 

@@ -480,3 +480,28 @@ def test_a_step_is_reserved_for_one_process_until_it_lets_go_or_is_silent(store)
     assert store.reserve(["a", "b", "c"], "two", 100.0) == {"a", "b", "c"}
     store.release("two")
     assert store.owners() == set()
+
+
+@pytest.fixture
+def on_a_read_only_disk(tmp_path):
+    """A store on a file system that cannot be written."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "tmpfs", disk], capture_output=True, check=False).returncode:
+        pytest.skip("only root may mount a file system")
+    store = open_store(disk / "philic.db")
+    store.add(result("a"))
+    store.close()
+    subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+    yield disk / "philic.db"
+    subprocess.run(["umount", "--lazy", disk], check=True)
+
+
+def test_a_store_on_a_read_only_disk_is_read_and_not_written(on_a_read_only_disk):
+    store = open_store(on_a_read_only_disk, reading=True)
+    assert store.get(["a"])["a"].key == "a"
+    store.close()
+    store = open_store(on_a_read_only_disk)
+    with pytest.raises(StoreError, match="cannot be used"):
+        store.add(result("b"))
+    store.close()
