@@ -161,13 +161,37 @@ def test_killed_at_any_moment_it_goes_on_and_ends_the_same(tmp_path):
         assert_same_trajectory(one, other)
 
 
-def test_of_two_processes_one_runs_and_the_other_says_so(tmp_path):
-    path = tmp_path / "philic.db"
-    first = subprocess.Popen([sys.executable, "-c", SCRIPT, path])
-    while first.poll() is None and not list(tmp_path.glob("philic.db.work/*/0*.npz")):
+def begun(tmp_path):
+    """Start a process and wait until it is in the middle of its runs."""
+    process = subprocess.Popen([sys.executable, "-c", SCRIPT, tmp_path / "philic.db"])
+    while process.poll() is None and not list(tmp_path.glob("philic.db.work/*/0*.npz")):
         time.sleep(0.001)
-    tell = "\nprint(*(result.message for result in open_store(sys.argv[1]).results('md')), sep=chr(10))"
-    second = subprocess.run([sys.executable, "-c", SCRIPT + tell, path], check=True, capture_output=True, text=True)
+    return process
+
+
+TELL = "\nprint(*(result.message for result in open_store(sys.argv[1]).results('md')), sep=chr(10))"
+
+
+def test_of_two_processes_one_runs_and_the_other_waits(tmp_path):
+    first = begun(tmp_path)
+    command = [sys.executable, "-c", SCRIPT + TELL, tmp_path / "philic.db"]
+    second = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert first.wait() == 0
+    assert "2 steps are computed by another run: waiting for their results" in second.stderr
+    assert second.stdout.count(" ps at ") == 2
+    assert [result.status.usable for result in open_store(tmp_path / "philic.db").results("md")] == [True, True]
+
+
+def test_a_process_that_does_not_ask_who_is_at_a_step_is_kept_out_of_its_folder(tmp_path):
+    first = begun(tmp_path)
+    planned = SCRIPT.rpartition("run_here")[0]
+    alone = (
+        f"{planned}from philic.workflows.engine.execute import execute\n"
+        "execute(open_store(sys.argv[1]), [step.key for step in steps])"
+    )
+    second = subprocess.run(
+        [sys.executable, "-c", alone + TELL, tmp_path / "philic.db"], check=True, capture_output=True, text=True
+    )
     assert second.stdout.count("is in use by another process that runs this step: wait until it has ended") == 2
     assert first.wait() == 0
-    assert [result.status.usable for result in open_store(path).results("md")] == [True, True]
+    assert [result.status.usable for result in open_store(tmp_path / "philic.db").results("md")] == [True, True]
