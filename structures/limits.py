@@ -1,12 +1,13 @@
 """How many atoms a structure may have while a recipe is planned: what is larger is refused before it is built."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
 MAX_ATOMS = 5000
 """Unless a recipe says otherwise. CHGNet takes some seconds for the forces on so many."""
-_allowed: ContextVar[tuple[int, str] | None] = ContextVar("max_atoms", default=None)
+_allowed: ContextVar[tuple[float, str]] = ContextVar("max_atoms", default=(math.inf, ""))
 
 
 @contextmanager
@@ -43,8 +44,8 @@ def check_n_atoms(n_atoms: float, what: str) -> None:
     Traceback (most recent call last):
     ValueError: a whisker would have 1,000,000,000 atoms but at most 5,000 are allowed: make it smaller, or raise `max_atoms`
     """
-    most, mend = _allowed.get() or (None, "")
-    if most is not None and n_atoms > most:
+    most, mend = _allowed.get()
+    if n_atoms > most:
         raise ValueError(
             f"{what} would have {n_atoms:,.0f} atoms but at most {most:,} are allowed: make it smaller, or {mend}"
         )

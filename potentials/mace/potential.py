@@ -92,17 +92,21 @@ def _fingerprint(name: str) -> Fingerprint:
     path, parts = weights_file(name), parse(name)
     model = parts.model if parts.is_foundation else path.name
     head = parts.head or _DEFAULT_HEADS.get(parts.model)
-    stat = path.stat()
-    sha256, dtype = _content(path, stat.st_mtime_ns, stat.st_size)
+    sha256, dtype = _content(path)
     full_name = f"{PREFIX}{model}@{head}" if head else f"{PREFIX}{model}"
     return Fingerprint(
         full_name, sha256, dtype, "none", "mace-torch", version("mace-torch"), head or "", version("torch"), CODE
     )
 
 
-@cache
-def _content(path: Path, mtime_ns: int, size: int) -> tuple[str, str]:
+def _content(path: Path) -> tuple[str, str]:
     """Return checksum and dtype of a file; read again when its time or size changes."""
+    stat = path.stat()
+    return _read(path, stat.st_mtime_ns, stat.st_size)
+
+
+@cache
+def _read(path: Path, mtime_ns: int, size: int) -> tuple[str, str]:
     del mtime_ns, size
     return sha256_of_file(path), file_dtype(path)
 
@@ -126,7 +130,7 @@ def _calculator(name: str) -> Any:
 
 def _warn_of_code(path: Path) -> None:
     """Say once of each model file, by its checksum, that loading it runs what it holds."""
-    checksum = sha256_of_file(path)
+    checksum, _ = _content(path)
     known = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser() / "philic" / "models"
     with suppress(OSError):
         if known.is_file() and checksum in known.read_text().split():

@@ -237,12 +237,12 @@ def _grain(cubic: _Cubic, common: Floats, plane: Sequence[int], least_A: float) 
     h, k, l = plane  # noqa: E741
     stack = stack_planes(cubic.atoms, (h, k, l))
     repeats = int(np.ceil(least_A / stack.repeat_A - 1e-6))
-    check_n_atoms(repeats * len(stack.atoms), f"a grain {least_A:g} Å thick")
-    grain = build(stack, weakest_cut(stack).first, repeats * len(stack.units), 0.0)
     a, _, normal = common  # in the grain's own axes
     steps = np.linalg.solve(stack.atoms.cell.array.T, (common[:2] * cubic.constant_A @ stack.frame).T).T
+    n_atoms = repeats * len(stack.atoms) * abs(float(np.linalg.det(steps[:, :2])))
+    check_n_atoms(n_atoms, f"a grain {least_A:g} Å thick")
+    grain = build(stack, weakest_cut(stack).first, repeats * len(stack.units), 0.0)
     grain.set_cell([*grain.cell.array[:2], (0, 0, repeats * stack.repeat_A)])
-    check_n_atoms(len(grain) * abs(np.linalg.det(steps[:, :2])), "a grain of the boundary")
     wide = make_supercell(grain, np.vstack([steps, (0, 0, 1)]).round().astype(int), wrap=False)
     turn_a_along_x(wide)
     wide.pbc = (True, True, False)

@@ -87,11 +87,11 @@ def slab(
     ('KFKFKFKF', 1)
     """
     _check_numbers(layers, thickness_A, vacuum_A, fixed_layers, size)
-    check_miller(miller)
     check_n_atoms(layers or 0, f"a slab of {layers} layers")
-    if thickness_A:
-        check_n_atoms(_fewest_atoms(crystal, miller, thickness_A), f"a slab ({shown_miller(miller)}) of {thickness_A:g} Å")
     stack = _stack(crystal, miller)
+    thick_A = thickness_A or 0
+    repeats = thick_A / stack.repeat_A - 1  # the outermost may lack some planes
+    check_n_atoms(repeats * len(stack.atoms), f"a slab ({shown_miller(miller)}) of {thick_A:g} Å")
     known = str(crystal.info.get("philic", {}).get("host", shown_formula(crystal)))
     name = f"{known.removesuffix(' bulk')}({shown_miller(miller)})"
     upper = matching_planes(stack, termination, name)
@@ -241,12 +241,6 @@ def _stack(crystal: Atoms, miller: tuple[int, int, int]) -> Stack:
     _check_filled(crystal)
     check_apart(crystal)
     return stack_planes(crystal, miller)
-
-
-def _fewest_atoms(crystal: Atoms, miller: tuple[int, int, int], thickness_A: float) -> float:
-    """Estimate how many atoms the smallest in-plane cell has at least, were the crystal's cell centred four times."""
-    normal = np.linalg.norm(np.array(miller) / np.gcd.reduce(miller) @ np.linalg.inv(crystal.cell.array).T)
-    return float(len(crystal) * normal * thickness_A / 4)
 
 
 def _tasker(stack: Stack, cut: Cut, polar: bool) -> int | None:

@@ -18,9 +18,7 @@ from philic.recipes.running.recipe_files import FOLDER, RECIPES, packaged, read
 from philic.structures.limits import at_most
 
 LONGEST_S = 60
-QUICK = settings(
-    max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+QUICK = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 SLOW = settings(QUICK, max_examples=150)
 
 NUMBERS = st.one_of(
@@ -87,17 +85,18 @@ def planned(name, overrides):
     return True
 
 
-def keys(kind):
-    return sorted(RECIPES[kind].parameters.model_fields)
-
-
 PLANNABLE = sorted(set(packaged()) - {"verify"})
 
 
 def a_value_is_taken_or_refused(data):
     name = data.draw(st.sampled_from(PLANNABLE))
     chosen = data.draw(
-        st.lists(st.sampled_from([*keys(read(name).kind_name), "nonsense"]), min_size=1, max_size=2, unique=True)
+        st.lists(
+            st.sampled_from([*sorted(RECIPES[read(name).kind_name].parameters.model_fields), "nonsense"]),
+            min_size=1,
+            max_size=2,
+            unique=True,
+        )
     )
     overrides = {key: data.draw(st.one_of(st.text(max_size=20), VALUES.map(str))) for key in chosen}
     planned(name, overrides)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
 
+from ..engine.beating import beating
 from ..engine.execute import execute
 from ..engine.leaving import LEAVING, LeaveError
 from .spool import DONE, RUNNING, Pack, Spool, SpoolError
@@ -41,7 +40,7 @@ def run(pack: Pack) -> None:
     """Run the steps of a claimed pack and hand it to the submitter, finished or not."""
     LOG.info("pack %s", pack.path.name)
     try:
-        with _beating(pack):
+        with beating(partial(_alive, pack), BEAT_S):
             left, handed_back = execute(pack, pack.content["keys"]), ""
     except LeaveError as why:
         left, handed_back = {}, str(why)
@@ -57,28 +56,16 @@ def run(pack: Pack) -> None:
         LOG.warning("`%s` cannot be handed in: %s; the submitter will find its results", pack.path, error)
 
 
-@contextmanager
-def _beating(pack: Pack) -> Iterator[None]:
-    """Give signs of life from another thread; a pack that was taken away makes the work stop."""
-    over = threading.Event()
-
-    def beat() -> None:
-        while not over.wait(BEAT_S):
-            try:
-                pack.beat()
-            except FileNotFoundError:
-                LEAVING.ask("its pack was taken away")
-                return
-            except OSError as error:  # a full disk: the work may still end well
-                LOG.warning("no sign of life: %s", error)
-
-    thread = threading.Thread(target=beat, daemon=True)
-    thread.start()
+def _alive(pack: Pack) -> bool:
+    """Give a sign of life; a pack that was taken away makes the work stop."""
     try:
-        yield
-    finally:
-        over.set()
-        thread.join()
+        pack.beat()
+    except FileNotFoundError:
+        LEAVING.ask("its pack was taken away")
+        return False
+    except OSError as error:  # a full disk: the work may still end well
+        LOG.warning("no sign of life: %s", error)
+    return True
 
 
 def job_id() -> str:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import platform
-import threading
 import time
 import uuid
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
+from functools import partial
 from pathlib import Path
 
-from ..stores.store import Store
+from ..stores.store import Store, StoreError
+from .beating import beating
 from .execute import LOG, execute
 from .leaving import LEAVING
 
@@ -49,8 +49,11 @@ def execute_once(store: Store, keys: Sequence[str]) -> dict[str, str]:
                 store.release(other)
         mine = store.reserve(waiting, owner, LEASE_S)
         if mine:
-            with _held(store, mine, owner):
-                left |= execute(store, [key for key in waiting if key in mine])
+            try:
+                with beating(partial(_renewed, store, mine, owner), BEAT_S):
+                    left |= execute(store, [key for key in waiting if key in mine])
+            finally:
+                store.release(owner)
         waiting = [key for key in waiting if key not in mine]
         if waiting and not mine:
             finished = store.finished(waiting)
@@ -63,28 +66,18 @@ def execute_once(store: Store, keys: Sequence[str]) -> dict[str, str]:
     return left
 
 
-@contextmanager
-def _held(store: Store, keys: Collection[str], owner: str) -> Iterator[None]:
-    """Keep steps reserved while they are computed."""
-    ended = threading.Event()
-
-    def beat() -> None:
-        while not ended.wait(BEAT_S):
-            store.reserve(keys, owner, LEASE_S)
-
-    beating = threading.Thread(target=beat, daemon=True)
-    beating.start()
+def _renewed(store: Store, keys: Collection[str], owner: str) -> bool:
+    """Keep steps reserved while they are computed; where the store is out of reach, until the lease ends."""
     try:
-        yield
-    finally:
-        ended.set()
-        beating.join()
-        store.release(owner)
+        store.reserve(keys, owner, LEASE_S)
+    except StoreError as error:
+        LOG.warning("no sign of life: %s", error)
+    return True
 
 
 def _dead(owner: str) -> bool:
     """Whether an owner is a process of this machine that is no more."""
-    host, pid, started, _ = owner.split()
+    host, pid, started, _ = owner.rsplit(" ", 3)
     return host == platform.node() and started != _started(int(pid))
 
 

@@ -49,4 +49,4 @@ def _raise_if_broken(launchpad: LaunchPad) -> None:
     if problem.startswith("KeyboardInterrupt"):
         raise KeyboardInterrupt
     if problem and not only_steps_left(problem):
-        raise RuntimeError(problem.partition(": ")[2] if problem.startswith("philic.") else problem)
+        raise RuntimeError(problem)

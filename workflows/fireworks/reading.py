@@ -58,11 +58,11 @@ def last_launch(launchpad: LaunchPad) -> Mapping[str, Any]:
 
 
 def problem_of(launch: Mapping[str, Any]) -> str:
-    """Return the last line of what a launch crashed with; empty where it did not."""
+    """Return the last line of what a launch crashed with, without the name of an error of our own; empty if it did not."""
     if launch.get("state") != "FIZZLED":
         return ""
     stack = ((launch["action"] or {}).get("stored_data", {}).get("_exception", {}).get("_stacktrace") or "no word").strip()
-    return str(stack).splitlines()[-1].removeprefix(f"{__name__}.{StepsLeftError.__name__}: ")
+    return re.sub(r"^philic\.[\w.]+: ", "", str(stack).splitlines()[-1])
 
 
 def as_stack(problem: str) -> str:

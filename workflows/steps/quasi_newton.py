@@ -59,7 +59,7 @@ class QuasiNewton:
         free = np.ones(len(target), bool)
         free[: len(atoms)] = ~fixed_atoms(atoms)
         self._free = np.flatnonzero(np.repeat(free, 3))
-        self._hessian = self._model()
+        self._hessian = self._from_bonds()
         self._radius_A = FIRST_A
         self._last: tuple[Floats, Floats, float] | None = None
 
@@ -77,14 +77,14 @@ class QuasiNewton:
         try:
             move = self._within_radius(slope)
         except np.linalg.LinAlgError:  # by rounding, where curvatures differ by many orders
-            self._hessian = self._model()
+            self._hessian = self._from_bonds()
             move = self._within_radius(slope)
         foretold_eV = float(slope @ move + move @ self._hessian @ move / 2)
         self._last = slope, move, foretold_eV
         positions.reshape(-1)[self._free] += move
         self._target.set_positions(positions)
 
-    def _model(self) -> Floats:
+    def _from_bonds(self) -> Floats:
         return _model(self._atoms, len(self._target))[np.ix_(self._free, self._free)]
 
     def _learn(self, slope: Floats) -> float:

@@ -22,7 +22,7 @@ from .quasi_newton import QuasiNewton
 from .together import Asking, Watch, together
 
 LARGE = 500
-"""Atoms above which BFGS, which diagonalises its Hessian, gives way to ASE's LBFGS."""
+"""Atoms above which BFGS, which solves equations with its Hessian, gives way to ASE's LBFGS."""
 EXPLODED_eV_PER_A = 1.0e3
 
 
