@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +17,9 @@ from . import cluster_cli
 from .cluster_cli import default_store
 from .console import RESULTS_WIDTH, end, refusals, settle, terminal
 from .structures_cli import app as structures_app
+
+MOST_PRINTED = 1_000
+"""Rows of a table on the terminal."""
 
 app = typer.Typer(
     help="Which host does an alkali metal like, and how easily does it move there?",
@@ -268,13 +272,16 @@ def results(
         if to and to.suffix in PICTURES:
             pictures = {"transport": draw_transport, "sites": draw_density, "arrhenius": draw_arrhenius}
             pictures |= {"glass": draw_glasses, "wetting": draw_wetting}
-            pictures.get(function, draw_profiles)(found, to)
+            drawn = list(found.results())
+            pictures.get(function, draw_profiles)(drawn, to)
+            print(f"{len(drawn)} results written to {to}")
         elif to:
-            write(found, to)
-    if to:
-        print(f"{len(found)} results written to {to}")
-    else:
-        terminal(RESULTS_WIDTH).print(results_table(found))
+            print(f"{write(found, to)} results written to {to}")
+        else:
+            rows = found.rows()
+            terminal(RESULTS_WIDTH).print(results_table(list(islice(rows, MOST_PRINTED))))
+            if next(rows, None):
+                print(f"These are the first {MOST_PRINTED}: narrow them with --where, or write all of them with --to FILE.")
 
 
 def _run_to_the_end(

@@ -11,8 +11,8 @@ from rich.text import Text
 
 from ...potentials import fingerprint
 from ...workflows.engine.costs import seconds
-from ...workflows.stores.export import columns_of, flat
 from ...workflows.stores.result import Result, Status
+from ...workflows.stores.rows import Row, columns_of
 from ...workflows.stores.store import Store
 from ..parts.styles import new_table
 from ..running.planning import Prepared
@@ -67,12 +67,11 @@ def recipe_tables(prepared: Prepared) -> RenderableType:
     return Group(Text("\n".join(plan_lines(prepared))), settings, kind.overview(parameters, prepared.plan))
 
 
-def results_table(results: Sequence[Result]) -> Table:
+def results_table(rows: Sequence[Row]) -> Table:
     """Table of stored results, the columns that matter to a person; the key is cut to eight digits."""
-    smooth = {"message"} if all(result.status is Status.CONVERGED for result in results) else set()
-    rows = [flat(result) for result in results]
+    smooth = {"message"} if all(row["status"] == Status.CONVERGED.value for row in rows) else set()
     long = {name for row in rows for name, value in row.items() if isinstance(value, dict | list)}
-    columns = [name for name in columns_of(results) if name not in HIDDEN | smooth | long and not _DETAIL.search(name)]
+    columns = [name for name in columns_of(rows) if name not in HIDDEN | smooth | long and not _DETAIL.search(name)]
     table = new_table("", columns, folds=columns)
     for column in table.columns:
         column.overflow = "fold"

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
-import math
-import operator
-import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,45 +17,59 @@ from ase.calculators.singlepoint import SinglePointCalculator
 
 from .files import whole
 from .result import Result
+from .rows import Condition, Row, columns_of, flat, in_order
 from .store import Store
 
-Row = dict[str, Any]
-OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
-    "<=": operator.le,
-    ">=": operator.ge,
-    "!=": operator.ne,
-    "<": operator.lt,
-    ">": operator.gt,
-    "=": operator.eq,
-}
+_PART = 10_000  # rows of a row group
 
 
-def flat(result: Result) -> Row:
-    """Flatten a result into plain values: key, function, status, what it is about, scalars, message, cost."""
-    fingerprint = result.provenance.get("fingerprint") or {}
-    return {
-        "key": result.key,
-        "function": result.function,
-        "status": result.status.value,
-        **result.about,
-        **({"potential": fingerprint["name"]} if fingerprint else {}),
-        **{name: value if _number(value) else None for name, value in result.scalars.items()},
-        "message": result.message,
-        "force_calls": result.force_calls,
-        "wall_s": result.wall_s,
-        "device": result.provenance.get("device"),
-        "created": result.provenance.get("created"),
-    }
-
-
-def _number(value: Any) -> bool:
-    return not isinstance(value, float) or math.isfinite(value)
-
-
-def select(store: Store, function: str, where: Sequence[str] = (), sort: str = "") -> list[Result]:
-    """Return a step function's results that meet every condition, sorted.
+@dataclass(frozen=True)
+class Selection:
+    """A step function's results that meet every condition, sorted; read from the store each time they are asked for.
 
     Energies that one potential has at the geometries of another are left out, unless a condition asks for a ``geometry``.
+    What is sorted by a calibrated energy is held in memory.
+
+    Attributes
+    ----------
+    store
+        Where to look.
+    function
+        Name of a step function (``adsorption``, ``gate``, ``relax`` …).
+    conditions
+        What they must meet.
+    sort, largest_first
+        Column to sort by, results without it last.
+    """
+
+    store: Store
+    function: str
+    conditions: Sequence[Condition] = ()
+    sort: str = ""
+    largest_first: bool = False
+
+    def results(self, whole: bool = True) -> Iterator[Result]:
+        """Yield them, with structures and arrays or, sooner, without."""
+        stored = self.store.columns(self.function)
+        later = [condition for condition in self.conditions if condition.name not in stored]
+        sooner = [condition for condition in self.conditions if condition.name in stored]
+        sort = self.sort if self.sort in stored else ""
+        found = self.store.results(self.function, sooner, sort, largest_first=self.largest_first, whole=whole)
+        if not any(condition.name == "geometry" for condition in self.conditions):
+            found = (result for result in found if "geometry" not in result.about)
+        if self.function == "adsorption":
+            found = _calibrated(self.store, found)
+        if later:
+            found = (result for result in found if all(condition.met_by(flat(result)) for condition in later))
+        yield from in_order(found, self.sort, self.largest_first) if self.sort != sort else found
+
+    def rows(self) -> Iterator[Row]:
+        """Yield them as rows."""
+        return map(flat, self.results(whole=False))
+
+
+def select(store: Store, function: str, where: Sequence[str] = (), sort: str = "") -> Selection:
+    """Select a step function's results that meet every condition, sorted.
 
     Parameters
     ----------
@@ -75,36 +87,26 @@ def select(store: Store, function: str, where: Sequence[str] = (), sort: str = "
     ValueError
         If a condition cannot be read or names an unknown column.
     """
-    results = with_calibration(store, list(store.results(function)))
-    if not any(text.startswith("geometry") for text in where):
-        results = [result for result in results if "geometry" not in result.about]
-    columns = columns_of(results)
-    conditions = [_condition(text, columns) for text in where]
-    chosen = [result for result in results if all(meets(flat(result)) for meets in conditions)]
-    if sort:
-        name = _known(sort.removeprefix("-"), columns)
-        with_value = [result for result in chosen if flat(result).get(name) is not None]
-        without = [result for result in chosen if flat(result).get(name) is None]
-        with_value.sort(key=lambda result: flat(result)[name], reverse=sort.startswith("-"))
-        chosen = with_value + without
-    return chosen
+    conditions, by = [Condition.read(text) for text in where], sort.removeprefix("-")
+    columns = store.columns(function)
+    if function == "adsorption":
+        columns += [name for name in store.columns("calibrated") if name not in columns]
+    for name in [*(condition.name for condition in conditions), *([by] if by else [])]:
+        if name not in columns:
+            raise ValueError(f"`{name}` is no column of these results; the columns are: {', '.join(columns)}")
+    return Selection(store, function, conditions, by, sort.startswith("-"))
 
 
-def with_calibration(store: Store, results: list[Result]) -> list[Result]:
+def _calibrated(store: Store, results: Iterable[Result]) -> Iterator[Result]:
     """Add to adsorption energies their calibrated values, where the store has any."""
-    if not any(result.function == "adsorption" for result in results):
-        return results
-    found = {result.provenance["parents"]["adsorption"]: result.scalars for result in store.results("calibrated")}
-    return [replace(result, scalars={**result.scalars, **found.get(result.key, {})}) for result in results]
+    calibrated = store.results("calibrated", whole=False)
+    found = {result.provenance["parents"]["adsorption"]: result.scalars for result in calibrated}
+    for result in results:
+        yield replace(result, scalars={**result.scalars, **found[result.key]}) if result.key in found else result
 
 
-def columns_of(results: Sequence[Result]) -> list[str]:
-    """Return every column that the rows of these results have, in order."""
-    return list(dict.fromkeys(name for result in results for name in flat(result)))
-
-
-def write(results: Sequence[Result], path: Path) -> None:
-    """Write results for another program, by the ending of the file's name.
+def write(selection: Selection, path: Path) -> int:
+    """Write results for another program, by the ending of the file's name, and return how many; memory stays as it is.
 
     ``.csv``, ``.json`` and ``.parquet`` hold rows; ``.xyz`` (extended XYZ) and ``.db`` (ASE database) the final structures
     with the row beside each.
@@ -119,14 +121,18 @@ def write(results: Sequence[Result], path: Path) -> None:
     if path.exists():
         raise ValueError(f"`{path}` exists already: give another name, or remove it")
     with whole(path) as beside:
-        WRITERS[path.suffix](results, beside)
+        return WRITERS[path.suffix](selection, beside)
 
 
-def _write_csv(results: Sequence[Result], path: Path) -> None:
+def _write_csv(selection: Selection, path: Path) -> int:
+    n = 0
     with path.open("x", newline="") as file:
-        writer = csv.DictWriter(file, columns_of(results))
+        writer = csv.DictWriter(file, columns_of(selection.rows()))
         writer.writeheader()
-        writer.writerows({name: _as_text(value) for name, value in flat(result).items()} for result in results)
+        for row in selection.rows():
+            n += 1
+            writer.writerow({name: _as_text(value) for name, value in row.items()})
+    return n
 
 
 def _as_text(value: Any) -> Any:
@@ -134,42 +140,69 @@ def _as_text(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t")) else value
 
 
-def _write_json(results: Sequence[Result], path: Path) -> None:
-    path.write_text(json.dumps([flat(result) for result in results], indent=1, allow_nan=False) + "\n")
+def _write_json(selection: Selection, path: Path) -> int:
+    n = 0
+    with path.open("x") as file:
+        file.write("[")
+        for n, row in enumerate(selection.rows(), 1):
+            file.write((",\n" if n > 1 else "\n") + json.dumps(row, allow_nan=False))
+        file.write("\n]\n")
+    return n
 
 
-def _write_parquet(results: Sequence[Result], path: Path) -> None:
+def _write_parquet(selection: Selection, path: Path) -> int:
     try:
         import pyarrow
         import pyarrow.parquet
     except ImportError as error:
         raise ValueError("Parquet needs pyarrow: pip install 'philic[parquet]'") from error
-    columns = columns_of(results)
-    rows = [{name: flat(result).get(name) for name in columns} for result in results]
-    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+
+    def parts() -> Iterator[Any]:
+        rows = selection.rows()
+        while some := list(islice(rows, _PART)):
+            columns = columns_of(some)
+            yield pyarrow.Table.from_pylist([{name: row.get(name) for name in columns} for row in some])
+
+    schema, n = pyarrow.schema([]), 0
+    for part in parts():
+        schema = pyarrow.unify_schemas([schema, part.schema], promote_options="permissive")
+    with pyarrow.parquet.ParquetWriter(path, schema) as writer:
+        for part in parts():
+            n += part.num_rows
+            missing = (field for field in schema if field.name not in part.column_names)
+            for field in missing:
+                part = part.append_column(field, pyarrow.nulls(part.num_rows, field.type))
+            writer.write_table(part.select(schema.names).cast(schema))
+    return n
 
 
-def _write_xyz(results: Sequence[Result], path: Path) -> None:
-    frames = []
-    for result in results:
-        if "final" in result.structures:
+def _write_xyz(selection: Selection, path: Path) -> int:
+    n = 0
+    with path.open("x") as file:
+        for result in _with_structure(selection):
+            n += 1
             atoms = _labelled(result)
             atoms.info = {name: value for name, value in flat(result).items() if value is not None}
-            frames.append(atoms)
-    ase.io.write(path, frames, format="extxyz")
+            ase.io.write(file, atoms, format="extxyz")
+    return n
 
 
-def _write_ase(results: Sequence[Result], path: Path) -> None:
-    reserved = {"key", "energy", "id"}
+def _write_ase(selection: Selection, path: Path) -> int:
+    reserved, n = {"key", "energy", "id"}, 0
     with ase.db.connect(str(path)) as database:
-        for result in results:
-            if "final" in result.structures:
-                pairs = {f"philic_{k}" if k in reserved else k: v for k, v in flat(result).items()}
-                plain = {k: v for k, v in pairs.items() if isinstance(v, (int, float, bool)) or _word(v)}
-                database.write(_labelled(result), key_value_pairs=plain, data=flat(result))
+        for result in _with_structure(selection):
+            n += 1
+            pairs = {f"philic_{k}" if k in reserved else k: v for k, v in flat(result).items()}
+            plain = {k: v for k, v in pairs.items() if isinstance(v, (int, float, bool)) or _word(v)}
+            database.write(_labelled(result), key_value_pairs=plain, data=flat(result))
+    return n
 
 
-WRITERS: dict[str, Callable[[Sequence[Result], Path], None]] = {
+def _with_structure(selection: Selection) -> Iterator[Result]:
+    return (result for result in selection.results() if "final" in result.structures)
+
+
+WRITERS: dict[str, Callable[[Selection, Path], int]] = {
     ".csv": _write_csv,
     ".json": _write_json,
     ".parquet": _write_parquet,
@@ -197,32 +230,3 @@ def _word(value: Any) -> bool:
     except ValueError:
         return True
     return False
-
-
-def _condition(text: str, columns: Sequence[str]) -> Callable[[Mapping[str, Any]], bool]:
-    match = re.fullmatch(r"\s*(\w+)\s*(<=|>=|!=|<|>|=)\s*(.*?)\s*", text)
-    if not match:
-        raise ValueError(f"`{text}` is no condition: give a column, one of {' '.join(OPERATORS)} and a value")
-    name, compare, value = _known(match[1], columns), OPERATORS[match[2]], _value(match[3])
-
-    def meets(values: Mapping[str, Any]) -> bool:
-        ours = values.get(name)
-        comparable = isinstance(ours, (int, float)) == isinstance(value, (int, float))
-        return ours is not None and comparable and compare(ours, value)
-
-    return meets
-
-
-def _known(name: str, columns: Sequence[str]) -> str:
-    if name not in columns:
-        raise ValueError(f"`{name}` is no column of these results; the columns are: {', '.join(columns) or 'none'}")
-    return name
-
-
-def _value(text: str) -> Any:
-    if text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    try:
-        return float(text)
-    except ValueError:
-        return text

@@ -10,8 +10,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from . import tables
-from .sql import WAIT_FOR_LOCK_S, SqlStore
+from . import index, tables
+from .sql import INSERT, WAIT_FOR_LOCK_S, SqlStore
 from .store import Store, StoreError
 
 WORK = "PHILIC_WORK"
@@ -128,7 +128,7 @@ def _open_server(url: sa.URL, reading: bool) -> Store:
             return SqlStore(_empty(), address, None)
         if not reading and version < tables.SCHEMA:
             with engine.begin() as connection:
-                tables.bring_up_to_date(connection)
+                _bring_up_to_date(connection)
     except sa.exc.DBAPIError as error:
         raise StoreError(f"`{address}` cannot be used: {str(error.orig).strip()}") from error
     return SqlStore(engine, address, work_folder(address), version if reading else tables.SCHEMA)
@@ -216,11 +216,16 @@ def _update(path: Path, engine: sa.Engine) -> None:
             connection.execute("PRAGMA journal_mode=WAL")
         with engine.connect() as connection:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
-            tables.bring_up_to_date(connection)
+            _bring_up_to_date(connection)
             connection.commit()
     except (sqlite3.Error, sa.exc.DBAPIError) as error:
         cause = getattr(error, "orig", error)
         raise StoreError(f"`{path}` cannot be written: {cause}; give another file to --store") from error
+
+
+def _bring_up_to_date(connection: sa.Connection) -> None:
+    if 0 < tables.bring_up_to_date(connection) < index.SINCE:
+        index.make_anew(connection, index.insertions(INSERT[connection.dialect.name]))
 
 
 def _configure(connection: Any, _record: Any) -> None:

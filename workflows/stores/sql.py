@@ -7,17 +7,20 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from ase.io.jsonio import decode, encode
+from ase.io.jsonio import encode
 from sqlalchemy.dialects import postgresql, sqlite
 
-from . import tables
+from . import index, tables
 from .files import DamagedError
 from .predictions import packed, unpacked
+from .records import decoded, result_of, row_of, run_of, state_of
 from .result import Memory, Result, Status
+from .rows import Condition, flat, in_order
 from .store import Cost, Problem, Run, State, StoreError, Tries
 
 WAIT_FOR_LOCK_S = 60
@@ -35,9 +38,6 @@ _NOW = {
 
 
 _ALL_RUNS = sa.text("SELECT * FROM runs ORDER BY id")
-_JSON = {"results": tables.ENCODED, "definitions": ("definition",), "runs": ("parameters", "lock", "keys")}
-_WORDS = {"results": "result", "definitions": "step", "runs": "run"}
-_RUN = ("id", "recipe", "created", "parameters", "lock", "keys", "kind", "folder", "message")
 
 
 class SqlStore:
@@ -60,6 +60,7 @@ class SqlStore:
 
     def __init__(self, engine: sa.Engine, address: str, work: Path | None, schema: int = tables.SCHEMA) -> None:
         self.engine, self.address, self.work, self.schema = engine, address, work, schema
+        self._said: set[str] = set()
         self._insert, self._now = INSERT[engine.dialect.name], _NOW[engine.dialect.name]
 
     def _do(self, what: Callable[[sa.Connection], T]) -> T:
@@ -96,7 +97,7 @@ class SqlStore:
             yield from self._damage()
             for row in self._rows(_ALL_RUNS):
                 try:
-                    run = _run(row._mapping)
+                    run = run_of(row._mapping)
                 except DamagedError as error:
                     yield Problem(str(error), "runs", str(row.id))
                     continue
@@ -108,11 +109,20 @@ class SqlStore:
             yield Problem(str(error))
 
     def forget(self, problem: Problem) -> None:
-        """Remove the row that is damaged."""
+        """Remove the row that is damaged, or make the index anew."""
+        if problem.table == index.NAME:
+            self._do(lambda connection: index.make_anew(connection, self._adding.entries))
+            return
         table = tables.metadata.tables[problem.table]
         (column,) = table.primary_key
         key = int(problem.key) if problem.table == "runs" else problem.key
-        self._do(lambda connection: connection.execute(sa.delete(table).where(column == key)))
+
+        def remove(connection: sa.Connection) -> None:
+            connection.execute(sa.delete(table).where(column == key))
+            if table is tables.results:
+                index.tidy(connection)
+
+        self._do(remove)
 
     def _broken(self) -> str:
         """Say that the file itself is damaged, so that no row can be trusted; empty where it is not."""
@@ -124,12 +134,26 @@ class SqlStore:
         return f"the file is damaged ({'; '.join(found)}): take a copy of it, or recover what is left: sqlite3 FILE .recover"
 
     def _damage(self) -> Iterator[Problem]:
-        for table, decoded in ((tables.results, self.get), (tables.definitions, self.definitions)):
-            for (key,) in self._rows(sa.select(table.c.key)):
+        sound, expected, missing = True, 0, 0
+        for keys in _batches([key for (key,) in self._rows(sa.select(tables.results.c.key))]):
+            found: list[Result] = []
+            for key in keys:
                 try:
-                    decoded([key])
+                    found += self.get([key]).values()
                 except DamagedError as error:
-                    yield Problem(str(error), table.name, key)
+                    sound = False
+                    yield Problem(str(error), tables.results.name, key)
+            if self._has_index:
+                more = self._do(lambda connection, some=found: index.missing(connection, some))  # type: ignore[misc]
+                expected, missing = expected + more[0], missing + more[1]
+        if sound and self._has_index and (missing or self._do(index.n_entries) != expected):
+            words = "the index of the results, which they are searched by, is damaged: `philic check --mend` makes it anew"
+            yield Problem(words, index.NAME)
+        for (key,) in self._rows(sa.select(tables.definitions.c.key)):
+            try:
+                self.definitions([key])
+            except DamagedError as error:
+                yield Problem(str(error), tables.definitions.name, key)
 
     def _all(self, table: sa.Table) -> sa.Select[Any]:
         """Select every column that the store has; an older one has no checksums."""
@@ -167,39 +191,34 @@ class SqlStore:
         for key in asked:
             if key not in found:
                 raise KeyError(f"no step {key} is written down in `{self.address}`")
-        return {key: _decoded("definitions", key, found[key])["definition"] for key in asked}
+        return {key: decoded("definitions", key, found[key])["definition"] for key in asked}
 
     def add(self, result: Result) -> None:
         """Commit a result; a crash is counted too."""
-        row = {name: getattr(result, name) for name in tables.PLAIN} | {"status": result.status.value}
-        row |= {name: encode(getattr(result, name)) for name in tables.ENCODED}
-        row["checksum"] = tables.checksum("results", row)
-        statement = self._insert(tables.results).values(row)
-        values = {name: statement.excluded[name] for name in row if name != "key"}
-        crashed = tables.results.c.status == Status.CRASHED.value
-        upsert = statement.on_conflict_do_update(index_elements=["key"], set_=values, where=crashed)
-        first = self._insert(tables.tries).values(key=result.key, n=1, at=self._now)
-        again = first.on_conflict_do_update(index_elements=["key"], set_={"n": tables.tries.c.n + 1, "at": self._now})
-
-        cost = _cost(result)
-        costs = tables.costs
-        spent = self._insert(costs).values(**cost)
-        sums = {name: costs.c[name] + spent.excluded[name] for name in ("calls", "seconds")}
-        more = spent.on_conflict_do_update(index_elements=["potential", "device", "n_atoms"], set_=sums)
+        row, cost, adding = row_of(result), _cost(result), self._adding
 
         def write(connection: sa.Connection) -> None:
-            written = connection.execute(upsert.returning(tables.results.c.key)).first()
-            if written and not result.status.final:
-                connection.execute(again)
-            if written and cost:
-                connection.execute(more)
+            old = connection.execute(adding.crashed, {"of": result.key}).first()
+            if not connection.execute(adding.result, row).first():
+                return
+            if old:
+                index.take_out(connection, result_of(dict(old._mapping), whole=False))
+            index.put(connection, [result], adding.entries)
+            if not result.status.final:
+                connection.execute(adding.tries, {"key": result.key, "n": 1})
+            if cost:
+                connection.execute(adding.cost, cost)
 
         self._do(write)
+
+    @cached_property
+    def _adding(self) -> _Adding:
+        return _Adding(self._insert, self._now)
 
     def get(self, keys: Iterable[str]) -> dict[str, Result]:
         """Return the results that are stored, by key."""
         rows = self._rows_of(self._all(tables.results), tables.results.c.key, keys)
-        return {row.key: _result(row._mapping) for row in rows}
+        return {row.key: result_of(row._mapping) for row in rows}
 
     def finished(self, keys: Iterable[str]) -> set[str]:
         """Return which of the keys have a result that a rerun takes as it is."""
@@ -207,13 +226,54 @@ class SqlStore:
         query = sa.select(table.c.key).where(table.c.status.in_(final))
         return {row.key for row in self._rows_of(query, table.c.key, keys)}
 
-    def results(self, function: str) -> Iterator[Result]:
-        """Yield every stored result of a step function."""
-        for row in self._rows(self._all(tables.results).where(tables.results.c.function == function)):
-            try:
-                yield _result(row._mapping)
-            except DamagedError as error:
-                LOG.warning("%s", error)
+    def columns(self, function: str) -> list[str]:
+        """Return the columns by which a step function's results are filtered and sorted."""
+        if not self._has_index:
+            return list(
+                dict.fromkeys([*index.DIRECT[:2], *(n for r in self.results(function, whole=False) for n in flat(r))])
+            )
+        return self._do(lambda connection: index.names(connection, function))
+
+    def results(
+        self,
+        function: str,
+        conditions: Sequence[Condition] = (),
+        sort: str = "",
+        *,
+        largest_first: bool = False,
+        whole: bool = True,
+    ) -> Iterator[Result]:
+        """Yield a step function's results that meet every condition, sorted by a column."""
+        if self._has_index:
+            found = self._found(index.queries(self._all(tables.results), function, conditions, sort, largest_first), whole)
+            yield from (result for result in found if _meets(result, function, conditions))
+            return
+        found = self._found([self._all(tables.results).where(tables.results.c.function == function)], whole)
+        ours = (result for result in found if _meets(result, function, conditions))
+        yield from in_order(ours, sort, largest_first) if sort else ours
+
+    @property
+    def _has_index(self) -> bool:
+        return self.schema >= index.SINCE
+
+    def _found(self, queries: Iterable[Any], whole: bool) -> Iterator[Result]:
+        """Yield results as they are read; a damaged one is named once, and left out."""
+        for query in queries:
+            for row in self._stream(query):
+                try:
+                    yield result_of(row._mapping, whole)
+                except DamagedError as error:
+                    if str(error) not in self._said:
+                        LOG.warning("%s", error)
+                    self._said.add(str(error))
+
+    def _stream(self, query: Any) -> Iterator[Any]:
+        """Yield rows as they are read, so that memory does not grow with their number."""
+        try:
+            with self.engine.connect() as connection:
+                yield from connection.execute(query.execution_options(yield_per=_BATCH))
+        except sa.exc.DBAPIError as error:
+            raise StoreError(f"`{self.address}` cannot be used: {error.orig}") from error
 
     def tries(self, keys: Iterable[str]) -> dict[str, Tries]:
         """Return how often steps crashed, by key."""
@@ -306,14 +366,33 @@ class SqlStore:
 
     def runs(self) -> list[Run]:
         """Return every run, oldest first."""
-        return [_run(row._mapping) for row in self._rows(_ALL_RUNS)]
+        return [run_of(row._mapping) for row in self._rows(_ALL_RUNS)]
 
     def states(self) -> dict[int, State]:
         """Return how far every run is, by id."""
         if self.schema < 3:
             return {run.id: run.state for run in self.runs()}
         query = sa.select(tables.runs.c.id, tables.runs.c.state).order_by(tables.runs.c.id)
-        return {row.id: _state(row.id, row.state) for row in self._rows(query)}
+        return {row.id: state_of(row.id, row.state) for row in self._rows(query)}
+
+
+class _Adding:
+    """The statements that add a result, made once: making them takes longer than what they do."""
+
+    def __init__(self, insert: Callable[[sa.Table], Any], now: Any) -> None:
+        results, tries, costs = tables.results, tables.tries, tables.costs
+        crashed = results.c.status == Status.CRASHED.value
+        self.crashed = sa.select(results).where(results.c.key == sa.bindparam("of"), crashed)
+        new = insert(results)
+        values = {column.name: new.excluded[column.name] for column in results.columns if column.name != "key"}
+        upsert = new.on_conflict_do_update(index_elements=["key"], set_=values, where=crashed)
+        self.result = upsert.returning(results.c.key)
+        self.entries = index.insertions(insert)
+        again = {"n": tries.c.n + 1, "at": now}
+        self.tries = insert(tries).values(at=now).on_conflict_do_update(index_elements=["key"], set_=again)
+        spent = insert(costs)
+        sums = {name: costs.c[name] + spent.excluded[name] for name in ("calls", "seconds")}
+        self.cost = spent.on_conflict_do_update(index_elements=["potential", "device", "n_atoms"], set_=sums)
 
 
 @dataclass(frozen=True)
@@ -336,28 +415,10 @@ class _Memory:
             self.store._do(lambda connection: connection.execute(insert, rows))
 
 
-def _result(row: Mapping[str, Any]) -> Result:
-    values = _decoded("results", row["key"], row)
-    return Result(**{**values, "status": Status(values["status"])})
-
-
-def _decoded(table: str, key: str, row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the columns of a row that has a checksum, those that hold JSON decoded. One of an older philic has none."""
-    values = dict(row)
-    check = values.pop("checksum", "")
-    problem = "a number or word of it changed" if check and check != tables.checksum(table, values) else ""
-    try:
-        values |= {name: decode(values[name]) for name in _JSON[table]}
-    except Exception as error:  # whatever a parser says of what nobody wrote
-        problem = str(error)
-    if problem:
-        raise _damaged(table, key, problem)
-    return values
-
-
-def _damaged(table: str, key: str, problem: str) -> DamagedError:
-    mend = "`philic check --mend` forgets it" + ("" if table == "runs" else ", and the next run computes it again")
-    return DamagedError(f"the {_WORDS[table]} {key} is damaged ({problem}): {mend}")
+def _meets(result: Result, function: str, conditions: Sequence[Condition]) -> bool:
+    """Whether a result is one that was asked for, whatever the index says."""
+    row = flat(result)
+    return result.function == function and all(condition.met_by(row) for condition in conditions)
 
 
 def _cost(result: Result) -> dict[str, Any]:
@@ -368,19 +429,6 @@ def _cost(result: Result) -> dict[str, Any]:
     names = {"potential": origin.get("fingerprint", {}).get("name", ""), "device": origin.get("device", "cpu")}
     atoms = len(next(iter(result.structures.values())))
     return {**names, "n_atoms": atoms, "calls": result.force_calls, "seconds": result.wall_s}
-
-
-def _run(row: Mapping[str, Any]) -> Run:
-    values = _decoded("runs", str(row["id"]), row)
-    return Run(**{name: values.get(name, "") for name in _RUN}, state=_state(row["id"], values.get("state")))
-
-
-def _state(run: int, stored: str | None) -> State:
-    if not stored:
-        return State.FINISHED  # philic 0.1 recorded none
-    if stored not in tuple(State):
-        raise _damaged("runs", str(run), f"{stored!r} is no state")
-    return State(stored)
 
 
 def _batches(items: list[Any]) -> Iterator[list[Any]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from .result import Memory, Result
+from .rows import Condition
 
 MOST_TRIES = 3
 """Crashes after which a step is left alone until a person asks for it again."""
@@ -170,8 +171,31 @@ class Store(StepStore, Protocol):
         A newer definition of a key replaces an older one: the calculation is the same, a potential's file may have moved.
         """
 
-    def results(self, function: str) -> Iterator[Result]:
-        """Yield every stored result of a step function; a warning names one that is damaged, and it is left out."""
+    def columns(self, function: str) -> list[str]:
+        """Return the columns by which a step function's results are filtered and sorted."""
+
+    def results(
+        self,
+        function: str,
+        conditions: Sequence[Condition] = (),
+        sort: str = "",
+        *,
+        largest_first: bool = False,
+        whole: bool = True,
+    ) -> Iterator[Result]:
+        """Yield a step function's results, as they are read; a warning names one that is damaged, and it is left out.
+
+        Parameters
+        ----------
+        function
+            Name of the step function.
+        conditions
+            What a result must meet; one without the column does not.
+        sort, largest_first
+            Column to sort by: numbers, texts, and last what has neither.
+        whole
+            Give structures and arrays too; without them it is several times faster.
+        """
 
     def tries(self, keys: Iterable[str]) -> dict[str, Tries]:
         """Return how often steps crashed, by key; those that did not are missing."""

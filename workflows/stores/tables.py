@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-SCHEMA = 5
+SCHEMA = 6
 ENCODED = ("about", "scalars", "structures", "arrays", "provenance")
 """Columns of a result that hold JSON."""
 PLAIN = ("key", "function", "message", "force_calls", "wall_s", "cpu_s")
@@ -42,6 +42,17 @@ results = sa.Table(
     *(sa.Column(name, sa.Text, nullable=False) for name in ENCODED),
     sa.Column("checksum", sa.String, nullable=False, server_default=""),
 )
+_BINARY = sa.String().with_variant(sa.String(collation="C"), "postgresql")  # sorted as Python does
+
+
+def _indexed(name: str, kind: Any) -> sa.Table:
+    """Make a table of one kind of value that results have, sorted by name and value: what they are searched by."""
+    columns = (("function", sa.String()), ("name", sa.String()), ("value", kind), ("key", sa.String()))
+    made = (sa.Column(column, type_, primary_key=True) for column, type_ in columns)
+    return sa.Table(name, metadata, *made, sqlite_with_rowid=False)
+
+
+numbers, texts = _indexed("numbers", sa.Double()), _indexed("texts", _BINARY)
 tries = sa.Table(
     "tries",
     metadata,
@@ -99,8 +110,10 @@ def version_of(connection: sa.Connection) -> tuple[int, list[str]]:
     return int(connection.execute(sa.select(sa.func.max(schema.c.version))).scalar() or 0), names
 
 
-def bring_up_to_date(connection: sa.Connection) -> None:
+def bring_up_to_date(connection: sa.Connection) -> int:
     """Make every table and column that is not there, in the transaction of the connection: killed half-way, nothing is made.
+
+    Returns the schema that there was.
 
     A schema only ever adds tables, and columns that have a default: nothing that is stored is rewritten, so an older store
     keeps every digit, and the few lines below do what a migration tool would.
@@ -119,3 +132,4 @@ def bring_up_to_date(connection: sa.Connection) -> None:
     if version < SCHEMA:
         connection.execute(sa.delete(schema))
         connection.execute(sa.insert(schema).values(version=SCHEMA))
+    return version

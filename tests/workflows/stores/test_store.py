@@ -1,5 +1,7 @@
 import contextlib
+import itertools
 import os
+import random
 import re
 import sqlite3
 import subprocess
@@ -18,6 +20,7 @@ from philic.workflows.stores import opening
 from philic.workflows.stores.files import DamagedError
 from philic.workflows.stores.opening import network_file_system, open_store, work_folder
 from philic.workflows.stores.result import Result, Status
+from philic.workflows.stores.rows import Condition, flat, in_order
 from philic.workflows.stores.store import Cost, State, StoreError
 from philic.workflows.stores.tables import CHECKED, SCHEMA
 
@@ -505,3 +508,102 @@ def test_a_store_on_a_read_only_disk_is_read_and_not_written(on_a_read_only_disk
     with pytest.raises(StoreError, match="cannot be used"):
         store.add(result("b"))
     store.close()
+
+
+VALUES = [None, True, False, 0, 3, -2.5, 1e-9, 2.0**60, "", "K", "Na", "top N", "Å", "z" * 600, "2", ["K"], float("nan")]
+CONDITIONS = [
+    "a<1", "a>=-2.5", "a=3", "a=true", "a!=0", "a=K", "a!=K", "a<Na", "a>=top N", "a=Å", "a>=", "b>z",
+    "b!=z", "b=3", "b!=Na", "key=k7",
+    "key!=k7", "status=converged", "force_calls>=3", "message=converged in 3 force calls", "function=relax", "metal=K",
+]  # fmt: skip
+
+
+@pytest.fixture
+def varied(store):
+    """A store of 200 results whose columns hold values of all kinds, and what a search that reads all of it finds."""
+    chosen = random.Random(5)
+    for number in range(200):
+        scalars = {name: chosen.choice(VALUES) for name in ("a", "b") if chosen.random() < 0.9}
+        store.add(result(f"k{number}", scalars=scalars))
+    store.add(result("other", function="gate", scalars={"a": 0.5, "z": 1}))
+    return store, list(store.get(f"k{number}" for number in range(200)).values())
+
+
+def test_what_is_searched_by_the_index_is_what_is_found_without(varied):
+    store, every = varied
+    pairs = [(one,) for one in CONDITIONS] + list(itertools.combinations(CONDITIONS, 2))
+    some = 0
+    for texts in [(), *pairs]:
+        conditions = [Condition.read(text) for text in texts]
+        expected = {one.key for one in every if all(condition.met_by(flat(one)) for condition in conditions)}
+        found = [one.key for one in store.results("relax", conditions, whole=False)]
+        assert len(found) == len(set(found))
+        assert set(found) == expected, texts
+        some += bool(expected)
+    assert some > 100
+    assert set(store.columns("relax")) >= {"key", "function", "message", "status", "a", "b", "metal", "force_calls"}
+    assert "z" not in store.columns("relax")
+
+
+@pytest.mark.parametrize("largest_first", [False, True])
+@pytest.mark.parametrize("column", ["a", "b", "key", "metal", "wall_s", "message"])
+def test_what_is_sorted_by_the_index_is_in_the_order_of_a_sort(varied, column, largest_first):
+    store, every = varied
+    for texts in ((), ("b!=Na",)):
+        conditions = [Condition.read(text) for text in texts]
+        ours = [one for one in every if all(condition.met_by(flat(one)) for condition in conditions)]
+        found = list(store.results("relax", conditions, column, largest_first=largest_first, whole=False))
+        expected = in_order(ours, column, largest_first)
+        if column != "message":  # all are equal
+            assert [one.key for one in found] == [one.key for one in expected]
+        assert sorted(one.key for one in found) == sorted(one.key for one in ours)
+
+
+def test_a_crash_that_gives_way_is_not_found_again(store):
+    store.add(result(status=Status.CRASHED, scalars={"a": 1.0}, about={"metal": "Na"}))
+    assert [one.status for one in store.results("relax", [Condition.read("metal=Na")])] == [Status.CRASHED]
+    store.add(result())
+    assert list(store.problems()) == []
+    assert not list(store.results("relax", [Condition.read("metal=Na")]))
+    assert "a" not in store.columns("relax")
+    assert [one.status for one in store.results("relax", [Condition.read("metal=K")])] == [Status.CONVERGED]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "DELETE FROM numbers WHERE name = 'energy_eV'",
+        "UPDATE numbers SET value = 5 WHERE name = 'energy_eV'",
+        "UPDATE texts SET key = 'b' WHERE name = 'metal'",
+        "INSERT INTO texts VALUES ('relax', 'metal', 'Na', 'a')",
+        "INSERT INTO numbers VALUES ('relax', 'energy_eV', -9, 'gone')",
+    ],
+)
+def test_a_damaged_index_gives_no_wrong_result_and_is_noticed_and_made_anew(tmp_path, damage):
+    path = tmp_path / "philic.db"
+    store = open_store(path)
+    store.add(result("a"))
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(damage)
+    for text in ("energy_eV>4", "metal=Na", "energy_eV<-8"):
+        assert not list(store.results("relax", [Condition.read(text)]))
+    (problem,) = store.problems()
+    assert "the index of the results, which they are searched by, is damaged: `philic check --mend` makes it anew" in str(
+        problem
+    )
+    store.forget(problem)
+    assert list(store.problems()) == []
+    assert [one.key for one in store.results("relax", [Condition.read("metal=K")], "energy_eV")] == ["a"]
+
+
+def test_an_older_store_is_searched_without_an_index_and_gets_one(old):
+    reading = open_store(old, reading=True)
+    conditions = [Condition.read("energy_eV<-2"), Condition.read("function=relax")]
+    assert [one.key for one in reading.results("relax", conditions, "energy_eV")] == ["a"]
+    assert not list(reading.results("relax", [Condition.read("energy_eV>0")]))
+    assert "energy_eV" in reading.columns("relax")
+    reading.close()
+    store = open_store(old)
+    assert next(iter(store.problems())).table == ""  # a run whose steps philic 0.1 did not write down
+    assert [one.key for one in store.results("relax", conditions, "energy_eV")] == ["a"]
+    assert "energy_eV" in store.columns("relax")
