@@ -142,13 +142,8 @@ def main():
     for n in options.results:
         with tempfile.TemporaryDirectory(dir=options.folder) as folder:
             path = Path(folder) / "philic.db"
-            lines = [
-                ("fill", n),
-                *(("search", name) for name in ASKED),
-                ("export", ".csv"),
-                ("export", ".parquet"),
-                ("add", n),
-            ]
+            exports = (("export", ending) for ending in (".csv", ".parquet"))
+            lines = [("fill", n), *(("search", name) for name in ASKED), *exports, ("add", 1_000)]
             for what, of in lines:
                 figures = measured(what, path, of)
                 words = what if what in ("fill", "add") else f"{what}: {of}"
