@@ -159,8 +159,8 @@ def _cubic(crystal: Atoms) -> _Cubic:
         whole, primitive = (
             spglib.standardize_cell(cell, to_primitive=small, symprec=SYMMETRY_TOLERANCE_A) for small in (False, True)
         )
-    assert whole is not None, "spglib found its space group"
-    assert primitive is not None, "spglib found its space group"
+    if whole is None or primitive is None:
+        raise ValueError(f"`crystal` is {crystal_name(crystal)}, of which spglib finds no standard cell")
     like = [kinds.index(kind) for kind in whole[2]]
     atoms = Atoms(crystal.numbers[like], scaled_positions=whole[1], cell=whole[0], pbc=True, **kept(crystal, like))
     atoms.info = {"philic": dict(crystal.info.get("philic", {}))}

@@ -189,6 +189,7 @@ def _write_xyz(selection: Selection, path: Path) -> int:
 
 def _write_ase(selection: Selection, path: Path) -> int:
     reserved, n = {"key", "energy", "id"}, 0
+    path.touch()  # as the umask says
     with ase.db.connect(str(path)) as database:
         for result in _with_structure(selection):
             n += 1

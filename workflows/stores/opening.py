@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
+import stat
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,8 @@ import sqlalchemy as sa
 from . import index, tables
 from .sql import INSERT, WAIT_FOR_LOCK_S, SqlStore
 from .store import Store, StoreError
+
+LOG = logging.getLogger(__name__)
 
 WORK = "PHILIC_WORK"
 """Environment variable: the folder for trajectories, of any store."""
@@ -147,12 +151,28 @@ def _open_file(path: Path, reading: bool) -> Store:
         return SqlStore(_empty(), str(path), work_folder(path))
     if reading:
         return SqlStore(_existing(path), str(path), work_folder(path), version)
+    if not version:
+        _make_file(path)
     url = sa.URL.create("sqlite", database=str(path))
     engine = sa.create_engine(url, connect_args={"timeout": WAIT_FOR_LOCK_S})
     sa.event.listen(engine, "connect", _configure)
     if version < tables.SCHEMA:
         _update(path, engine)
     return SqlStore(engine, str(path), work_folder(path))
+
+
+def _make_file(path: Path) -> None:
+    """Make an empty file of the mode that the umask says, where everybody may write one of 0600.
+
+    SQLite alone would let nobody but the owner write; it gives the files beside a store the store's mode.
+    """
+    private = bool(path.parent.stat().st_mode & stat.S_IWOTH)
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600 if private else 0o666))
+    except OSError:
+        return  # it is there, or SQLite says why it cannot be
+    if private:
+        LOG.warning("`%s` lies in a folder where everybody may write: only you can read it (mode 0600)", path)
 
 
 def _version_of_file(path: Path) -> int:

@@ -1,6 +1,7 @@
 import csv
 import json
 import os
+import stat
 import subprocess
 import sys
 import textwrap
@@ -106,6 +107,16 @@ def test_extended_xyz_keeps_the_row(store, tmp_path):
     atoms = ase.io.read(path)
     assert atoms.info["metal"] == "Cu"
     assert atoms.info["status"] == "converged"
+
+
+@pytest.mark.parametrize("ending", [".csv", ".json", ".parquet", ".xyz", ".db"])
+def test_exports_have_the_mode_that_the_umask_says(store, tmp_path, ending):
+    before = os.umask(0o007)
+    try:
+        write(select(store, "relax"), tmp_path / f"out{ending}")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / f"out{ending}").stat().st_mode) == 0o660
 
 
 def test_what_cannot_be_written_is_refused(store, tmp_path):

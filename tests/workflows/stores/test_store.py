@@ -4,6 +4,7 @@ import os
 import random
 import re
 import sqlite3
+import stat
 import subprocess
 import sys
 import time
@@ -607,3 +608,23 @@ def test_an_older_store_is_searched_without_an_index_and_gets_one(old):
     assert next(iter(store.problems())).table == ""  # a run whose steps philic 0.1 did not write down
     assert [one.key for one in store.results("relax", conditions, "energy_eV")] == ["a"]
     assert "energy_eV" in store.columns("relax")
+
+
+@pytest.mark.parametrize(
+    ("folder", "umask", "expected"), [(0o1777, 0o002, 0o600), (0o755, 0o022, 0o644), (0o2775, 0o002, 0o664)]
+)
+def test_a_store_is_ones_own_where_everybody_may_write_else_as_the_umask_says(tmp_path, caplog, folder, umask, expected):
+    tmp_path.chmod(folder)
+    before = os.umask(umask)
+    try:
+        store = open_store(tmp_path / "philic.db")
+        store.add(result())
+        modes = {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()}
+    finally:
+        os.umask(before)
+    assert len(list(tmp_path.iterdir())) == 3  # the file, and two of SQLite's beside it
+    assert modes == {expected}
+    assert ("everybody may write: only you can read it (mode 0600)" in caplog.text) == (expected == 0o600)
+    caplog.clear()
+    open_store(tmp_path / "philic.db")
+    assert not caplog.text
