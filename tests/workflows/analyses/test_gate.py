@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +9,7 @@ from philic.structures.crystals.metals import bulk_metal
 from philic.structures.sites.adatoms import place_adatoms
 from philic.structures.surfaces.slabs import slab as cut
 from philic.workflows.analyses.gate import gate, surface_energy_J_per_m2
+from philic.workflows.engine.execute import finite
 from philic.workflows.stores.result import Result, Status
 
 REFERENCE = {
@@ -115,3 +117,17 @@ def test_the_surface_energy_counts_both_faces():
 
 def test_the_lattice_constant_is_that_of_the_two_atom_cell():
     assert gate(parents(a_A=5.0), **SETTINGS).scalars["lattice_constant_A"] == pytest.approx(5.0)
+
+
+@pytest.mark.parametrize("role", ["bulk", "bulk_modulus", "slab", "graphene", "on_graphene", "dopants"])
+def test_a_number_that_is_none_is_never_fit(role):
+    dopants = result(bulk_metal("K"), mean_error_eV=0.01, worst_raw_eV=0.1, worst_reference_eV=0.1, n_points=6)
+    every = parents() | {"dopants": replace(dopants, scalars={**dopants.scalars, "worst_host": "N"})}
+    assert gate(every, **SETTINGS).scalars["verdict"] == "fit"
+    tried = 0
+    for name, value in every[role].scalars.items():
+        if isinstance(value, float) and not name.startswith("worst"):  # those are only told
+            changed = replace(every[role], scalars={**every[role].scalars, name: math.nan})
+            assert finite(gate({**every, role: changed}, **SETTINGS)).scalars["verdict"] != "fit", name
+            tried += 1
+    assert tried

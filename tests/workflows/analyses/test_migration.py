@@ -1,5 +1,6 @@
 """What is said against a barrier, sentence by sentence, and how far it is trusted."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from ase.build import bulk
 
 from philic.workflows.analyses.migration import migration
+from philic.workflows.engine.execute import finite
 from philic.workflows.stores.result import Result, Status
 
 SCALARS = {
@@ -197,3 +199,16 @@ def test_vibrations_give_the_attempt_frequency_and_tell_a_ridge_from_a_saddle():
 def test_a_band_that_failed_gives_no_barrier():
     outcome = judged(status=Status.FAILED, message="it exploded")
     assert (outcome.status, outcome.message, outcome.scalars) == (Status.FAILED, "it exploded", {})
+
+
+@pytest.mark.parametrize("name", [name for name, value in SCALARS.items() if isinstance(value, float)])
+def test_a_number_that_is_none_is_a_failure_or_a_doubt(name):
+    good = judged(check=second(0.5))
+    assert good.scalars["trust"] == "agreed"
+    odd = finite(judged(check=second(0.5), **{name: math.nan}))
+    assert odd.status is Status.FAILED
+    assert name in odd.message
+
+
+def test_a_second_potential_that_gives_no_number_does_not_agree():
+    assert finite(judged(check=second(math.nan))).status is Status.FAILED
