@@ -34,6 +34,8 @@ def status_tables(
     tables: list[RenderableType] = [_runs_table(runs, packs)]
     if packs:
         tables.append(_packs_table(packs, jobs or {}))
+    if any(one.interrupted for one in runs):
+        tables.append(Text("interrupted: nobody is at work on it; the same `philic run` goes on where it was"))
     if troubles := _troubles(runs):
         tables.append(Text("\n".join(troubles)))
     if spool and any(one.run.state.open for one in runs):
@@ -51,7 +53,7 @@ def _runs_table(runs: Sequence[RunStatus], packs: Sequence[PackStatus]) -> Table
         table.add_row(
             str(one.run.id),
             one.run.recipe,
-            one.run.state.value,
+            "interrupted" if one.interrupted else one.run.state.value,
             str(len(one.run.keys)),
             str(one.finished),
             str(len(one.troubles)),

@@ -15,6 +15,7 @@ from ...structures.limits import at_most
 from ...workflows.dynamics.conditions import check_disk, stored_bytes, stride
 from ...workflows.dynamics.trajectory import estimated_bytes
 from ...workflows.engine.flow import Flow, Step
+from ...workflows.engine.sharing import at_work
 from ...workflows.stores.opening import WORK, open_store, work_folder
 from ...workflows.stores.result import Result, Status
 from ...workflows.stores.store import State, Store, StoreError
@@ -173,7 +174,8 @@ def run(prepared: Prepared, store: Store, workers: int = 1) -> tuple[Prepared, d
         from ...workflows.fireworks.here import run_here
 
         number = begin(prepared, store)
-        run_here(prepared.flow, store, prepared.recipe.name, number)
+        with at_work(store, number):
+            run_here(prepared.flow, store, prepared.recipe.name, number)
     last = plan_again(store, number)
     return last, results_of(last.flow, store)
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..stores.store import Run, Store
+from ..engine.sharing import anybody_at
+from ..stores.store import Run, State, Store
 from .spool import READY, RUNNING, Spool, SpoolError, read, write
 
 SILENT_S = 120.0
@@ -45,12 +46,15 @@ class RunStatus:
         Those that crashed.
     left_s
         Estimated seconds of what was missing when the submitter took it up; None if no submitter has.
+    interrupted
+        Whether it is said to run, and no process is at work on it.
     """
 
     run: Run
     finished: int
     troubles: Sequence[Trouble]
     left_s: float | None
+    interrupted: bool
 
 
 @dataclass(frozen=True)
@@ -85,13 +89,17 @@ def runs_of(store: Store, spool: Spool | None, run: int | None = None) -> list[R
     everything = store.runs()
     asked = [one for one in everything if (one.id == run if run else one.state.open or one is everything[-1])]
     left_s = known(spool).get("seconds", {}) if spool else {}
+    submitted = spool.runs() if spool else set()
     found = []
     for one in asked:
         tries = store.tries(one.keys)
         finished = store.finished(one.keys)
         crashed = store.get(key for key in tries if key not in finished)
         troubles = [Trouble(result.title, result.message, tries[key].n) for key, result in crashed.items()]
-        found.append(RunStatus(one, len(finished), troubles, left_s.get(str(one.id))))
+        here = one.state is State.RUNNING and one.id not in submitted
+        found.append(
+            RunStatus(one, len(finished), troubles, left_s.get(str(one.id)), here and not anybody_at(store, one.id))
+        )
     return found
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import time
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -42,11 +44,9 @@ def execute_once(store: Store, keys: Sequence[str]) -> dict[str, str]:
     left: dict[str, str] = {}
     done, told = store.finished(keys), False
     waiting = [key for key in keys if key not in done]
-    owner = f"{platform.node()} {os.getpid()} {_started(os.getpid())} {uuid.uuid4().hex}"
+    owner = new_owner()
     while waiting:
-        for other in store.owners():
-            if _dead(other):
-                store.release(other)
+        release_the_dead(store)
         mine = store.reserve(waiting, owner, LEASE_S)
         if mine:
             try:
@@ -64,6 +64,45 @@ def execute_once(store: Store, keys: Sequence[str]) -> dict[str, str]:
             LEAVING.check()
             time.sleep(LOOK_S)
     return left
+
+
+@contextmanager
+def at_work(store: Store, run: int) -> Iterator[None]:
+    """Show that this process is at work on a run, as long as it lasts."""
+    owner = new_owner()
+    sign = [_sign(run) + owner]
+    store.reserve(sign, owner, LEASE_S)
+    try:
+        with beating(partial(_renewed, store, sign, owner), BEAT_S):
+            yield
+    finally:
+        store.release(owner)
+
+
+def anybody_at(store: Store, run: int) -> bool:
+    """Whether a process shows that it is at work on a run."""
+    return not all(map(_dead, store.owners(_sign(run))))
+
+
+def _sign(run: int) -> str:
+    return f"run {run} by "
+
+
+def new_owner() -> str:
+    """Return a name for this process, by which others see whether it still is."""
+    return f"{platform.node()} {os.getpid()} {_started(os.getpid())} {uuid.uuid4().hex}"
+
+
+def lasting_owner(folder: Path) -> str:
+    """Return a name for whoever looks after a folder of packs, which lasts when one process takes over from another."""
+    return f"any 0 - {hashlib.sha256(os.fsencode(folder.absolute())).hexdigest()}"
+
+
+def release_the_dead(store: Store) -> None:
+    """Free the steps of processes of this machine that are no more."""
+    for owner in store.owners():
+        if _dead(owner):
+            store.release(owner)
 
 
 def _renewed(store: Store, keys: Collection[str], owner: str) -> bool:

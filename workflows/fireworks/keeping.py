@@ -15,6 +15,7 @@ from ..cluster.jobs import Jobs
 from ..cluster.queues import QUEUES, Local
 from ..cluster.settings import Cluster
 from ..cluster.spool import Spool
+from ..engine.sharing import at_work, new_owner
 from ..stores.opening import open_store
 from ..stores.store import Store
 from .here import stop
@@ -88,12 +89,13 @@ def run_beside(store: Store, begin: Callable[[], int], workers: int) -> int:
     spool.make()
     token = keeper.become(spool)
     cluster = Cluster.model_validate({"queue": "local", "folder": folder})
-    made = Submitter(store, cluster, Jobs(cluster, Local(), lambda: workers), retries=False)
+    made = Submitter(store, cluster, Jobs(cluster, Local(), lambda: workers), retries=False, owner=new_owner())
     run = begin()
     spool.look_after(run)
     try:
-        while made.round() and keeper.still(spool, token):
-            time.sleep(LOCAL_ROUND_S)
+        with at_work(store, run):
+            while made.round() and keeper.still(spool, token):
+                time.sleep(LOCAL_ROUND_S)
     finally:
         made.end(wait_s=HAND_IN_S)
         (folder / "runs" / str(run)).unlink()

@@ -22,6 +22,7 @@ from ..cluster.status import tell
 from ..engine.costs import measured
 from ..engine.execute import LOG as STEPS_LOG
 from ..engine.flow import parents_of
+from ..engine.sharing import BEAT_S, LEASE_S, lasting_owner, release_the_dead
 from ..stores.result import Result
 from ..stores.store import State, Store
 from .launchpads import QUIET, memory_launchpad
@@ -69,14 +70,17 @@ class Submitter:
         The jobs of its queue.
     retries
         Whether crashed steps are tried again; else a run ends when nothing else is left.
+    owner
+        Under which name it reserves steps in the store; else that of the folder of packs, whose jobs go on without it.
     """
 
-    def __init__(self, store: Store, cluster: Cluster, jobs: Jobs, retries: bool = True) -> None:
+    def __init__(self, store: Store, cluster: Cluster, jobs: Jobs, retries: bool = True, owner: str = "") -> None:
         self.store, self.cluster, self.jobs, self.retries = store, cluster, jobs, retries
         self.spool = Spool(cluster.folder)
         self.launchpad: LaunchPad = memory_launchpad()
         self.runs: dict[int, float] = {}  # what was adopted, and the seconds that are left of it
         self.packs: dict[str, _CheckedOut] = {}  # what is in the spool
+        self.owner, self.renewed = owner or lasting_owner(self.spool.folder), time.monotonic()
 
     def round(self) -> bool:
         """Do what there is to do now; False when no run is open any more."""
@@ -127,6 +131,7 @@ class Submitter:
         assert flow  # it has at least the Firework that plans again
         self.launchpad.add_wf(flow)
         name_of = {key: name for name, keys in made.items() for key in keys}
+        self.store.reserve(name_of, self.owner, LEASE_S)
         for number in self.launchpad.get_fw_ids(READY_PACKS):
             if name := name_of.get(self._keys(number)[0]):
                 self._check_out(number, name, made[name])
@@ -154,20 +159,25 @@ class Submitter:
     def _feed(self, runs: Mapping[int, State]) -> None:
         """Make a folder of every pack that can start."""
         under_way = {key for pack in self.packs.values() for key in pack.keys}
-        for number in self.launchpad.get_fw_ids(READY_PACKS):
-            keys = self._keys(number)
-            run = self._run_of(number)
-            if runs.get(run) is not State.RUNNING:
-                continue
-            done = self.store.finished(keys)
-            left = [key for key in keys if key not in done | under_way]
+        if time.monotonic() - self.renewed > BEAT_S:
+            self.store.reserve(under_way, self.owner, LEASE_S)
+            self.renewed = time.monotonic()
+        ready = {number: self._keys(number) for number in self.launchpad.get_fw_ids(READY_PACKS)}
+        run_of = {number: self._run_of(number) for number in ready}
+        ready = {number: keys for number, keys in ready.items() if runs.get(run_of[number]) is State.RUNNING}
+        asked = {key for keys in ready.values() for key in keys}
+        done = self.store.finished(asked)
+        release_the_dead(self.store)
+        ours = self.store.reserve(asked - done - under_way, self.owner, LEASE_S) if asked else set()
+        for number, keys in ready.items():
+            left = [key for key in keys if key in ours and key not in under_way]
             if not left and set(keys) - done:
                 continue  # another run computes them
             under_way.update(left)
-            name = f"{time.time_ns():x}-{run}-{number}"
+            name = f"{time.time_ns():x}-{run_of[number]}-{number}"
             self._check_out(number, name, left)
             if left:
-                self._write(name, run, firework(self.launchpad, number)["name"], left)
+                self._write(name, run_of[number], firework(self.launchpad, number)["name"], left)
             else:
                 self._complete(name, "")
 
@@ -275,6 +285,7 @@ class Submitter:
         self.jobs.end(wait_s)
         for name in self.spool.packs(DONE):
             self._take_in(name)
+        self.store.release(self.owner)
 
 
 def logs_to(path: Path) -> None:

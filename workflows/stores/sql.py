@@ -316,9 +316,13 @@ class SqlStore:
         """Free the steps of a process."""
         self._do(lambda connection: connection.execute(sa.delete(tables.reserved).where(tables.reserved.c.owner == owner)))
 
-    def owners(self) -> set[str]:
-        """Return the processes that have reserved steps."""
-        return {row.owner for row in self._rows(sa.select(tables.reserved.c.owner).distinct())}
+    def owners(self, prefix: str = "") -> set[str]:
+        """Return the processes that have reserved what begins with a prefix, and whose lease has not run out."""
+        table = tables.reserved
+        if self.schema < 5:
+            return set()
+        theirs = table.c.key.startswith(prefix, autoescape=True) & (table.c.until >= self._now)
+        return {row.owner for row in self._rows(sa.select(table.c.owner).distinct().where(theirs))}
 
     def costs(self) -> list[Cost]:
         """Return what force calls took so far."""

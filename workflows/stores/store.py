@@ -212,8 +212,8 @@ class Store(StepStore, Protocol):
     def release(self, owner: str) -> None:
         """Free all steps of a process."""
 
-    def owners(self) -> set[str]:
-        """Return the processes that have reserved steps."""
+    def owners(self, prefix: str = "") -> set[str]:
+        """Return the processes that have reserved what begins with a prefix, and whose lease has not run out."""
 
     def costs(self) -> list[Cost]:
         """Return what force calls took so far, by potential, device and size."""
