@@ -112,7 +112,7 @@ class Spool:
 
     def runs(self) -> set[int]:
         """Return the runs that the submitter looks after."""
-        return {int(path.name) for path in (self.folder / "runs").iterdir() if path.name.isdecimal()}
+        return {int(path.name) for path in (self.folder / "runs").glob("*") if path.name.isdecimal()}
 
     def claim(self, job: str) -> Pack | None:
         """Take the oldest pack that is ready; None if there is none."""

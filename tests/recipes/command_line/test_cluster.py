@@ -4,6 +4,7 @@ import contextlib
 import math
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -172,6 +173,42 @@ def submitted(made, recipe):
     run = begin(prepare(read(recipe), made.store.address), made.store)
     made.spool.look_after(run)
     return run
+
+
+def test_two_submitters_on_one_store_compute_a_step_once(at_work, folder):
+    made, until = at_work
+    cluster = Cluster.model_validate({"queue": "local", "folder": folder / "others"})
+    Spool(cluster.folder).make()
+    other = Submitter(made.store, cluster, Jobs(cluster, Local(), lambda: 1))
+    shutil.copy("glass.yaml", "again.yaml")
+    runs = {submitted(made, "glass.yaml"), submitted(other, "again.yaml")}
+    steps = {made: set(), other: set()}
+
+    def over():
+        other.round()
+        for one, keys in steps.items():
+            keys.update(key for pack in one.packs.values() for key in pack.keys)
+        states = made.store.states()
+        return all(states[run] is State.FINISHED for run in runs)
+
+    until(over)
+    other.end(wait_s=10)
+    assert len(runs) == 2
+    assert not steps[made] & steps[other]
+    assert steps[made] | steps[other] == set(made.store.runs()[0].keys)
+    made.end()
+    assert not made.store.owners()
+
+
+def test_a_run_that_was_killed_is_shown_as_interrupted_until_it_goes_on(folder):
+    command = [sys.executable, "-m", "philic.recipes.command_line.cli", "run", "long.yaml"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        wait(lambda: (folder / "philic.db").exists() and open_store("philic.db").owners("run 1 by "))
+        assert re.search(r"1 +long +running", philic("status", cwd=folder))
+        process.kill()
+    said = philic("status", cwd=folder)
+    assert re.search(r"1 +long +interrupted", said)
+    assert "nobody is at work on it; the same `philic run` goes on where it was" in said
 
 
 def state(made, run):
