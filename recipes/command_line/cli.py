@@ -281,7 +281,9 @@ def results(
             rows = found.rows()
             terminal(RESULTS_WIDTH).print(results_table(list(islice(rows, MOST_PRINTED))))
             if next(rows, None):
-                print(f"These are the first {MOST_PRINTED}: narrow them with --where, or write all of them with --to FILE.")
+                print(
+                    f"These are the first {MOST_PRINTED:,}: narrow them with --where, or write them all with --to FILE."
+                )
 
 
 def _run_to_the_end(

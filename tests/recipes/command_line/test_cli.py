@@ -18,6 +18,7 @@ from ase.build import bulk
 
 from philic.workflows.engine.registry import STEPS
 from philic.workflows.stores.opening import open_store
+from philic.workflows.stores.result import Result, Status
 from philic.workflows.stores.store import State
 
 SMALL = """\
@@ -149,6 +150,19 @@ def test_results_are_printed_filtered_and_exported(folder, tmp_path):
     assert "KC18" in listed.stdout
     gates = philic("results", "--function", "gate", *store, cwd=tmp_path)
     assert "doubtful" in gates.stdout
+
+
+def test_a_table_ends_after_a_thousand_rows_and_says_so(tmp_path):
+    store = open_store(tmp_path / "philic.db")
+    for number in range(1002):
+        store.add(Result(Status.CONVERGED, "", {"energy_eV": -float(number)}, key=f"{number:04}", function="relax"))
+    printed = philic("results", "--function", "relax", "--sort", "-energy_eV", cwd=tmp_path).stdout
+    assert "-999.000" in printed
+    assert "-1000.000" not in printed
+    assert "These are the first 1,000: narrow them with --where, or write them all with --to FILE." in printed
+    assert "1002 results written" in philic("results", "--function", "relax", "--to", "all.csv", cwd=tmp_path).stdout
+    few = philic("results", "--function", "relax", "--where", "energy_eV<-1", cwd=tmp_path).stdout
+    assert "These are the first" not in few
 
 
 def test_show_and_list_tell_what_there_is(folder):
