@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from difflib import get_close_matches
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -256,7 +257,7 @@ def results(
     store: StoreOption = "",
 ) -> None:
     """Print, filter, sort and export what is stored."""
-    from ...workflows.stores.export import select, write
+    from ...workflows.stores.export import write
     from ...workflows.stores.opening import exists
     from ..barriers.profiles import PICTURES, draw_profiles
     from ..dynamics.curves import draw_arrhenius, draw_density, draw_transport
@@ -268,7 +269,7 @@ def results(
     with refusals():
         if not exists(store):
             raise ValueError(f"`{store}` does not exist: run a recipe first, or name the store with --store")
-        found = select(_open(store, reading=True), function, where or [], sort)
+        found = _selected(_open(store, reading=True), function, where or [], sort)
         if to and to.suffix in PICTURES:
             pictures = {"transport": draw_transport, "sites": draw_density, "arrhenius": draw_arrhenius}
             pictures |= {"glass": draw_glasses, "wetting": draw_wetting}
@@ -281,9 +282,29 @@ def results(
             rows = found.rows()
             terminal(RESULTS_WIDTH).print(results_table(list(islice(rows, MOST_PRINTED))))
             if next(rows, None):
-                print(
-                    f"These are the first {MOST_PRINTED:,}: narrow them with --where, or write them all with --to FILE."
-                )
+                print(f"These are the first {MOST_PRINTED:,}: narrow them with --where, or write them all with --to FILE.")
+
+
+def _selected(store: Any, function: str, where: list[str], sort: str) -> Any:
+    """Select results; where none meets the conditions, say so and end with 1."""
+    from ...workflows.engine.registry import STEPS
+    from ...workflows.stores.export import select
+
+    if function not in STEPS:
+        near = get_close_matches(function, STEPS) or sorted(STEPS)
+        raise ValueError(f"--function: no step is called `{function}`: nearest are {', '.join(near)}")
+    if not _any(store.results(function, whole=False)):
+        stored = ", ".join(name for name in STEPS if _any(store.results(name, whole=False)))
+        raise ValueError(f"`{store.address}` has no results of `{function}` but of: {stored or 'nothing'}")
+    found = select(store, function, where, sort)
+    if where and not _any(found.rows()):
+        print(f"none of the {function} results in `{store.address}` meets {' and '.join(where)}", file=sys.stderr)
+        raise typer.Exit(1)
+    return found
+
+
+def _any(found: Iterator[Any]) -> bool:
+    return next(found, None) is not None
 
 
 def _run_to_the_end(

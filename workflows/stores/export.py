@@ -90,10 +90,14 @@ def select(store: Store, function: str, where: Sequence[str] = (), sort: str = "
     conditions, by = [Condition.read(text) for text in where], sort.removeprefix("-")
     columns = store.columns(function)
     if function == "adsorption":
-        columns += [name for name in store.columns("calibrated") if name not in columns]
+        columns = {**store.columns("calibrated"), **columns}
     for name in [*(condition.name for condition in conditions), *([by] if by else [])]:
         if name not in columns:
             raise ValueError(f"`{name}` is no column of these results; the columns are: {', '.join(columns)}")
+    for condition, text in zip(conditions, where, strict=True):
+        if condition.kind not in columns[condition.name]:
+            kind = " and ".join(sorted(columns[condition.name]))
+            raise ValueError(f"`{text}` is met by nothing: `{condition.name}` holds {kind}, and what is asked for is none")
     return Selection(store, function, conditions, by, sort.startswith("-"))
 
 

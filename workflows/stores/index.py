@@ -15,49 +15,47 @@ from . import tables
 from .files import DamagedError
 from .records import result_of
 from .result import Result
-from .rows import Condition, flat
+from .rows import Condition, Kind, flat, kind_of
 
 NAME = "index"
 SINCE = 6
 """The first schema that has one."""
 LONGEST = 500
 """Characters that are kept of a text: a server's index takes no more than some two thousand bytes."""
-INDEXES = (tables.numbers, tables.texts)
+INDEXES: dict[Kind, sa.Table] = {"numbers": tables.numbers, "texts": tables.texts}
 DIRECT = ("key", "function", "message")
 """Columns that are looked up in the results themselves."""
 _COLUMNS = tuple(tables.numbers.c.keys())
-Entries = list[list[dict[str, Any]]]
+Entries = dict[Kind, list[dict[str, Any]]]
 
 
 def entries(results: Iterable[Result]) -> Entries:
     """Return the rows of each of `INDEXES` for some results."""
-    found: Entries = [[], []]
+    found: Entries = {"numbers": [], "texts": []}
     for result in results:
         for name, value in flat(result).items():
-            number = isinstance(value, int | float)
-            if name in DIRECT or not (number or isinstance(value, str)):
-                continue
-            plain = float(value) if number else value[:LONGEST]
-            row = {"function": result.function, "name": name, "value": plain, "key": result.key}
-            found[0 if number else 1].append(row)
+            kind = kind_of(value)
+            if kind and name not in DIRECT:
+                plain = float(value) if kind == "numbers" else value[:LONGEST]
+                found[kind].append({"function": result.function, "name": name, "value": plain, "key": result.key})
     return found
 
 
 def insertions(insert: Callable[[sa.Table], Any]) -> list[Any]:
     """Return the statements that enter what is not there yet, for a kind of database."""
-    return [insert(table).on_conflict_do_nothing() for table in INDEXES]
+    return [insert(table).on_conflict_do_nothing() for table in INDEXES.values()]
 
 
 def put(connection: sa.Connection, results: Iterable[Result], statements: Sequence[Any]) -> None:
     """Enter results by the statements that `insertions` gives."""
-    for statement, rows in zip(statements, entries(results), strict=True):
+    for statement, rows in zip(statements, entries(results).values(), strict=True):
         if rows:
             connection.execute(statement, rows)
 
 
 def take_out(connection: sa.Connection, result: Result) -> None:
     """Take a result out, as it was entered."""
-    for table, rows in zip(INDEXES, entries([result]), strict=True):
+    for table, rows in zip(INDEXES.values(), entries([result]).values(), strict=True):
         ours = sa.and_(*(table.c[name] == sa.bindparam(f"_{name}") for name in _COLUMNS))
         if rows:
             connection.execute(sa.delete(table).where(ours), [{f"_{k}": v for k, v in row.items()} for row in rows])
@@ -65,13 +63,13 @@ def take_out(connection: sa.Connection, result: Result) -> None:
 
 def tidy(connection: sa.Connection) -> None:
     """Take out results that are no longer there."""
-    for table in INDEXES:
+    for table in INDEXES.values():
         connection.execute(sa.delete(table).where(table.c.key.not_in(sa.select(tables.results.c.key))))
 
 
 def make_anew(connection: sa.Connection, statements: Sequence[Any]) -> None:
     """Enter every sound result; what was entered before is forgotten."""
-    for table in INDEXES:
+    for table in INDEXES.values():
         connection.execute(sa.delete(table))
     rows = connection.execute(sa.select(tables.results).execution_options(yield_per=500))
     for some in rows.partitions():
@@ -89,7 +87,7 @@ def _sound(rows: Iterable[Any]) -> Iterator[Result]:
 def missing(connection: sa.Connection, results: Sequence[Result]) -> tuple[int, int]:
     """Return how many rows results should have, and how many of these are not there."""
     expected, there = 0, 0
-    for table, rows in zip(INDEXES, entries(results), strict=True):
+    for table, rows in zip(INDEXES.values(), entries(results).values(), strict=True):
         expected += len(rows)
         names = sa.tuple_(*table.c)
         for start in range(0, len(rows), 500):
@@ -101,19 +99,20 @@ def missing(connection: sa.Connection, results: Sequence[Result]) -> tuple[int, 
 
 def n_entries(connection: sa.Connection) -> int:
     """Return how many rows there are."""
-    return sum(connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one() for table in INDEXES)
+    return sum(connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one() for table in INDEXES.values())
 
 
-def names(connection: sa.Connection, function: str) -> list[str]:
-    """Return the columns that a step function's results are searched by."""
-    found = set(DIRECT)
-    for table in INDEXES:
+def columns(connection: sa.Connection, function: str) -> dict[str, set[Kind]]:
+    """Return the columns that a step function's results are searched by, and what they hold."""
+    found: dict[str, set[Kind]] = {name: {"texts"} for name in DIRECT}
+    for kind, table in INDEXES.items():
         name: str | None = ""
         while name is not None:  # from one name to the next, where DISTINCT would read every row
             after = (table.c.function == function) & (table.c.name > name)
             name = connection.execute(sa.select(sa.func.min(table.c.name)).where(after)).scalar()
-            found |= {name} if name else set()
-    return [*DIRECT[:2], *sorted(found - set(DIRECT[:2]))]
+            if name:
+                found.setdefault(name, set()).add(kind)
+    return found
 
 
 def queries(
@@ -127,7 +126,7 @@ def queries(
     elif sort in DIRECT:
         yield select.where(*ours).order_by(_by(results.c[sort], largest_first))
     else:
-        named = {table: (table.c.function == function) & (table.c.name == sort) for table in INDEXES}
+        named = {table: (table.c.function == function) & (table.c.name == sort) for table in INDEXES.values()}
         for table, those in named.items():
             order = (_by(table.c[column], largest_first) for column in ("value", "key"))
             yield select.join(table, table.c.key == results.c.key).where(those, *ours).order_by(*order)
@@ -141,14 +140,17 @@ def _by(column: Any, largest_first: bool) -> Any:
 
 def _meeting(function: str, condition: Condition) -> Any:
     if condition.name in DIRECT:
-        return (tables.results.c.function == function) & condition(tables.results.c[condition.name])
-    table = tables.texts if isinstance(condition.value, str) else tables.numbers
+        compared = sa.true() if condition.pattern else condition(tables.results.c[condition.name])
+        return (tables.results.c.function == function) & compared
+    table = INDEXES[condition.kind]
     those = (table.c.function == function, table.c.name == condition.name, _may_meet(table.c.value, condition))
     return tables.results.c.key.in_(sa.select(table.c.key).where(*those))
 
 
 def _may_meet(column: Any, condition: Condition) -> Any:
     """Compare texts as far as they are kept: whatever meets the condition is among what is found."""
+    if condition.pattern:
+        return sa.true()
     if not isinstance(condition.value, str):
         return condition(column)
     weaker = {"<": "<=", ">": ">="}.get(condition.compare, condition.compare)

@@ -7,11 +7,12 @@ import operator
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from .result import Result
 
 Row = dict[str, Any]
+Kind = Literal["numbers", "texts"]
 OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "<=": operator.le,
     ">=": operator.ge,
@@ -42,6 +43,11 @@ def flat(result: Result) -> Row:
 
 def _number(value: Any) -> bool:
     return not isinstance(value, float) or math.isfinite(value)
+
+
+def kind_of(value: Any) -> Kind | None:
+    """Return what a value is searched and sorted as; nothing for a list, say."""
+    return "texts" if isinstance(value, str) else "numbers" if isinstance(value, int | float) else None
 
 
 def columns_of(rows: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -77,9 +83,24 @@ class Condition:
             If it is none.
         """
         match = re.fullmatch(r"\s*(\w+)\s*(<=|>=|!=|<|>|=)\s*(.*?)\s*", text)
-        if not match:
+        if not match or match[3].startswith("="):
             raise ValueError(f"`{text}` is no condition: give a column, one of {' '.join(OPERATORS)} and a value")
-        return cls(match[1], match[2], _value(match[3]))
+        condition = cls(match[1], match[2], _value(match[3]))
+        if "*" in match[3] and condition.pattern is None:
+            raise ValueError(f"`{text}` is no condition: * stands for any characters after = and != only")
+        return condition
+
+    @property
+    def pattern(self) -> re.Pattern[str] | None:
+        """What a text must match, where the value has a ``*``."""
+        if not isinstance(self.value, str) or "*" not in self.value or self.compare not in ("=", "!="):
+            return None
+        return re.compile(".*".join(map(re.escape, self.value.split("*"))), re.DOTALL)
+
+    @property
+    def kind(self) -> Kind:
+        """Whether it compares texts or numbers; true and false are numbers."""
+        return "texts" if isinstance(self.value, str) else "numbers"
 
     def __call__(self, ours: Any) -> Any:
         """Compare a value, or a column of a database."""
@@ -88,8 +109,11 @@ class Condition:
     def met_by(self, row: Mapping[str, Any]) -> bool:
         """Whether a row has the column, with a value of the kind, and it compares as asked."""
         ours = row.get(self.name)
-        kind = str if isinstance(self.value, str) else (int, float)
-        return isinstance(ours, kind) and bool(self(ours))
+        if kind_of(ours) != self.kind:
+            return False
+        if self.pattern:
+            return bool(self.pattern.fullmatch(str(ours))) == (self.compare == "=")
+        return bool(self(ours))
 
 
 def _value(text: str) -> float | str:
@@ -103,11 +127,11 @@ def _value(text: str) -> float | str:
 
 def in_order(results: Iterable[Result], name: str, largest_first: bool) -> list[Result]:
     """Sort by a column: numbers, texts, and last what has neither; what is equal by key."""
-    found: dict[Any, list[tuple[Any, str, Result]]] = {(int, float): [], str: [], object: []}
+    found: dict[Kind | None, list[tuple[Any, str, Result]]] = {"numbers": [], "texts": [], None: []}
     for result in results:
         value = flat(result).get(name)
-        kind = next(kind for kind in found if isinstance(value, kind))
-        found[kind].append((value if kind is not object else 0, result.key, result))
+        kind = kind_of(value)
+        found[kind].append((value if kind else 0, result.key, result))
     return [
         result
         for group in found.values()

@@ -20,7 +20,7 @@ from .files import DamagedError
 from .predictions import packed, unpacked
 from .records import decoded, result_of, row_of, run_of, state_of
 from .result import Memory, Result, Status
-from .rows import Condition, flat, in_order
+from .rows import Condition, Kind, flat, in_order, kind_of
 from .store import Cost, Problem, Run, State, StoreError, Tries
 
 WAIT_FOR_LOCK_S = 60
@@ -226,13 +226,16 @@ class SqlStore:
         query = sa.select(table.c.key).where(table.c.status.in_(final))
         return {row.key for row in self._rows_of(query, table.c.key, keys)}
 
-    def columns(self, function: str) -> list[str]:
-        """Return the columns by which a step function's results are filtered and sorted."""
-        if not self._has_index:
-            return list(
-                dict.fromkeys([*index.DIRECT[:2], *(n for r in self.results(function, whole=False) for n in flat(r))])
-            )
-        return self._do(lambda connection: index.names(connection, function))
+    def columns(self, function: str) -> dict[str, set[Kind]]:
+        """Return the columns by which a step function's results are filtered and sorted, and what they hold."""
+        if self._has_index:
+            return self._do(lambda connection: index.columns(connection, function))
+        found: dict[str, set[Kind]] = {name: {"texts"} for name in index.DIRECT}
+        for row in map(flat, self.results(function, whole=False)):
+            for name, value in row.items():
+                if kind := kind_of(value):
+                    found.setdefault(name, set()).add(kind)
+        return found
 
     def results(
         self,

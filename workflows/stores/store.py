@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from .result import Memory, Result
-from .rows import Condition
+from .rows import Condition, Kind
 
 MOST_TRIES = 3
 """Crashes after which a step is left alone until a person asks for it again."""
@@ -171,8 +171,8 @@ class Store(StepStore, Protocol):
         A newer definition of a key replaces an older one: the calculation is the same, a potential's file may have moved.
         """
 
-    def columns(self, function: str) -> list[str]:
-        """Return the columns by which a step function's results are filtered and sorted."""
+    def columns(self, function: str) -> dict[str, set[Kind]]:
+        """Return the columns by which a step function's results are filtered and sorted, and what they hold."""
 
     def results(
         self,

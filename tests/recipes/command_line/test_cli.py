@@ -152,6 +152,16 @@ def test_results_are_printed_filtered_and_exported(folder, tmp_path):
     assert "doubtful" in gates.stdout
 
 
+def test_a_search_that_finds_nothing_says_so_and_ends_with_1(folder, tmp_path):
+    command = [sys.executable, "-m", "philic.recipes.command_line.cli", "results", "--where", "metal=Na", "--to", "out.csv"]
+    command += ["--store", str(folder / "philic.db")]
+    found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert found.returncode == 1
+    assert "none of the adsorption results in" in found.stderr
+    assert "meets metal=Na" in found.stderr
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_table_ends_after_a_thousand_rows_and_says_so(tmp_path):
     store = open_store(tmp_path / "philic.db")
     for number in range(1002):
@@ -188,6 +198,12 @@ def test_show_and_list_tell_what_there_is(folder):
         (["run", "small.yaml", "--store", "small.yaml"], "cannot be read as a store: file is not a database"),
         (["results", "--store", "none.db"], "error: `none.db` does not exist: run a recipe first"),
         (["results", "--where", "colour=red"], "error: `colour` is no column of these results"),
+        (["results", "--where", "metal==K"], "error: `metal==K` is no condition: give a column, one of"),
+        (["results", "--where", "metal<K*"], "error: `metal<K*` is no condition: * stands for any characters after ="),
+        (["results", "--where", "vs_bulk_eV<few"], "`vs_bulk_eV` holds numbers, and what is asked for is none"),
+        (["results", "--where", "metal<3"], "`metal` holds texts, and what is asked for is none"),
+        (["results", "--function", "adsorbtion"], "no step is called `adsorbtion`: nearest are adsorption"),
+        (["results", "--function", "md"], "has no results of `md` but of: relax, "),
         (["results", "--to", "small.yaml"], "error: `small.yaml` ends in '.yaml' but must end in one of"),
         (
             ["run", "small.yaml", "--set", "metal=Na"],

@@ -477,8 +477,10 @@ def test_a_prediction_that_changed_is_not_taken(tmp_path):
 def test_a_step_is_reserved_for_one_process_until_it_lets_go_or_is_silent(store):
     assert store.reserve(["a", "b"], "one", 100.0) == {"a", "b"}
     assert store.reserve(["a", "b", "c"], "two", -5.0) == {"c"}
-    assert store.owners() == {"one", "two"}
-    assert store.reserve(["c"], "one", 100.0) == {"c"}  # the lease of the other has run out
+    assert store.owners() == {"one"}  # the lease of the other has run out
+    assert store.reserve(["c"], "one", 100.0) == {"c"}
+    assert store.owners("c") == {"one"}
+    assert store.owners("d") == set()
     assert store.reserve(["a"], "one", 100.0) == {"a"}
     store.release("one")
     assert store.reserve(["a", "b", "c"], "two", 100.0) == {"a", "b", "c"}
@@ -514,7 +516,7 @@ def test_a_store_on_a_read_only_disk_is_read_and_not_written(on_a_read_only_disk
 VALUES = [None, True, False, 0, 3, -2.5, 1e-9, 2.0**60, "", "K", "Na", "top N", "Å", "z" * 600, "2", ["K"], float("nan")]
 CONDITIONS = [
     "a<1", "a>=-2.5", "a=3", "a=true", "a!=0", "a=K", "a!=K", "a<Na", "a>=top N", "a=Å", "a>=", "b>z",
-    "b!=z", "b=3", "b!=Na", "key=k7",
+    "b!=z", "a=top*", "a!=*a", "a=z*", "b=*", "key=k1*", "message!=*calls", "b=3", "b!=Na", "key=k7",
     "key!=k7", "status=converged", "force_calls>=3", "message=converged in 3 force calls", "function=relax", "metal=K",
 ]  # fmt: skip
 
