@@ -66,7 +66,7 @@ class Condition:
     compare
         One of `OPERATORS`.
     value
-        A number, true or false, or a text.
+        A number, 1 or 0 for true or false, or a text.
     """
 
     name: str
@@ -118,7 +118,7 @@ class Condition:
 
 def _value(text: str) -> float | str:
     if text.lower() in ("true", "false"):
-        return text.lower() == "true"
+        return float(text.lower() == "true")
     try:
         return float(text)
     except ValueError:
