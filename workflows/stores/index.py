@@ -5,7 +5,7 @@ It follows from the results. Whoever searches by it compares what he finds, and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -53,12 +53,18 @@ def put(connection: sa.Connection, results: Iterable[Result], statements: Sequen
             connection.execute(statement, rows)
 
 
-def take_out(connection: sa.Connection, result: Result) -> None:
-    """Take a result out, as it was entered."""
-    for table, rows in zip(INDEXES.values(), entries([result]).values(), strict=True):
+def take_out(connection: sa.Connection, row: Mapping[str, Any]) -> None:
+    """Take the result of a row out, as it was entered; all of its key where the row is damaged, which reads every entry."""
+    try:
+        found = entries([result_of(row, whole=False)])
+    except DamagedError:
+        for table in INDEXES.values():
+            connection.execute(sa.delete(table).where(table.c.key == row["key"]))
+        return
+    for table, rows in zip(INDEXES.values(), found.values(), strict=True):
         ours = sa.and_(*(table.c[name] == sa.bindparam(f"_{name}") for name in _COLUMNS))
         if rows:
-            connection.execute(sa.delete(table).where(ours), [{f"_{k}": v for k, v in row.items()} for row in rows])
+            connection.execute(sa.delete(table).where(ours), [{f"_{k}": v for k, v in one.items()} for one in rows])
 
 
 def tidy(connection: sa.Connection) -> None:

@@ -202,7 +202,7 @@ class SqlStore:
             if not connection.execute(adding.result, row).first():
                 return
             if old:
-                index.take_out(connection, result_of(dict(old._mapping), whole=False))
+                index.take_out(connection, dict(old._mapping))
             index.put(connection, [result], adding.entries)
             if not result.status.final:
                 connection.execute(adding.tries, {"key": result.key, "n": 1})

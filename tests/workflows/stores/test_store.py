@@ -572,6 +572,15 @@ def test_a_crash_that_gives_way_is_not_found_again(store):
     assert [one.status for one in store.results("relax", [Condition.read("metal=K")])] == [Status.CONVERGED]
 
 
+def test_a_crash_that_is_damaged_gives_way_too(store):
+    store.add(result(status=Status.CRASHED, scalars={"a": 1.0}))
+    store._do(lambda connection: connection.exec_driver_sql("UPDATE results SET scalars = '{}'"))
+    store.add(result())
+    assert list(store.problems()) == []
+    assert "a" not in store.columns("relax")
+    assert store.get(["a"])["a"].status is Status.CONVERGED
+
+
 @pytest.mark.parametrize(
     "damage",
     [
