@@ -69,8 +69,8 @@ def fill(path, n):
 
     from philic.workflows.stores import index, tables
     from philic.workflows.stores.opening import open_store
-    from philic.workflows.stores.records import row_of
     from philic.workflows.stores.sql import INSERT
+    from philic.workflows.stores.tables import row_of
 
     store = open_store(path)
     given, statements, start = results(n), index.insertions(INSERT["sqlite"]), time.perf_counter()

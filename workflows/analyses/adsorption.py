@@ -9,8 +9,7 @@ import numpy as np
 
 from ...structures.sites.adatoms import adatom_geometry, lateral_shift_A, sites_reached
 from ...structures.sites.bonds import bonds_changed
-from ..stores.one_potential import check_one_potential
-from ..stores.result import Outcome, Result, Status
+from ..stores.result import Outcome, Result, Status, check_one_potential
 
 
 def adsorption_energy_eV(adsorbed_eV: float, host_eV: float, metal_eV: float, n_metal: int) -> float:

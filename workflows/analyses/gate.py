@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from ase.units import J, m
 
-from ..stores.one_potential import check_one_potential
-from ..stores.result import Outcome, Result, Status
+from ..stores.result import Outcome, Result, Status, check_one_potential
 from .adsorption import adsorption_from
 
 VERDICTS = ("fit", "doubtful", "unfit")

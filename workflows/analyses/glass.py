@@ -14,8 +14,7 @@ from ...structures.measures.bragg import sharpest_peak
 from ...structures.measures.rdf import Pair, RadialDistribution, first_shell, radial_distribution
 from ..dynamics.runs import equilibrated, run_of
 from ..dynamics.trajectory import Trajectory
-from ..stores.one_potential import check_one_potential
-from ..stores.result import Outcome, Result, Status
+from ..stores.result import Outcome, Result, Status, check_one_potential
 from ..transport.transport import displacements
 
 Array = NDArray[np.float64]

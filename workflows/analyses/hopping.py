@@ -10,8 +10,7 @@ import numpy as np
 from ase.units import kB, m
 
 from ...structures.jumps.network import Jump, Network, from_parameters, percolation, strained, with_stops
-from ..stores.one_potential import check_one_potential
-from ..stores.result import Outcome, Result, Status
+from ..stores.result import Outcome, Result, Status, check_one_potential
 from .cell_size import strain_of
 from .rates import arrhenius_law, rate_per_s
 

@@ -13,8 +13,7 @@ from ...structures.crystals.supercells import shortest_vector_A
 from ...structures.sites.adatoms import image_distance_A
 from ..neb.neb import CLOSED_eV
 from ..steps.vibrations import vineyard_THz
-from ..stores.one_potential import CHECK, check_one_potential
-from ..stores.result import Outcome, Result, Status
+from ..stores.result import CHECK, Outcome, Result, Status, check_one_potential
 from .cell_size import ENERGIES, extrapolated, size_error_eV, strain_of
 
 REARRANGED_A = 1.0

@@ -21,8 +21,7 @@ from threadpoolctl import ThreadpoolController
 
 from ... import __version__
 from ...potentials import load
-from ..stores.one_potential import CHECK, check_one_potential
-from ..stores.result import Outcome, Result, Status, title
+from ..stores.result import CHECK, Outcome, Result, Status, check_one_potential, title
 from ..stores.store import StepStore, StoreError
 from .flow import parents_of, structure_from
 from .leaving import LEAVING

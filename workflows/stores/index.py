@@ -13,9 +13,9 @@ import sqlalchemy as sa
 
 from . import tables
 from .files import DamagedError
-from .records import result_of
 from .result import Result
 from .rows import Condition, Kind, flat, kind_of
+from .tables import result_of
 
 NAME = "index"
 SINCE = 6

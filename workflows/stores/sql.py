@@ -18,10 +18,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from . import index, tables
 from .files import DamagedError
 from .predictions import packed, unpacked
-from .records import decoded, result_of, row_of, run_of, state_of
 from .result import Memory, Result, Status
 from .rows import Condition, Kind, flat, in_order, kind_of
 from .store import Cost, Problem, Run, State, StoreError, Tries
+from .tables import decoded, result_of, row_of, run_of, state_of
 
 WAIT_FOR_LOCK_S = 60
 PATIENCE_S = 600.0

@@ -1,13 +1,21 @@
-"""The tables of a store in a database, how they are made, and how those of an older philic are brought up to date."""
+"""The tables of a store in a database, how they are made and brought up to date, and what their rows hold.
+
+A row that is not what was written is noticed.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from ase.io.jsonio import decode, encode
+
+from .files import DamagedError
+from .result import Result, Status
+from .store import Run, State
 
 SCHEMA = 6
 ENCODED = ("about", "scalars", "structures", "arrays", "provenance")
@@ -133,3 +141,80 @@ def bring_up_to_date(connection: sa.Connection) -> int:
         connection.execute(sa.delete(schema))
         connection.execute(sa.insert(schema).values(version=SCHEMA))
     return version
+
+
+_JSON = {"results": ENCODED, "definitions": ("definition",), "runs": ("parameters", "lock", "keys")}
+_LARGE = ("structures", "arrays")
+_RUN = ("id", "recipe", "created", "parameters", "lock", "keys", "kind", "folder", "message")
+_WORDS = {"results": "result", "definitions": "step", "runs": "run"}
+
+
+def row_of(result: Result) -> dict[str, Any]:
+    """Return a result as a row, with its checksum."""
+    row = {name: getattr(result, name) for name in PLAIN} | {"status": result.status.value}
+    row |= {name: encode(getattr(result, name)) for name in ENCODED}
+    return {**row, "checksum": checksum("results", row)}
+
+
+def result_of(row: Mapping[str, Any], whole: bool = True) -> Result:
+    """Return the result that a row holds, with its structures and arrays or, sooner, without.
+
+    Raises
+    ------
+    DamagedError
+        If the row is not what was written.
+    """
+    values = decoded("results", row["key"], row, () if whole else _LARGE)
+    return Result(**{**values, "status": Status(values["status"])})
+
+
+def decoded(table: str, key: str, row: Mapping[str, Any], but: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the columns of a row, those that hold JSON decoded, without some. A row of an older philic has no checksum.
+
+    Raises
+    ------
+    DamagedError
+        If the row is not what was written.
+    """
+    values = dict(row)
+    check = values.pop("checksum", "")
+    problem = "a number or word of it changed" if check and check != checksum(table, values) else ""
+    try:
+        values = {name: decode(v) if name in _JSON[table] else v for name, v in values.items() if name not in but}
+    except Exception as error:  # whatever a parser says of what nobody wrote
+        problem = str(error)
+    if problem:
+        raise _damaged(table, key, problem)
+    return values
+
+
+def _damaged(table: str, key: str, problem: str) -> DamagedError:
+    mend = "`philic check --mend` forgets it" + ("" if table == "runs" else ", and the next run computes it again")
+    return DamagedError(f"the {_WORDS[table]} {key} is damaged ({problem}): {mend}")
+
+
+def run_of(row: Mapping[str, Any]) -> Run:
+    """Return the run that a row holds.
+
+    Raises
+    ------
+    DamagedError
+        If the row is not what was written.
+    """
+    values = decoded("runs", str(row["id"]), row)
+    return Run(**{name: values.get(name, "") for name in _RUN}, state=state_of(row["id"], values.get("state")))
+
+
+def state_of(run: int, stored: str | None) -> State:
+    """Return how far a run is.
+
+    Raises
+    ------
+    DamagedError
+        If the word is none of them.
+    """
+    if not stored:
+        return State.FINISHED  # philic 0.1 recorded none
+    if stored not in tuple(State):
+        raise _damaged("runs", str(run), f"{stored!r} is no state")
+    return State(stored)

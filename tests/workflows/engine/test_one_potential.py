@@ -9,9 +9,8 @@ from philic.structures.jumps.hops import hops
 from philic.structures.jumps.network import jump_network, to_parameters
 from philic.workflows.engine.flow import Derived, Flow, Step
 from philic.workflows.fireworks.here import run_here
-from philic.workflows.stores.one_potential import check_one_potential
 from philic.workflows.stores.opening import open_store
-from philic.workflows.stores.result import Result, Status
+from philic.workflows.stores.result import Result, Status, check_one_potential
 
 CRYSTAL = bulk("Na", a=4.2)
 NETWORK = to_parameters(jump_network(CRYSTAL, hops(CRYSTAL, "Na", 4.5)))
