@@ -488,7 +488,7 @@ def test_on_slurm_a_run_that_the_walltime_cuts_twice_ends_with_the_same_digits(o
     (on_slurm / "cluster.yaml").write_text(settings)
     (on_slurm / "long.yaml").write_text(glass(60))
     philic("submit", "long.yaml", cwd=on_slurm)
-    (run,) = ended(on_slurm, seconds=500)
+    (run,) = ended(on_slurm, seconds=1500)
     assert run.state is State.FINISHED
     log = (on_slurm / "packs" / "submitter.log").read_text()
     assert len(re.findall(r"came back with \d of \d steps done: (SIGTERM|the walltime ends)", log)) >= 2
