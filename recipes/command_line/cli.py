@@ -270,6 +270,10 @@ def results(
         if not exists(store):
             raise ValueError(f"`{store}` does not exist: run a recipe first, or name the store with --store")
         found = _selected(_open(store, reading=True), function, where or [], sort)
+        rows = list(islice(found.rows(), MOST_PRINTED + 1))
+        if where and not rows:
+            print(f"none of the {function} results in `{store}` meets {' and '.join(where)}", file=sys.stderr)
+            raise typer.Exit(1)
         if to and to.suffix in PICTURES:
             pictures = {"transport": draw_transport, "sites": draw_density, "arrhenius": draw_arrhenius}
             pictures |= {"glass": draw_glasses, "wetting": draw_wetting}
@@ -279,14 +283,13 @@ def results(
         elif to:
             print(f"{write(found, to)} results written to {to}")
         else:
-            rows = found.rows()
-            terminal(RESULTS_WIDTH).print(results_table(list(islice(rows, MOST_PRINTED))))
-            if next(rows, None):
+            terminal(RESULTS_WIDTH).print(results_table(rows[:MOST_PRINTED]))
+            if len(rows) > MOST_PRINTED:
                 print(f"These are the first {MOST_PRINTED:,}: narrow them with --where, or write them all with --to FILE.")
 
 
 def _selected(store: Any, function: str, where: list[str], sort: str) -> Any:
-    """Select results; where none meets the conditions, say so and end with 1."""
+    """Select results of a step function that has any."""
     from ...workflows.engine.registry import STEPS
     from ...workflows.stores.export import select
 
@@ -296,11 +299,7 @@ def _selected(store: Any, function: str, where: list[str], sort: str) -> Any:
     if not _any(store.results(function, whole=False)):
         stored = ", ".join(name for name in STEPS if _any(store.results(name, whole=False)))
         raise ValueError(f"`{store.address}` has no results of `{function}` but of: {stored or 'nothing'}")
-    found = select(store, function, where, sort)
-    if where and not _any(found.rows()):
-        print(f"none of the {function} results in `{store.address}` meets {' and '.join(where)}", file=sys.stderr)
-        raise typer.Exit(1)
-    return found
+    return select(store, function, where, sort)
 
 
 def _any(found: Iterator[Any]) -> bool:

@@ -49,11 +49,8 @@ def execute_once(store: Store, keys: Sequence[str]) -> dict[str, str]:
         release_the_dead(store)
         mine = store.reserve(waiting, owner, LEASE_S)
         if mine:
-            try:
-                with beating(partial(_renewed, store, mine, owner), BEAT_S):
-                    left |= execute(store, [key for key in waiting if key in mine])
-            finally:
-                store.release(owner)
+            with _held(store, mine, owner):
+                left |= execute(store, [key for key in waiting if key in mine])
         waiting = [key for key in waiting if key not in mine]
         if waiting and not mine:
             finished = store.finished(waiting)
@@ -72,11 +69,8 @@ def at_work(store: Store, run: int) -> Iterator[None]:
     owner = new_owner()
     sign = [_sign(run) + owner]
     store.reserve(sign, owner, LEASE_S)
-    try:
-        with beating(partial(_renewed, store, sign, owner), BEAT_S):
-            yield
-    finally:
-        store.release(owner)
+    with _held(store, sign, owner):
+        yield
 
 
 def anybody_at(store: Store, run: int) -> bool:
@@ -103,6 +97,16 @@ def release_the_dead(store: Store) -> None:
     for owner in store.owners():
         if _dead(owner):
             store.release(owner)
+
+
+@contextmanager
+def _held(store: Store, keys: Collection[str], owner: str) -> Iterator[None]:
+    """Keep what is reserved as long as this lasts, and free it then."""
+    try:
+        with beating(partial(_renewed, store, keys, owner), BEAT_S):
+            yield
+    finally:
+        store.release(owner)
 
 
 def _renewed(store: Store, keys: Collection[str], owner: str) -> bool:

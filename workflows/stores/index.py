@@ -157,7 +157,7 @@ def _may_meet(column: Any, condition: Condition) -> Any:
     """Compare texts as far as they are kept: whatever meets the condition is among what is found."""
     if condition.pattern:
         return sa.true()
-    if not isinstance(condition.value, str):
+    if not isinstance(condition.value, str):  # a number is kept whole
         return condition(column)
     weaker = {"<": "<=", ">": ">="}.get(condition.compare, condition.compare)
     found = replace(condition, compare=weaker, value=condition.value[:LONGEST])(column)

@@ -247,13 +247,12 @@ class SqlStore:
         whole: bool = True,
     ) -> Iterator[Result]:
         """Yield a step function's results that meet every condition, sorted by a column."""
+        every = self._all(tables.results)
+        queries: Iterable[Any] = [every.where(tables.results.c.function == function)]
         if self._has_index:
-            found = self._found(index.queries(self._all(tables.results), function, conditions, sort, largest_first), whole)
-            yield from (result for result in found if _meets(result, function, conditions))
-            return
-        found = self._found([self._all(tables.results).where(tables.results.c.function == function)], whole)
-        ours = (result for result in found if _meets(result, function, conditions))
-        yield from in_order(ours, sort, largest_first) if sort else ours
+            queries = index.queries(every, function, conditions, sort, largest_first)
+        ours = (result for result in self._found(queries, whole) if _meets(result, function, conditions))
+        yield from ours if self._has_index or not sort else in_order(ours, sort, largest_first)
 
     @property
     def _has_index(self) -> bool:
