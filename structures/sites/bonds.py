@@ -20,6 +20,7 @@ Vector = NDArray[np.float64]
 _BOND_SCALE = 1.18  # a bond is at most this many times the sum of covalent radii
 _BROKEN = 1.3  # a bond this many times longer than it was is broken
 _SHADOW = 1.15  # a bond this many times longer than both legs of a detour over a third atom is none
+_ON_EDGE_A2 = 0.1  # a triangle of less, as seen along z, stands on edge
 
 
 def find_bonds(host: Atoms) -> dict[Edge, Vector]:
@@ -29,17 +30,16 @@ def find_bonds(host: Atoms) -> dict[Edge, Vector]:
     Atoms are bonded within 1.18 times the sum of ASE's covalent radii. A metal's radius reaches past its own
     ligands, so a bond clearly longer than both legs of a detour over a third atom is dropped: the rule of
     the relative neighbourhood graph, which is planar (Toussaint, Pattern Recognition 12, 261, 1980), with a
-    margin that keeps real three-rings.
+    margin that keeps real three-rings. Bonds are in the order of their edges, whatever the last digits of the positions.
     """
     ends = zip(*neighbor_list("ijdDS", host, natural_cutoffs(host, mult=_BOND_SCALE)), strict=True)
     near: dict[int, dict[Edge, tuple[float, Vector]]] = defaultdict(dict)
     for i, j, length, vector, (a, b, _) in ends:
         near[int(i)][int(i), int(j), int(a), int(b)] = (float(length), vector)
     return {
-        edge: vector
-        for edges in near.values()
-        for edge, (length, vector) in edges.items()
-        if not any(longest_leg * _SHADOW < length for longest_leg in _detours(near, edge))
+        edge: near[edge[0]][edge][1]
+        for edge in sorted(edge for edges in near.values() for edge in edges)
+        if not any(longest_leg * _SHADOW < near[edge[0]][edge][0] for longest_leg in _detours(near, edge))
     }
 
 
@@ -77,10 +77,12 @@ def find_rings(bonds: dict[Edge, Vector]) -> list[tuple[Anchor, ...]]:
     Trace the faces of the bond graph: at the end of each bond, take the sharpest turn to the left.
 
     Each ring is its atoms in counter-clockwise order, each atom once. A walk that ends in another cell than
-    it began encloses nothing and is left out; the rim round a loose piece comes clockwise.
+    it began encloses nothing and is left out; the rim round a loose piece comes clockwise. An atom that stands
+    over a bond, as the oxygen of an epoxide, is on neither side of it: its legs to the bond's ends are not drawn.
     """
     around = defaultdict(list)
-    for edge in sorted(bonds, key=lambda edge: np.arctan2(bonds[edge][1], bonds[edge][0])):
+    drawn = bonds.keys() - _legs_over_bonds(bonds)
+    for edge in sorted(sorted(drawn), key=lambda edge: np.arctan2(bonds[edge][1], bonds[edge][0])):
         around[edge[0]].append(edge)
     following = {}
     for edges in around.values():
@@ -92,6 +94,25 @@ def find_rings(bonds: dict[Edge, Vector]) -> list[tuple[Anchor, ...]]:
         if shift == (0, 0):
             rings.append(tuple(dict.fromkeys(corners)))
     return rings
+
+
+def _legs_over_bonds(bonds: dict[Edge, Vector]) -> set[Edge]:
+    """Find the two bonds, in both directions, of each atom to the ends of a bond that it stands over, as seen along z."""
+    around = defaultdict(list)
+    for edge in bonds:
+        around[edge[0]].append(edge)
+    legs = set()
+    for i, k, a1, b1 in bonds:
+        for _, j, a2, b2 in around[k]:
+            one, other = bonds[i, k, a1, b1], bonds[k, j, a2, b2]
+            between = one[:2] @ other[:2] > 0
+            if (
+                between
+                and abs(one[0] * other[1] - one[1] * other[0]) < 2 * _ON_EDGE_A2
+                and (i, j, a1 + a2, b1 + b2) in bonds
+            ):
+                legs |= {(i, k, a1, b1), (k, i, -a1, -b1)}
+    return legs
 
 
 def _walk(following: dict[Edge, Edge]) -> tuple[list[Anchor], tuple[int, int]]:

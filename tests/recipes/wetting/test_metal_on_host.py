@@ -52,7 +52,7 @@ def test_what_does_not_fit_on_one_host_does_not_stop_the_others():
     [
         ({"temperature_K": -3}, "`temperature_K` is -3: input should be greater than 0"),
         ({"start": "flying"}, "`start` names 'flying' but must be one or both of: scattered, island"),
-        ({"atoms": 200}, "`atoms` is 200 but only 14 K atoms fit side by side on the host: enlarge it"),
+        ({"atoms": 200}, "`atoms` is 200 but only 13 K atoms fit side by side on the host: enlarge it"),
         ({"metal": "Fe"}, "`metal` is 'Fe' but must be one of: Li, Na, K"),
         ({"equilibration_ps": 2}, "`equilibration_ps` is 2 but must be at most half of `length_ps`, 0.5: run longer"),
         ({"timestep_fs": 9}, "`timestep_fs` is 9 but must be above 0 and at most 3.47 for C, the lightest atom"),

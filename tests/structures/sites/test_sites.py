@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from philic.structures.carbons.carbon import carbon_host, graphene
+from philic.structures.carbons.graphite import ribbon
 from philic.structures.carbons.mxenes import mxene
 from philic.structures.sites.bonds import find_bonds, find_rings
 from philic.structures.sites.defect_atoms import defect_atoms
@@ -143,6 +144,17 @@ def test_small_noise_of_a_relaxation_does_not_split_sites() -> None:
     host = carbon_host("N")
     host.rattle(0.003, seed=1)
     assert len(adsorption_sites(host)) == 25
+
+
+@pytest.mark.parametrize("host", [*map(carbon_host, NAMES), ribbon("armchair"), mxene("Ti3C2", "O")], ids=str)
+def test_last_digits_of_the_positions_change_neither_names_nor_order(host: Atoms) -> None:
+    """As they differ from one processor to another: the oxygen of an epoxide is on neither side of its bond."""
+    random = np.random.default_rng(0)
+    listed = [(site.label, site.multiplicity, site.face, site.anchors) for site in adsorption_sites(host)]
+    for _ in range(5):
+        other = host.copy()
+        other.positions += random.normal(size=other.positions.shape, scale=1e-12)
+        assert [(site.label, site.multiplicity, site.face, site.anchors) for site in adsorption_sites(other)] == listed
 
 
 def test_a_loose_flake_has_no_ring_outside_itself() -> None:
