@@ -34,12 +34,13 @@ def find_bonds(host: Atoms) -> dict[Edge, Vector]:
     """
     ends = zip(*neighbor_list("ijdDS", host, natural_cutoffs(host, mult=_BOND_SCALE)), strict=True)
     near: dict[int, dict[Edge, tuple[float, Vector]]] = defaultdict(dict)
-    for i, j, length, vector, (a, b, _) in ends:
+    for i, j, length, vector, (a, b, _) in sorted(ends, key=lambda end: (end[0], end[1], *end[4])):
         near[int(i)][int(i), int(j), int(a), int(b)] = (float(length), vector)
     return {
-        edge: near[edge[0]][edge][1]
-        for edge in sorted(edge for edges in near.values() for edge in edges)
-        if not any(longest_leg * _SHADOW < near[edge[0]][edge][0] for longest_leg in _detours(near, edge))
+        edge: vector
+        for edges in near.values()
+        for edge, (length, vector) in edges.items()
+        if not any(longest_leg * _SHADOW < length for longest_leg in _detours(near, edge))
     }
 
 
@@ -81,8 +82,10 @@ def find_rings(bonds: dict[Edge, Vector]) -> list[tuple[Anchor, ...]]:
     over a bond, as the oxygen of an epoxide, is on neither side of it: its legs to the bond's ends are not drawn.
     """
     around = defaultdict(list)
-    drawn = bonds.keys() - _legs_over_bonds(bonds)
-    for edge in sorted(sorted(drawn), key=lambda edge: np.arctan2(bonds[edge][1], bonds[edge][0])):
+    legs = _legs_over_bonds(bonds)
+    for edge in sorted(
+        (edge for edge in bonds if edge not in legs), key=lambda edge: np.arctan2(bonds[edge][1], bonds[edge][0])
+    ):
         around[edge[0]].append(edge)
     following = {}
     for edges in around.values():
@@ -104,13 +107,10 @@ def _legs_over_bonds(bonds: dict[Edge, Vector]) -> set[Edge]:
     legs = set()
     for i, k, a1, b1 in bonds:
         for _, j, a2, b2 in around[k]:
+            if (i, j, a1 + a2, b1 + b2) not in bonds:
+                continue
             one, other = bonds[i, k, a1, b1], bonds[k, j, a2, b2]
-            between = one[:2] @ other[:2] > 0
-            if (
-                between
-                and abs(one[0] * other[1] - one[1] * other[0]) < 2 * _ON_EDGE_A2
-                and (i, j, a1 + a2, b1 + b2) in bonds
-            ):
+            if one[:2] @ other[:2] > 0 and abs(one[0] * other[1] - one[1] * other[0]) < 2 * _ON_EDGE_A2:
                 legs |= {(i, k, a1, b1), (k, i, -a1, -b1)}
     return legs
 

@@ -202,7 +202,7 @@ def _divided(host: Atoms, bonds: dict[Edge, Floats], holes: list[Anchors]) -> tu
     if not holes:
         return [], []
     near = face_edges(host, np.ones(len(host), dtype=bool))
-    chords = {edge: near[edge] for edge in sorted(near) if edge not in bonds and any(_spans(edge, hole) for hole in holes)}
+    chords = {edge: near[edge] for edge in near if edge not in bonds and any(_spans(edge, hole) for hole in holes)}
     whole = set(find_rings(bonds))
     parts = [ring for ring in find_rings(bonds | chords) if ring not in whole and _signed_area(host, ring) > _LEAST_AREA_A2]
     for hole in holes if parts else []:

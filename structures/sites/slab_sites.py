@@ -44,7 +44,7 @@ def is_sheet(host: Atoms) -> bool:
 
 def face_edges(host: Atoms, exposed: NDArray[np.bool_]) -> dict[Edge, Floats]:
     """
-    Join the exposed atoms of a face, in both directions, with the lateral vectors as `find_bonds` gives them.
+    Join the exposed atoms of a face, in both directions, with the lateral vectors in the order `find_bonds` gives them.
 
     Two atoms are joined when no third lies in the circle they span (the graph of Gabriel and Sokal, Syst.
     Zool. 18, 259, 1969, which is planar) or within 5 % of its rim: rectangles and hexagons stay whole.
@@ -70,7 +70,7 @@ def face_edges(host: Atoms, exposed: NDArray[np.bool_]) -> dict[Edge, Floats]:
         a, b = (cells[other] - cells[one] - offsets[j] + offsets[i]).tolist()
         edges[i, j, a, b] = np.append(vector, 0.0)
         edges[j, i, -a, -b] = np.append(-vector, 0.0)
-    return edges
+    return dict(sorted(edges.items()))
 
 
 def slab_anchors(host: Atoms, face: int) -> list[tuple[Kind, tuple[Anchor, ...]]]:
@@ -79,7 +79,7 @@ def slab_anchors(host: Atoms, face: int) -> list[tuple[Kind, tuple[Anchor, ...]]
     edges = face_edges(host, exposed)
     tops: list[tuple[Kind, tuple[Anchor, ...]]] = [("top", ((int(i), 0, 0),)) for i in np.flatnonzero(exposed)]
     bridges: list[tuple[Kind, tuple[Anchor, ...]]] = [
-        ("bridge", ((i, 0, 0), (j, a, b))) for i, j, a, b in sorted(edges) if (i, j, a, b) < (j, i, -a, -b)
+        ("bridge", ((i, 0, 0), (j, a, b))) for i, j, a, b in edges if (i, j, a, b) < (j, i, -a, -b)
     ]
     hollows: list[tuple[Kind, tuple[Anchor, ...]]] = [("hollow", ring) for ring in find_rings(edges)]
     return tops + bridges + hollows
